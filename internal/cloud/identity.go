@@ -1,0 +1,80 @@
+package cloud
+
+import "time"
+
+// DefaultDomainID is the id of the domain that always exists.
+const DefaultDomainID = "default"
+
+// Domain holds projects, users and roles of its own.
+type Domain struct {
+	ID, Name, Description string
+	Enabled               bool
+	Tags                  []string
+}
+
+// Project owns resources. ParentID is the domain's id for a top one.
+type Project struct {
+	ID, Name, Description, DomainID, ParentID string
+	Enabled                                   bool
+	Tags                                      []string
+	Extra                                     map[string]any // unknown attributes, kept as given
+}
+
+// User can log in. PasswordHash is bcrypt; empty means no password login.
+type User struct {
+	ID, Name, Description, DomainID, DefaultProjectID, Email string
+	Enabled                                                  bool
+	PasswordHash                                             string
+	PasswordExpiresAt                                        *time.Time
+	TokensValidAfter                                         time.Time // tokens issued before are revoked (password change, disable)
+	Extra                                                    map[string]any
+}
+
+// Role is a name that policies know. DomainID is empty for a global role.
+type Role struct {
+	ID, Name, Description, DomainID string
+}
+
+// Assignment gives a user a role on exactly one target.
+type Assignment struct {
+	ID     string // computed: UserID/RoleID/target
+	UserID string
+	RoleID string
+	// One of the three:
+	ProjectID, DomainID string
+	System              bool
+	Inherited           bool
+}
+
+// Key is the identity of an assignment, which has no id of its own on the wire.
+func (a Assignment) Key() string {
+	target := "system"
+	switch {
+	case a.ProjectID != "":
+		target = "project:" + a.ProjectID
+	case a.DomainID != "":
+		target = "domain:" + a.DomainID
+	}
+	if a.Inherited {
+		target += ":inherited"
+	}
+	return a.UserID + "/" + a.RoleID + "/" + target
+}
+
+// ApplicationCredential is a secret of a user's for one project, with some of
+// the user's roles there. SecretHash is bcrypt.
+type ApplicationCredential struct {
+	ID, Name, Description, UserID, ProjectID string
+	SecretHash                               string
+	RoleIDs                                  []string
+	ExpiresAt                                *time.Time
+	Unrestricted                             bool
+	CreatedAt                                time.Time
+}
+
+// Revocation is a revoked token, by its audit id, kept until it would have
+// expired.
+type Revocation struct {
+	AuditID   string
+	ExpiresAt time.Time
+}

@@ -1,0 +1,69 @@
+package cloud
+
+import "time"
+
+// ImageStatus is glance's status of an image.
+type ImageStatus string
+
+// The statuses of an image. Data is written once: queued, saving, active.
+const (
+	ImageQueued      ImageStatus = "queued"
+	ImageSaving      ImageStatus = "saving"
+	ImageActive      ImageStatus = "active"
+	ImageDeactivated ImageStatus = "deactivated"
+	ImageKilled      ImageStatus = "killed"
+)
+
+// Visibility says who sees an image.
+type Visibility string
+
+// The visibilities of glance v2.
+const (
+	VisibilityPublic    Visibility = "public"
+	VisibilityPrivate   Visibility = "private"
+	VisibilityShared    Visibility = "shared"
+	VisibilityCommunity Visibility = "community"
+)
+
+// Image is a disk, kernel or ramdisk image. Sizes are bytes; -1 is unknown.
+type Image struct {
+	ID, Name, ProjectID         string
+	Status                      ImageStatus
+	Visibility                  Visibility
+	ContainerFormat, DiskFormat string // "" until known
+	Size, VirtualSize           int64
+	Checksum                    string // MD5 of the data, hexadecimal
+	HashAlgo, HashValue         string // "sha512" and its hexadecimal value
+	Digest                      string // where the data is: "sha256:<hex>"; content-addressed on the nodes
+	MinDiskGB, MinRAMMB         int
+	Protected, Hidden           bool
+	Tags                        []string
+	Properties                  map[string]string // kernel_id, ramdisk_id, hw_*, os_*, anything
+	CreatedAt, UpdatedAt        time.Time
+	UploadID                    string // the upload under way, so a dropped one can be told from a new one
+}
+
+// KernelID is the image of the kernel that an AMI boots with; "" for others.
+func (i Image) KernelID() string { return i.Properties["kernel_id"] }
+
+// RamdiskID is the image of the initial ramdisk of an AMI; "" for none.
+func (i Image) RamdiskID() string { return i.Properties["ramdisk_id"] }
+
+// ImageMember is a project that a shared image is shared with.
+type ImageMember struct {
+	ImageID, ProjectID   string // ProjectID is the member
+	Status               string // pending, accepted, rejected
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Key is the identity of a member.
+func (m ImageMember) Key() string { return m.ImageID + "/" + m.ProjectID }
+
+// ImageRef is what a node needs to fetch and use an image's data.
+type ImageRef struct {
+	ID          string
+	Digest      string // of the bytes: "sha256:<hex>"
+	Format      string // raw, qcow2, iso, aki, ari, ami
+	Size        int64  // bytes to fetch
+	VirtualSize int64  // bytes of the disk it holds
+}

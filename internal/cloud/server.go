@@ -1,0 +1,108 @@
+package cloud
+
+import "time"
+
+// Power is what a server's owner wants of its guest.
+type Power string
+
+// The wanted powers.
+const (
+	PowerOn  Power = "on"
+	PowerOff Power = "off"
+)
+
+// InstanceState is what a node sees of an instance.
+type InstanceState string
+
+// The states that nodes report. Only running, paused and stopped last;
+// preparing and removing are under way; failed waits for the head to decide.
+const (
+	InstanceAbsent    InstanceState = ""          // nothing of it on the node
+	InstancePreparing InstanceState = "preparing" // a step of its start is under way
+	InstanceRunning   InstanceState = "running"
+	InstancePaused    InstanceState = "paused"
+	InstanceStopped   InstanceState = "stopped"  // disk and ports are there, no guest
+	InstanceRemoving  InstanceState = "removing" // being undone
+	InstanceFailed    InstanceState = "failed"   // a step failed for good; its work is undone
+)
+
+// Server is an instance as its owner sees it: what is wanted (Intent) and what
+// was last observed. Its status is computed from the two, never kept.
+type Server struct {
+	ID, Name, Description, ProjectID, UserID string
+	Hostname                                 string
+	Flavor                                   Flavor // as it was at creation (or the last resize)
+	ImageID                                  string
+	Image                                    ImageRef
+	Kernel, Ramdisk                          *ImageRef // of an AMI
+	KernelArgs                               string
+	ImageProperties                          map[string]string
+	Key                                      *Keypair // as it was at creation
+	UserData                                 []byte
+	Metadata                                 map[string]string
+	Tags                                     []string
+	AvailabilityZone                         string // the one asked for; "" for any
+	ConfigDrive                              bool
+	DiskConfig                               string // AUTO or MANUAL
+	AccessIPv4, AccessIPv6                   string
+	Locked                                   bool
+	LockedReason                             string
+	SecurityGroups                           []string // ids for the ports made at creation
+	ReservationID                            string
+	LaunchIndex                              int
+	SchedulerHints                           map[string][]string
+
+	Node   string // the host it was placed on; "" while unplaced
+	Intent Intent
+	Seen   Observation
+	Fault  *Fault
+	Steps  []Step // the timeline of its start, newest last
+
+	CreatedAt, UpdatedAt time.Time
+	LaunchedAt           *time.Time
+	Attempt              int       // failed tries of the job since the last success
+	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// Intent is what is wanted of a server. Generation counts the changes, so that
+// an observation says which intent it answers.
+type Intent struct {
+	Generation int64
+	Power      Power
+	Deleted    bool
+	Reboots    int64 // counts reboots asked for
+	HardReboot bool  // whether the last of them is a hard one
+}
+
+// Observation is what the node last reported of a server.
+type Observation struct {
+	Generation int64 // the newest intent that the node has carried out
+	State      InstanceState
+	Step       string // of a preparing instance
+	Reboots    int64
+	Error      string // of a failed one
+	At         time.Time
+}
+
+// Fault is why a server is in ERROR, as nova shows it.
+type Fault struct {
+	Code      int
+	Message   string
+	Details   string
+	CreatedAt time.Time
+}
+
+// Step is one entry of a server's timeline.
+type Step struct {
+	Name     string
+	Start    time.Time
+	Duration time.Duration
+	Error    string
+}
+
+// ActionRecord is an entry of a server's history, as os-instance-actions shows.
+type ActionRecord struct {
+	ID, ServerID, Action, RequestID, UserID, ProjectID string
+	Message                                            string
+	StartedAt, UpdatedAt                               time.Time
+}
