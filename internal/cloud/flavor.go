@@ -4,15 +4,15 @@ import "time"
 
 // Flavor is a size of servers. RootGB 0 means the image's own size.
 type Flavor struct {
-	ID, Name, Description      string
-	VCPUs, MemoryMB            int
-	RootGB, EphemeralGB        int
-	SwapMB                     int
-	RxTxFactor                 float64
-	Public, Disabled           bool
-	ExtraSpecs                 map[string]string
-	Projects                   []string // who sees a flavor that is not public
-	CreatedAt                  time.Time
+	ID, Name, Description string
+	VCPUs, MemoryMB       int
+	RootGB, EphemeralGB   int
+	SwapMB                int
+	RxTxFactor            float64
+	Public, Disabled      bool
+	ExtraSpecs            map[string]string
+	Projects              []string // who sees a flavor that is not public
+	CreatedAt             time.Time
 }
 
 // Keypair is a user's ssh (or x509) public key.

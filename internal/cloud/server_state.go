@@ -26,7 +26,7 @@ const (
 	PowerShutdown = 4
 )
 
-// ever tells whether the server has once been built whole.
+// built tells whether the server has once been built whole.
 func (s Server) built() bool { return s.LaunchedAt != nil }
 
 // VMState is the state the server rests in, or comes from while a task is under

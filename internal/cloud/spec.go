@@ -1,0 +1,176 @@
+package cloud
+
+import (
+	"net/netip"
+	"time"
+)
+
+// InstanceSpec is all that a node needs to start an instance and to keep it
+// going with the head away: the intent, the sizes, the images, the ports, and
+// what its metadata service and config drive say.
+type InstanceSpec struct {
+	ID, Name, Hostname, ProjectID, UserID string
+	Intent                                Intent
+	VCPUs, MemoryMB                       int
+	RootGB, EphemeralGB, SwapMB           int // RootGB 0: the image's size
+	Image                                 ImageRef
+	Kernel, Ramdisk                       *ImageRef
+	KernelArgs                            string
+	ImageProperties                       map[string]string
+	Ports                                 []InstancePort // in the order of the guest's NICs
+	ConfigDrive                           bool
+	Meta                                  InstanceMeta
+}
+
+// InstancePort is a NIC of an instance.
+type InstancePort struct {
+	ID, NetworkID, MAC string
+	MTU                int
+}
+
+// InstanceMeta is what an instance may ask about itself at 169.254.169.254 or
+// on its config drive.
+type InstanceMeta struct {
+	LaunchIndex      int
+	ReservationID    string
+	AvailabilityZone string
+	InstanceType     string // the flavor's name
+	ImageID          string
+	Keys             []MetaKey
+	Metadata         map[string]string
+	UserData         []byte
+	SecurityGroups   []string // names
+	RandomSeed       []byte
+	Links            []MetaLink
+	FloatingIPs      []netip.Addr
+	AdminPass        string `json:"-"` // never kept
+	CreatedAt        time.Time
+}
+
+// MetaKey is a public key in the metadata.
+type MetaKey struct{ Name, Type, Data string }
+
+// MetaLink is a NIC with its networks, as network_data.json tells them.
+type MetaLink struct {
+	PortID, NetworkID, MAC string
+	MTU                    int
+	Addresses              []MetaAddress
+}
+
+// MetaAddress is one address of a NIC with what is needed to set it up.
+type MetaAddress struct {
+	IP      netip.Addr
+	Prefix  netip.Prefix // the subnet
+	Gateway netip.Addr   // zero for none
+	DNS     []netip.Addr
+	Routes  []Route
+	DHCP    bool   // got by DHCP rather than written down
+	Mode    string // of IPv6: slaac, dhcpv6-stateful, dhcpv6-stateless or ""
+}
+
+// InstanceStatus is what a node reports of an instance.
+type InstanceStatus struct {
+	ID string
+	Observation
+	Steps []Step
+}
+
+// NetworkSpec is a network as one node must serve it: the whole of it, each
+// time. The node makes the difference.
+type NetworkSpec struct {
+	ID, Name, Type, PhysicalNetwork string
+	SegmentationID, MTU             int
+	Generation                      int64
+	Subnets                         []SubnetSpec
+	Ports                           []PortSpec   // of the instances on this node
+	DHCP                            *ServicePort // where DHCP, DNS and metadata answer; nil for none
+	Groups                          []GroupSpec  // every group that the ports wear or refer to
+	DNSDomain                       string
+	Names                           []NameRecord
+	Peers                           []netip.Addr // the other nodes' tunnel addresses
+}
+
+// SubnetSpec is a subnet as a node serves it.
+type SubnetSpec struct {
+	ID          string
+	CIDR        netip.Prefix
+	Gateway     netip.Addr
+	DHCP        bool
+	DNS         []netip.Addr
+	Routes      []Route
+	RAMode      string
+	AddressMode string
+	Routed      bool // a router has an interface on it: it sends the router advertisements
+}
+
+// ServicePort is the node's own port on a network.
+type ServicePort struct {
+	PortID, MAC string
+	Addresses   []netip.Prefix // with the subnet's length
+}
+
+// PortSpec is an instance's port as the node filters and serves it.
+type PortSpec struct {
+	ID, InstanceID, MAC string
+	Addresses           []FixedIP
+	AllowedPairs        []AddressPair
+	AdminUp, Security   bool     // Security false: no anti-spoofing, no groups
+	Groups              []string // ids
+	Stateless           bool
+	Hostname            string
+	DHCPOptions         []DHCPOption
+}
+
+// GroupSpec is a security group as the node enforces it.
+type GroupSpec struct {
+	ID      string
+	Rules   []SecurityRule
+	Members []netip.Addr // of the ports that wear it, anywhere: for rules with a remote group
+}
+
+// NameRecord is a name that the network's DNS answers.
+type NameRecord struct {
+	Name string
+	IPs  []netip.Addr
+}
+
+// RouterSpec is a router as a node runs it.
+type RouterSpec struct {
+	ID, Name    string
+	Generation  int64
+	AdminUp     bool
+	Interfaces  []RouterPort
+	Gateway     *RouterPort
+	NextHops    []netip.Addr // default routes by the gateway: one for IPv4, one for IPv6
+	SNAT        bool
+	FloatingIPs []FloatingSpec
+	Routes      []Route
+}
+
+// RouterPort is an interface of a router.
+type RouterPort struct {
+	PortID, NetworkID, MAC string
+	MTU                    int
+	Addresses              []netip.Prefix
+	Advertise              []AdvertisedPrefix // IPv6 prefixes for router advertisements
+}
+
+// AdvertisedPrefix is an IPv6 prefix that a router announces.
+type AdvertisedPrefix struct {
+	Prefix netip.Prefix
+	Mode   string // slaac, dhcpv6-stateful, dhcpv6-stateless
+	DNS    []netip.Addr
+}
+
+// FloatingSpec maps an external address to an inner one.
+type FloatingSpec struct {
+	ID              string
+	Floating, Fixed netip.Addr
+}
+
+// NetworkStatus is what a node reports of its data plane.
+type NetworkStatus struct {
+	Networks map[string]int64 // id to the generation served
+	Routers  map[string]int64
+	Ports    map[string]bool // id to whether a guest is plugged
+}

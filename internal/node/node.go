@@ -1,0 +1,67 @@
+// Package node is the hatch to a host: the one contract between the head and
+// whatever runs guests. local is the host the head is on, remote the same over
+// mutual TLS, fake a host in memory; nodetest is the suite that all three pass.
+//
+// Every call gives a node the whole of what is wanted and returns when the node
+// has written it down; doing it is the node's affair, and Watch tells how it
+// goes. So a call can be repeated at will, and a node needs no head to go on.
+package node
+
+import (
+	"context"
+	"io"
+
+	"hearth/internal/cloud"
+)
+
+// Node is a host that runs instances.
+type Node interface {
+	// Status tells what the host has and how it is.
+	Status(ctx context.Context) (cloud.HostStatus, error)
+
+	// ApplyInstance records what is wanted of an instance. A spec with an older
+	// intent generation than the recorded one is refused with Conflict.
+	ApplyInstance(ctx context.Context, spec cloud.InstanceSpec) error
+	// RemoveInstance undoes an instance: guest, ports, disk, spec. It returns once
+	// the wish is recorded; the instance is gone when Instances no longer lists
+	// it. Removing what is not there is no error.
+	RemoveInstance(ctx context.Context, id string) error
+	// Instances reports every instance the node knows of, sorted by id.
+	Instances(ctx context.Context) ([]cloud.InstanceStatus, error)
+	// Console gives the last max bytes (0: all that is kept) of an instance's
+	// serial log.
+	Console(ctx context.Context, id string, max int) ([]byte, error)
+
+	// ApplyNetwork makes the node serve a network as the spec says; when it
+	// returns, filters and addresses are in force. RemoveNetwork undoes it.
+	ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error
+	RemoveNetwork(ctx context.Context, id string) error
+	// ApplyRouter and RemoveRouter do the same for a router.
+	ApplyRouter(ctx context.Context, spec cloud.RouterSpec) error
+	RemoveRouter(ctx context.Context, id string) error
+	// Networks reports the data plane.
+	Networks(ctx context.Context) (cloud.NetworkStatus, error)
+
+	// Watch calls fn for every change of an instance's status, beginning with
+	// the present status of each, until ctx ends or the node goes away. fn must
+	// not block.
+	Watch(ctx context.Context, fn func(cloud.InstanceStatus)) error
+
+	// Explain tells where the parts of a server or port are on this host.
+	Explain(ctx context.Context, kind, id string) ([]cloud.Fact, error)
+}
+
+// Images is where a node gets the bytes of images: the head's store.
+type Images interface {
+	// Open gives the bytes of an image by its digest ("sha256:<hex>"). NotFound
+	// when the head no longer has them.
+	Open(ctx context.Context, digest string) (io.ReadCloser, error)
+}
+
+// LocalImages is an Images whose bytes are files of this host: the node clones
+// or links them in place of copying.
+type LocalImages interface {
+	Images
+	// Path is the file with the bytes; the node never writes to it.
+	Path(digest string) (string, error)
+}
