@@ -1,0 +1,56 @@
+// Package storage is the tool that keeps images and disks on a node. file does
+// it in a folder, with reflinks where the file system has them and qcow2
+// overlays elsewhere; fake does it in memory; storagetest is the suite that
+// both pass.
+package storage
+
+import (
+	"context"
+	"io"
+
+	"hearth/internal/cloud"
+)
+
+// Driver keeps a cache of images by digest and the disks cloned from them.
+// Every call is idempotent and leaves no half: a file appears whole, under its
+// name, or not at all.
+type Driver interface {
+	// EnsureImage brings an image into the cache unless it is there. open gives
+	// its bytes; they are checked against the digest. A local path, where the
+	// bytes are a file of this host already, saves the copy ("" for none).
+	EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (Image, error)
+	// CloneDisk makes the disk id as a copy-on-write clone of a cached image,
+	// size bytes large (0: as the image), with partition and ext file system
+	// grown to it. Unknown contents are cloned and left as they are.
+	CloneDisk(ctx context.Context, id string, image Image, size int64) (Disk, error)
+	// BlankDisk makes an empty disk; label, if given, is the label of an ext4
+	// file system on it ("" for none, "swap" for swap space).
+	BlankDisk(ctx context.Context, id string, size int64, label string) (Disk, error)
+	// ConfigDrive makes an ISO 9660 image labelled config-2 with the files.
+	ConfigDrive(ctx context.Context, id string, files map[string][]byte) (Disk, error)
+	// Disk finds a disk; NotFound.
+	Disk(ctx context.Context, id string) (Disk, error)
+	// RemoveDisk removes a disk. No error when it is gone.
+	RemoveDisk(ctx context.Context, id string) error
+	// Disks and Images list what there is, sorted.
+	Disks(ctx context.Context) ([]Disk, error)
+	Images(ctx context.Context) ([]Image, error)
+	// RemoveImage drops an image from the cache; Conflict while a disk needs it.
+	RemoveImage(ctx context.Context, digest string) error
+	// Usage is the size and the free space of where disks are, in bytes.
+	Usage(ctx context.Context) (total, free int64, err error)
+}
+
+// Image is an image in the cache.
+type Image struct {
+	Digest, Path, Format string // Format is raw, whatever the source was, or the source's for kernels and ISOs
+	VirtualSize          int64  // bytes
+}
+
+// Disk is a disk or config drive of an instance.
+type Disk struct {
+	ID, Path, Format string // raw or qcow2
+	Size             int64  // virtual, bytes
+	Backing          string // path of the cached image beneath an overlay; "" for none
+	Grown            string // what was grown: "", "partition and ext4", …, or why not
+}
