@@ -51,6 +51,7 @@ type Server struct {
 	ReservationID                            string
 	LaunchIndex                              int
 	SchedulerHints                           map[string][]string
+	PortOrder                                []string // ids of the ports, in the order of the NICs
 
 	Node   string // the host it was placed on; "" while unplaced
 	Intent Intent
