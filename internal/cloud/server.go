@@ -93,6 +93,9 @@ type Fault struct {
 	CreatedAt time.Time
 }
 
+// FaultInternal is the code of a fault that is no fault of the request's.
+const FaultInternal = 500
+
 // Step is one entry of a server's timeline.
 type Step struct {
 	Name     string
