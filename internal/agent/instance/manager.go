@@ -190,7 +190,11 @@ func (m *Manager) Remove(_ context.Context, id string) error {
 	if w == nil {
 		return nil
 	}
-	return w.condemn()
+	if err := w.condemn(); err != nil {
+		return err
+	}
+	m.hub.tell(w.status)
+	return nil
 }
 
 // Statuses reports every instance, sorted by id.

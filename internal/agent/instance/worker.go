@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ type worker struct {
 	guest    hypervisor.Guest // nil: none, or not found again yet
 	found    bool             // the guest of before has been looked for
 	deadline time.Time        // for a guest that was asked to shut down; zero: it was not
+	taps     []*os.File       // plugged for a guest that is not started yet
+	dirty    bool             // rec has something that is not written down
 	failures int              // of what cannot fail for good: removal, finding the guest
 }
 
@@ -116,11 +119,16 @@ func (w *worker) nudge() {
 	}
 }
 
+// write writes the record down.
+func (w *worker) write(durable bool) error {
+	w.rec.At = w.m.Clock.Now()
+	return hostError("instance.save", w.m.write(w.dir, stateName, w.rec, durable))
+}
+
 // save writes the record down and tells the watchers.
 func (w *worker) save(durable bool) error {
-	w.rec.At = w.m.Clock.Now()
-	if err := w.m.write(w.dir, stateName, w.rec, durable); err != nil {
-		return hostError("instance.save", err)
+	if err := w.write(durable); err != nil {
+		return err
 	}
 	w.show()
 	return nil
@@ -139,6 +147,7 @@ func (w *worker) show() {
 // run does what is to be done until the instance is gone or ctx ends.
 func (w *worker) run(ctx context.Context) {
 	defer w.letGo()
+	defer w.closeTaps()
 	w.show()
 	for ctx.Err() == nil {
 		again, gone := w.advance(ctx)
@@ -186,13 +195,13 @@ func (w *worker) wait(ctx context.Context, again time.Duration) {
 func (w *worker) advance(ctx context.Context) (again time.Duration, gone bool) {
 	for ctx.Err() == nil {
 		act, cancel := w.begin(ctx)
-		again, done := w.act(act)
+		again, out := w.act(act)
 		cancel()
-		if done == removed {
+		if out == removed {
 			w.m.forget(w)
 			return 0, true
 		}
-		if done == rest || again > 0 {
+		if out == rest || again > 0 {
 			return again, false
 		}
 	}
