@@ -51,6 +51,7 @@ type Server struct {
 	ReservationID                            string
 	LaunchIndex                              int
 	SchedulerHints                           map[string][]string
+	PortOrder                                []string // ids of the ports, in the order of the NICs
 
 	Node   string // the host it was placed on; "" while unplaced
 	Intent Intent
@@ -91,6 +92,9 @@ type Fault struct {
 	Details   string
 	CreatedAt time.Time
 }
+
+// FaultInternal is the code of a fault that is no fault of the request's.
+const FaultInternal = 500
 
 // Step is one entry of a server's timeline.
 type Step struct {

@@ -1,5 +1,7 @@
 package cloud
 
+import "slices"
+
 // VM states, task states and power states as nova's API shows them in
 // OS-EXT-STS.
 const (
@@ -29,6 +31,15 @@ const (
 // built tells whether the server has once been built whole.
 func (s Server) built() bool { return s.LaunchedAt != nil }
 
+// rebooting tells whether a reboot that was asked for is not yet seen. A later
+// stop overtakes it: a server that is to be off has no reboot pending.
+func (s Server) rebooting() bool {
+	return s.Intent.Power == PowerOn && s.Seen.Reboots < s.Intent.Reboots
+}
+
+// answered tells whether the node has carried out the newest intent.
+func (s Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
+
 // VMState is the state the server rests in, or comes from while a task is under
 // way.
 func (s Server) VMState() string {
@@ -41,11 +52,12 @@ func (s Server) VMState() string {
 		return VMActive
 	case s.Seen.State == InstancePaused:
 		return VMPaused
-	case s.Seen.State == InstancePreparing && s.Intent.Power == PowerOn && s.Seen.Generation == s.Intent.Generation:
-		return VMActive
-	default:
+	case s.Seen.State == InstanceStopped:
 		return VMStopped
+	case s.Intent.Power == PowerOn && (s.rebooting() || s.answered() || s.Intent.Deleted):
+		return VMActive // between two guests: in a reboot, after a crash of its host, or on its way out
 	}
+	return VMStopped
 }
 
 // TaskState is what is under way; "" when nothing is.
@@ -59,16 +71,28 @@ func (s Server) TaskState() string {
 		return TaskScheduling
 	case !s.built():
 		return TaskSpawning
-	case s.Seen.Reboots < s.Intent.Reboots && s.Intent.HardReboot:
+	case s.rebooting() && s.Intent.HardReboot:
 		return TaskRebootHard
-	case s.Seen.Reboots < s.Intent.Reboots:
+	case s.rebooting():
 		return TaskRebooting
 	case s.Intent.Power == PowerOff && s.Seen.State != InstanceStopped:
 		return TaskPoweringOff
-	case s.Intent.Power == PowerOn && s.Seen.State != InstanceRunning && s.Seen.State != InstancePaused:
+	case s.Intent.Power == PowerOn && s.poweringOn():
 		return TaskPoweringOn
 	}
 	return TaskNone
+}
+
+// poweringOn tells whether a guest that is wanted is not there yet. A guest that
+// stopped after its node had started it shut itself down: nobody powers it on.
+func (s Server) poweringOn() bool {
+	switch s.Seen.State {
+	case InstanceRunning, InstancePaused:
+		return false
+	case InstanceStopped:
+		return !s.answered()
+	}
+	return true
 }
 
 // PowerState is nova's number for what the hypervisor reports.
@@ -126,24 +150,25 @@ func (s Server) Progress() int {
 }
 
 // Check refuses an action that the server's state does not allow, in nova's
-// words: a locked server, one with a task under way, one in another state.
+// words: a server that is being deleted, one with a task under way, one that
+// never ran, one in another VM state than those allowed. No states allowed are
+// all states. The lock is not the state's affair, nor is a delete, which every
+// state allows.
 func (s Server) Check(op, action string, allowed ...string) error {
-	if s.Intent.Deleted {
-		return E(op, Conflict, "Cannot '%s' instance %s while it is in task_state deleting", action, s.ID)
+	return s.CheckBusy(op, action, nil, allowed...)
+}
+
+// CheckBusy is Check for an action that some tasks do not hinder: a hard reboot
+// during another reboot.
+func (s Server) CheckBusy(op, action string, tasks []string, allowed ...string) error {
+	task, state := s.TaskState(), s.VMState()
+	switch {
+	case task != TaskNone && !slices.Contains(tasks, task):
+		return E(op, Conflict, "Cannot '%s' instance %s while it is in task_state %s", action, s.ID, task)
+	case len(allowed) > 0 && !slices.Contains(allowed, state):
+		return E(op, Conflict, "Cannot '%s' instance %s while it is in vm_state %s", action, s.ID, state)
+	case !s.built():
+		return E(op, Conflict, "Cannot '%s' instance %s while it has never been active", action, s.ID)
 	}
-	if task := s.TaskState(); task != TaskNone && action != "delete" {
-		if !(action == "reboot" && task == TaskRebooting) {
-			return E(op, Conflict, "Cannot '%s' instance %s while it is in task_state %s", action, s.ID, task)
-		}
-	}
-	state := s.VMState()
-	for _, a := range allowed {
-		if a == state {
-			return nil
-		}
-	}
-	if len(allowed) == 0 {
-		return nil
-	}
-	return E(op, Conflict, "Cannot '%s' instance %s while it is in vm_state %s", action, s.ID, state)
+	return nil
 }

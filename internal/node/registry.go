@@ -10,8 +10,9 @@ import (
 // Fleet is the nodes that the head can reach now, by name. It is safe for
 // concurrent use.
 type Fleet struct {
-	mu    sync.RWMutex
-	nodes map[string]Node
+	mu      sync.RWMutex
+	nodes   map[string]Node
+	changed []chan struct{}
 }
 
 // NewFleet makes an empty fleet.
@@ -22,6 +23,7 @@ func (f *Fleet) Join(name string, n Node) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.nodes[name] = n
+	f.signal()
 }
 
 // Leave takes a node out.
@@ -29,6 +31,26 @@ func (f *Fleet) Leave(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.nodes, name)
+	f.signal()
+}
+
+// Changed gives a channel that is signalled after joins and leaves. Signals are
+// merged; each call gives a channel of its own.
+func (f *Fleet) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := make(chan struct{}, 1)
+	f.changed = append(f.changed, c)
+	return c
+}
+
+func (f *Fleet) signal() {
+	for _, c := range f.changed {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // Node gives the node of a name; Unavailable when it is not connected.

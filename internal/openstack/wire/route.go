@@ -31,11 +31,18 @@ type Policy struct {
 	Rule Rule
 }
 
-// Rule judges a caller. Whose resource it is, the service judges.
+// Rule judges a caller. Whose resource it is, the service judges, except where
+// the path itself says so (On).
 type Rule struct {
 	Name   string
 	Public bool // no token is needed
 	Allow  func(cloud.Caller) bool
+	On     func(c cloud.Caller, path func(name string) string) bool // for callers that Allow does not: may they on this path? nil for no
+}
+
+// allows tells whether the caller may use a route that was reached by r.
+func (rule Rule) allows(c cloud.Caller, r *http.Request) bool {
+	return rule.Allow(c) || rule.On != nil && rule.On(c, r.PathValue)
 }
 
 // The rules that policies are made of.
@@ -67,7 +74,13 @@ type Request struct {
 	Version Version
 	ID      string // "req-" and a UUID; in every log line and in X-Openstack-Request-Id
 	BaseURL string // "http://127.0.0.1:5000", as the client reached it
+
+	GlobalID string // the caller's own id of the whole operation, or "" (X-Openstack-Request-Id of the request)
+	API      *API   // whose route it is
 }
+
+// Link is the address of a path of the request's API, such as "/servers/1".
+func (r *Request) Link(path string) string { return r.BaseURL + r.API.Prefix + path }
 
 // MaxBody bounds a JSON body, in bytes.
 const MaxBody = 1 << 20
@@ -80,7 +93,10 @@ func (r *Request) Decode(v any) error {
 	if err := dec.Decode(v); err != nil {
 		var tooBig *http.MaxBytesError
 		var typ *json.UnmarshalTypeError
+		var said *cloud.Error
 		switch {
+		case errors.As(err, &said): // by a Bool, an Int
+			return err
 		case errors.As(err, &tooBig):
 			return cloud.E(op, cloud.TooLarge, "the request body is larger than %d bytes", MaxBody)
 		case errors.As(err, &typ):
@@ -90,15 +106,43 @@ func (r *Request) Decode(v any) error {
 		}
 		return cloud.E(op, cloud.Invalid, "Malformed request body: %v", err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return cloud.E(op, cloud.Invalid, "Malformed request body: there is more after the JSON value")
+	}
 	return nil
+}
+
+// DecodeObject reads a body that is an object with one member of interest, such
+// as {"server": {…}}, into v. Without the member it is Invalid.
+func (r *Request) DecodeObject(member string, v any) error {
+	const op = "wire.Decode"
+	var top map[string]json.RawMessage
+	if err := r.Decode(&top); err != nil {
+		if cloud.Is(err, cloud.Invalid) && strings.Contains(err.Error(), "Value is a JSON") {
+			return cloud.E(op, cloud.Invalid, "Malformed request body: it must be a JSON object with the member %q", member)
+		}
+		return err
+	}
+	raw, ok := top[member]
+	if !ok || string(raw) == "null" {
+		return cloud.E(op, cloud.Invalid, "'%s' is a required property", member)
+	}
+	inner := &Request{Request: &http.Request{Body: io.NopCloser(strings.NewReader(string(raw)))}}
+	return inner.Decode(v)
 }
 
 // Response is what a handler answers. The zero Status is 200.
 type Response struct {
 	Status int
-	Body   any // marshalled to JSON; nil for no body
+	Body   any // marshalled to JSON, or a Raw; nil for no body
 	Header http.Header
 	Stream io.ReadCloser // instead of Body: bytes as they are, closed by the dispatcher
+}
+
+// Raw is a body that is not JSON.
+type Raw struct {
+	Type  string // its Content-Type
+	Bytes []byte
 }
 
 // JSON answers 200 with a body.
@@ -129,6 +173,6 @@ type API struct {
 // Microversions is the range that an API speaks; zero for none.
 type Microversions struct {
 	Service  string // as in "OpenStack-API-Version: compute 2.93"
-	Legacy   string // an older header: "X-OpenStack-Nova-API-Version"
+	Legacy   string // an older header: "X-OpenStack-Nova-API-Version"; "" for none
 	Min, Max Version
 }

@@ -1,0 +1,55 @@
+# Two commands do everything: make demo, make test.
+GO        ?= go
+BIN       := $(CURDIR)/bin
+LINT      := $(BIN)/golangci-lint
+LINT_VERSION := v2.15.0
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+PACKAGES  := ./cmd/... ./internal/... ./test/...
+export CGO_ENABLED := 0
+
+.PHONY: build demo test unit contract e2e bench check lint fuzz deps clean
+
+build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
+
+internal/bake/guest/hearth-guest: $(wildcard cmd/hearth-guest/*.go) go.mod
+	$(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/hearth-guest
+
+deps: ## what Hearth and its tests need from Debian
+	./scripts/deps
+
+demo: deps build ## a cloud, a baked guest, a login
+	./scripts/demo
+
+test: unit e2e ## every test
+
+unit: internal/bake/guest/hearth-guest ## no root, no network, no QEMU: under two minutes
+	$(GO) test $(PACKAGES)
+
+e2e: deps build ## real guests, real clients, a real PostgreSQL; as root
+	./scripts/e2e
+
+bench: deps build ## figures for docs/performance.md
+	./scripts/bench
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	./scripts/fuzz
+
+check: internal/bake/guest/hearth-guest ## format, vet, lint, the walls of the house, generated files, known holes
+	@test -z "$$(gofmt -l cmd internal test)" || { gofmt -l cmd internal test; echo "these files want gofmt -w"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(GO) mod verify >/dev/null
+	$(GO) test ./test/house/...
+	$(MAKE) --no-print-directory lint
+	./scripts/generated
+	./scripts/vuln
+
+$(LINT):
+	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+lint: $(LINT)
+	$(LINT) run $(PACKAGES)
+
+clean:
+	rm -rf hearth bin internal/bake/guest/hearth-guest

@@ -1,0 +1,98 @@
+package hypervisor
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// Config is a guest as it is to be started. It is plain data but for the open tap devices.
+type Config struct {
+	ID       string // unique on the host; letters, digits, '.', '_', '-'; at most 64
+	Name     string // for people
+	UUID     string // what the guest's firmware shows
+	VCPUs    int
+	MemoryMB int
+	Machine  string // "" for the host's default; "pc", "q35"
+	CPU      string // "" for the host's default
+	Disks    []Disk // disks and CD-ROMs, in the guest's order
+	NICs     []NIC
+	Kernel   string // direct boot: path of a Linux kernel; "" to boot from a disk
+	Initrd   string // with Kernel
+	Cmdline  string // with Kernel
+	SMBIOS   SMBIOS
+	Dir      string // absolute, the guest's own: see Files. Made if it is not there; its parent must exist.
+}
+
+// SMBIOS is what the guest's firmware says of the machine. cloud-init finds its data source by it.
+type SMBIOS struct {
+	Manufacturer, Product, Version, Serial, Family string
+}
+
+// OpenStackSMBIOS is what an instance of nova shows (ds-identify of cloud-init looks for the product).
+func OpenStackSMBIOS(serial string) SMBIOS {
+	return SMBIOS{Manufacturer: "OpenStack Foundation", Product: "OpenStack Nova", Serial: serial, Family: "Virtual Machine"}
+}
+
+// Format of a disk's file. It is always told, never guessed: a guest could write a header that makes a guesser follow it.
+const (
+	FormatRaw   = "raw"
+	FormatQCOW2 = "qcow2"
+)
+
+// Bus that a disk hangs on.
+const (
+	BusVirtio = "virtio"
+	BusSCSI   = "scsi" // virtio-scsi
+	BusIDE    = "ide"
+)
+
+// Disk is a disk or CD-ROM of a guest.
+type Disk struct {
+	ID        string // unique in the guest; letters, digits, '_', '-'; at most 16
+	Path      string // absolute, of a file or block device
+	Format    string
+	ReadOnly  bool
+	CDROM     bool   // on BusIDE or BusSCSI, read-only
+	Bus       string // "" is virtio, of a CD-ROM ide
+	Serial    string // what the guest sees; /dev/disk/by-id
+	BootIndex int    // 1 is tried first; 0 is never booted from
+	// Backing is the file below a qcow2 overlay of our own making. Whatever the overlay's header says is not read;
+	// with a nil Backing nothing is below.
+	Backing *Backing
+}
+
+// Backing is a file below an overlay, read only, itself with nothing below.
+type Backing struct {
+	Path, Format string
+}
+
+// NIC is a network card of a guest.
+type NIC struct {
+	ID  string   // unique in the guest, as Disk.ID
+	MAC string   // 48 bits
+	Tap *os.File // an open tap device, made by the network driver; the guest gets a copy
+	MTU int      // told to the guest; 0 for none
+	// Model is "" for virtio, or a QEMU device of another make: "e1000".
+	Model string
+}
+
+// Files of a guest in its directory.
+const (
+	FileLock    = "lock"        // held open and locked by the guest's process as long as it lives
+	FileMonitor = "qmp.sock"    // QMP
+	FileSerial  = "serial.sock" // the serial console, for one at a time to read and type on
+	FileConsole = "console.log" // all that was printed on it, the last megabyte or so
+	FileLog     = "qemu.log"    // what the hypervisor itself had to say
+	FileKernel  = "kernel"      // copies for direct boot, where the originals are not readable by all
+	FileInitrd  = "initrd"
+)
+
+// ConsoleLog is the path of the text a guest printed on its serial console.
+func (h Handle) ConsoleLog() string { return filepath.Join(h.Dir, FileConsole) }
+
+// hardware parses a MAC address and says whether a NIC can have it.
+func hardware(mac string) bool {
+	a, err := net.ParseMAC(mac)
+	return err == nil && len(a) == 6 && a[0]&1 == 0
+}

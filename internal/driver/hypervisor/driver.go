@@ -1,0 +1,62 @@
+// Package hypervisor is the tool that runs guests: an interface, its real implementation (qemu, QEMU driven over
+// QMP), its fake, and the suite both pass (hypervisortest).
+//
+// Guests outlive the agent. A guest is a process in a session of its own that needs nothing of the agent's;
+// all there is to know about it is in a Handle, which is small, serialisable, and good until the host reboots.
+// A guest that switches itself off stays as a process in StateShutdown until somebody calls Quit, so that its wish is
+// seen even if the agent was away when it happened; a process that is missing was killed, crashed, or went down with
+// the host. Events say when to look; what counts is what State says.
+package hypervisor
+
+import "context"
+
+// Driver starts guests and finds them again. Its methods may be called from any goroutine.
+type Driver interface {
+	// Probe tells what this host's hypervisor can do. The answer is cached; the first call takes up to a second.
+	// Unavailable when there is no hypervisor here.
+	Probe(ctx context.Context) (Capabilities, error)
+
+	// Start starts a guest and returns when it runs and answers. The context bounds the start alone: if it ends before,
+	// or anything fails, nothing is left running. Invalid when the configuration makes no sense; Conflict when a guest
+	// runs in the same directory. The caller keeps and closes the configuration's files (NIC.Tap).
+	Start(ctx context.Context, cfg Config) (Guest, error)
+
+	// Recover connects to a guest started earlier, by this process or another. It touches no process but the very one
+	// of the handle. NotFound, with a sentence on what became of it, when that process is gone.
+	Recover(ctx context.Context, h Handle) (Guest, error)
+
+	// List finds all guests whose directory is root or lies below it, known or not: those of an agent that was
+	// killed before it could write a handle down included. In no order.
+	List(ctx context.Context, root string) ([]Handle, error)
+
+	// Destroy ends the guest's process without asking the guest or the hypervisor, and returns when it is gone. No
+	// error when it is gone already. It is for guests that Recover cannot reach; others are ended by Guest.Quit.
+	Destroy(ctx context.Context, h Handle) error
+}
+
+// Guest is a live connection to one guest. Its methods may be called from any goroutine. When the guest's process is
+// gone they fail with NotFound, State and Quit excepted.
+type Guest interface {
+	// Handle is what to keep for Recover.
+	Handle() Handle
+	// State asks how the guest is. StateGone, not an error, when its process is gone.
+	State(ctx context.Context) (State, error)
+	// Shutdown presses the power button. Whether and when the guest heeds it is told by events and State.
+	Shutdown(ctx context.Context) error
+	// Quit ends the guest: it flushes its disks, and when it returns the process is gone. A hypervisor that
+	// does not answer is killed. No error when it is gone already. The context bounds the asking, after it comes the kill.
+	Quit(ctx context.Context) error
+	// Reset presses the reset button.
+	Reset(ctx context.Context) error
+	// Pause stops the guest's processors, Resume lets them run on. Each is idempotent. Resume is Conflict for a guest that
+	// is shut down.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Stats measures what the guest costs the host.
+	Stats(ctx context.Context) (Stats, error)
+	// Events yields what happens to the guest from now on, and is closed after EventExit or Close. A slow
+	// reader loses the oldest events; an EventExit is never lost.
+	Events() <-chan Event
+	// Close lets go of the guest, which runs on. The Guest is of no use afterwards.
+	Close() error
+}

@@ -1,0 +1,256 @@
+// Package fake is a storage driver in memory: it keeps images and disks as
+// records, takes no time, and can be told to fail. A Driver is the world of a
+// host: an agent that is started anew with the same one finds its disks again.
+package fake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+)
+
+// Driver keeps images and disks in memory. It is safe for concurrent use.
+type Driver struct {
+	mu     sync.Mutex
+	images map[string]storage.Image
+	disks  map[string]storage.Disk
+	files  map[string]map[string][]byte // of config drives, by disk
+	fault  func(op, id string) error
+	total  int64
+}
+
+var _ storage.Driver = (*Driver)(nil)
+
+// New makes an empty driver of a terabyte.
+func New() *Driver {
+	return &Driver{images: map[string]storage.Image{}, disks: map[string]storage.Disk{}, files: map[string]map[string][]byte{}, total: 1 << 40}
+}
+
+// Fail makes calls ask fn first, with the method's name and the digest or disk
+// id; an error it gives is the call's. Nil ends that.
+func (d *Driver) Fail(fn func(op, id string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = fn
+}
+
+// Files are what a config drive holds; nil for none.
+func (d *Driver) Files(id string) map[string][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.files[id])
+}
+
+// faulty is the error that a call is to fail with, if any.
+func (d *Driver) faulty(ctx context.Context, op, id string) error {
+	if err := ctx.Err(); err != nil {
+		return cloud.E("storage."+op, cloud.Unavailable, "stopped before it was done: %w", err)
+	}
+	d.mu.Lock()
+	fault := d.fault
+	d.mu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	return fault(op, id)
+}
+
+var (
+	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+)
+
+// EnsureImage implements storage.Driver: it reads and checks the bytes, and
+// forgets them.
+func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {
+	const op = "EnsureImage"
+	if !digestForm.MatchString(ref.Digest) {
+		return storage.Image{}, cloud.E("storage."+op, cloud.Invalid, "%q is no image digest", ref.Digest)
+	}
+	if err := d.faulty(ctx, op, ref.Digest); err != nil {
+		return storage.Image{}, err
+	}
+	img := storage.Image{Digest: ref.Digest, Path: "/fake/images/" + strings.TrimPrefix(ref.Digest, "sha256:"), Format: "raw", VirtualSize: max(ref.VirtualSize, ref.Size)}
+	switch ref.Format {
+	case "aki", "ari", "iso":
+		img.Format = ref.Format
+	case "raw", "ami", "qcow2":
+	default:
+		return storage.Image{}, cloud.E("storage."+op, cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
+	}
+	d.mu.Lock()
+	known, ok := d.images[ref.Digest]
+	d.mu.Unlock()
+	if ok {
+		known.Format = img.Format
+		return known, nil
+	}
+	if localPath == "" {
+		if err := check(ref, open); err != nil {
+			return storage.Image{}, err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.images[ref.Digest] = img
+	return img, nil
+}
+
+func check(ref cloud.ImageRef, open func() (io.ReadCloser, error)) error {
+	src, err := open()
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, src); err != nil {
+		return cloud.E("storage.EnsureImage", cloud.Unavailable, "reading the image broke off: %w", err)
+	}
+	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest {
+		return cloud.E("storage.EnsureImage", cloud.Unavailable, "the bytes fetched of image %s are not those of its digest (%s, wanted %s)", ref.ID, got, ref.Digest)
+	}
+	return nil
+}
+
+// CloneDisk implements storage.Driver.
+func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, size int64) (storage.Disk, error) {
+	if size == 0 {
+		size = image.VirtualSize
+	}
+	size = (size + 511) &^ 511
+	disk := storage.Disk{ID: id, Format: "qcow2", Size: size, Backing: image.Path}
+	if size > image.VirtualSize {
+		disk.Grown = "as told"
+	}
+	return d.make(ctx, "CloneDisk", disk, func() error {
+		if _, ok := d.images[image.Digest]; !ok {
+			return cloud.E("storage.CloneDisk", cloud.Unavailable, "image %s is no longer in the node's cache", image.Digest)
+		}
+		if size < image.VirtualSize {
+			return cloud.E("storage.CloneDisk", cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
+		}
+		return nil
+	})
+}
+
+// BlankDisk implements storage.Driver.
+func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, _ string) (storage.Disk, error) {
+	return d.make(ctx, "BlankDisk", storage.Disk{ID: id, Format: "raw", Size: size}, func() error {
+		if size <= 0 {
+			return cloud.E("storage.BlankDisk", cloud.Invalid, "a blank disk needs a size; %d bytes were asked for", size)
+		}
+		return nil
+	})
+}
+
+// ConfigDrive implements storage.Driver.
+func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]byte) (storage.Disk, error) {
+	return d.make(ctx, "ConfigDrive", storage.Disk{ID: id, Format: "raw", Size: 1 << 20}, func() error {
+		d.files[id] = maps.Clone(files)
+		return nil
+	})
+}
+
+// make records a disk unless it is there; may refuses it.
+func (d *Driver) make(ctx context.Context, op string, disk storage.Disk, may func() error) (storage.Disk, error) {
+	if !idForm.MatchString(disk.ID) {
+		return storage.Disk{}, cloud.E("storage."+op, cloud.Invalid, "%q cannot be the id of a disk", disk.ID)
+	}
+	if err := d.faulty(ctx, op, disk.ID); err != nil {
+		return storage.Disk{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.disks[disk.ID]; ok {
+		return known, nil
+	}
+	if err := may(); err != nil {
+		return storage.Disk{}, err
+	}
+	disk.Path = "/fake/disks/" + disk.ID
+	d.disks[disk.ID] = disk
+	return disk, nil
+}
+
+// Disk implements storage.Driver.
+func (d *Driver) Disk(_ context.Context, id string) (storage.Disk, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if disk, ok := d.disks[id]; ok {
+		return disk, nil
+	}
+	return storage.Disk{}, cloud.E("storage.Disk", cloud.NotFound, "there is no disk %s on this node", id)
+}
+
+// RemoveDisk implements storage.Driver.
+func (d *Driver) RemoveDisk(ctx context.Context, id string) error {
+	if !idForm.MatchString(id) {
+		return cloud.E("storage.RemoveDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	}
+	if err := d.faulty(ctx, "RemoveDisk", id); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.disks, id)
+	delete(d.files, id)
+	return nil
+}
+
+// Disks implements storage.Driver.
+func (d *Driver) Disks(context.Context) ([]storage.Disk, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []storage.Disk
+	for _, id := range slices.Sorted(maps.Keys(d.disks)) {
+		out = append(out, d.disks[id])
+	}
+	return out, nil
+}
+
+// Images implements storage.Driver.
+func (d *Driver) Images(context.Context) ([]storage.Image, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []storage.Image
+	for _, id := range slices.Sorted(maps.Keys(d.images)) {
+		out = append(out, d.images[id])
+	}
+	return out, nil
+}
+
+// RemoveImage implements storage.Driver.
+func (d *Driver) RemoveImage(_ context.Context, digest string) error {
+	if !digestForm.MatchString(digest) {
+		return cloud.E("storage.RemoveImage", cloud.Invalid, "%q is no image digest", digest)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, disk := range d.disks {
+		if img, ok := d.images[digest]; ok && disk.Backing == img.Path {
+			return cloud.E("storage.RemoveImage", cloud.Conflict, "the disk %s still reads from image %s", disk.ID, digest)
+		}
+	}
+	delete(d.images, digest)
+	return nil
+}
+
+// Usage implements storage.Driver: every disk counts whole.
+func (d *Driver) Usage(context.Context) (total, free int64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	free = d.total
+	for _, disk := range d.disks {
+		free -= disk.Size
+	}
+	return d.total, max(free, 0), nil
+}

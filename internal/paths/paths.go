@@ -1,0 +1,63 @@
+// Package paths has every name that Hearth keeps on disk, in one place.
+//
+// All of it is below one directory. Files with secrets are made with mode 0600,
+// directories with 0700 but for those that guests' processes must enter.
+package paths
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// Data is the directory that everything is in.
+type Data string
+
+// Default is where a cloud lives unless told: /var/lib/hearth for root, else in
+// the user's own data directory.
+func Default() Data {
+	if os.Geteuid() == 0 {
+		return "/var/lib/hearth"
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return Data(filepath.Join(dir, "hearth"))
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return Data("hearth-data")
+	}
+	return Data(filepath.Join(home, ".local", "share", "hearth"))
+}
+
+func (d Data) join(names ...string) string {
+	return filepath.Join(append([]string{string(d)}, names...)...)
+}
+
+// Lock is held by the process that works on the directory.
+func (d Data) Lock() string { return d.join("lock") }
+
+// PID has the process id of that process.
+func (d Data) PID() string { return d.join("hearth.pid") }
+
+// Address has the URL that the running cloud answers at.
+func (d Data) Address() string { return d.join("hearth.url") }
+
+// Database is the SQLite file.
+func (d Data) Database() string { return d.join("cloud.db") }
+
+// Operator is the local operator's credential: what 'hearth openrc' prints.
+func (d Data) Operator() string { return d.join("operator.json") }
+
+// Blobs is where the image service keeps bytes.
+func (d Data) Blobs() string { return d.join("images") }
+
+// Node is where the agent of this host keeps everything of its own.
+func (d Data) Node() string { return d.join("node") }
+
+// CA is where the cloud's own certificate authority is.
+func (d Data) CA() string { return d.join("ca") }
+
+// Bake is the cache of the oven: packages and layers.
+func (d Data) Bake() string { return d.join("bake") }
+
+// Log is the log of a cloud that was started in the background.
+func (d Data) Log() string { return d.join("hearth.log") }

@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hearth/internal/cloud"
+	"hearth/internal/node"
+	"hearth/internal/store"
+)
+
+// netSync remembers what was pushed to which node, so that only differences are
+// pushed. It is a cache: an empty one means that everything is pushed again,
+// which every node takes.
+type netSync struct {
+	mu     sync.Mutex
+	asked  atomic.Int64 // counts the wishes to sync
+	done   int64        // the wishes that a finished run covers
+	err    error        // of the last run
+	pushed map[string]map[string]pushed
+}
+
+// pushed is what a node was given under a key such as "network:ID".
+type pushed struct{ hash [sha256.Size]byte }
+
+// runNetworks keeps the data plane of every node as the store has it.
+func (k *Housekeeper) runNetworks(ctx context.Context) {
+	changed, stop := k.Store.Watch("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "security_group_rules")
+	defer stop()
+	beat(ctx, merge(ctx, changed, k.Fleet.Changed()), 30*time.Second, func(ctx context.Context) {
+		for _, name := range k.Fleet.Names() {
+			if err := k.SyncNode(ctx, name); err != nil && ctx.Err() == nil {
+				k.Log.Warn("a node's networks are behind; they are tried again", "node", name, "error", err)
+			}
+		}
+	})
+}
+
+// SyncNode makes a node's data plane match what the store holds now. Calls that
+// come while a run is under way share the next one.
+func (k *Housekeeper) SyncNode(ctx context.Context, name string) error {
+	wish := k.nets.asked.Add(1)
+	k.nets.mu.Lock()
+	defer k.nets.mu.Unlock()
+	if k.nets.done >= wish {
+		return k.nets.err
+	}
+	covers := k.nets.asked.Load()
+	k.nets.err = k.syncAll(ctx)
+	k.nets.done = covers
+	return k.nets.err
+}
+
+// syncAll pushes the differences to every node that is connected.
+func (k *Housekeeper) syncAll(ctx context.Context) error {
+	if err := k.placeRouters(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range k.Fleet.Names() {
+		n, err := k.Fleet.Node(name)
+		if err != nil {
+			continue
+		}
+		if err := k.push(ctx, name, n); err != nil {
+			errs = append(errs, fmt.Errorf("node %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// plane is all of one node's data plane.
+type plane struct {
+	networks []cloud.NetworkSpec
+	routers  []cloud.RouterSpec
+}
+
+// push gives a node what differs from what it was given before: networks first,
+// since routers stand on them, and removals the other way round.
+func (k *Housekeeper) push(ctx context.Context, name string, n node.Node) error {
+	var want plane
+	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		want, err = composePlane(tx, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	have := k.nets.pushed[name]
+	if have == nil {
+		if have, err = k.inherit(ctx, n); err != nil {
+			return err
+		}
+		k.nets.pushed[name] = have
+	}
+	keep := map[string]bool{}
+	var errs []error
+	for _, spec := range want.networks {
+		key := "network:" + spec.ID
+		keep[key] = true
+		errs = append(errs, give(have, key, spec, func() error { return n.ApplyNetwork(ctx, spec) }))
+	}
+	for _, spec := range want.routers {
+		key := "router:" + spec.ID
+		keep[key] = true
+		errs = append(errs, give(have, key, spec, func() error { return n.ApplyRouter(ctx, spec) }))
+	}
+	errs = append(errs, k.retract(ctx, n, have, keep))
+	return errors.Join(errs...)
+}
+
+// inherit learns what a node serves already, as after a restart of the head.
+func (k *Housekeeper) inherit(ctx context.Context, n node.Node) (map[string]pushed, error) {
+	status, err := n.Networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]pushed{}
+	for id := range status.Networks {
+		have["network:"+id] = pushed{}
+	}
+	for id := range status.Routers {
+		have["router:"+id] = pushed{}
+	}
+	return have, nil
+}
+
+// give applies a spec unless the node was given the same before.
+func give(have map[string]pushed, key string, spec any, apply func() error) error {
+	body, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	hash := sha256.Sum256(body)
+	if have[key].hash == hash {
+		return nil
+	}
+	if err := apply(); err != nil {
+		return err
+	}
+	have[key] = pushed{hash: hash}
+	return nil
+}
+
+// retract removes what the node has and nobody wants: routers before networks.
+func (k *Housekeeper) retract(ctx context.Context, n node.Node, have map[string]pushed, keep map[string]bool) error {
+	var errs []error
+	for _, kind := range []string{"router:", "network:"} {
+		for key := range have {
+			if keep[key] || len(key) <= len(kind) || key[:len(kind)] != kind {
+				continue
+			}
+			remove := n.RemoveNetwork
+			if kind == "router:" {
+				remove = n.RemoveRouter
+			}
+			if err := remove(ctx, key[len(kind):]); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			delete(have, key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// placeRouters gives every router that has work a node: the one that runs the
+// fewest routers.
+func (k *Housekeeper) placeRouters(ctx context.Context) error {
+	names := k.Fleet.Names()
+	if len(names) == 0 {
+		return nil
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		homeless, err := tx.Routers.List(store.Where(store.Eq("node", "")))
+		if err != nil || len(homeless) == 0 {
+			return err
+		}
+		for _, r := range homeless {
+			best, least := "", -1
+			for _, name := range names {
+				count, err := tx.Routers.Count(store.Eq("node", name))
+				if err != nil {
+					return err
+				}
+				if least < 0 || count < least {
+					best, least = name, count
+				}
+			}
+			r.Node = best
+			if err := tx.Routers.Update(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,148 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"hearth/internal/cloud"
+	"hearth/internal/node"
+	"hearth/internal/store"
+)
+
+// Observe writes what a node reports of instances, all in one transaction. What
+// follows from it is wanted of nobody here; the query of the servers' job finds
+// it.
+func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...cloud.InstanceStatus) error {
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, status := range statuses {
+			server, err := tx.Servers.Get(status.ID)
+			if cloud.Is(err, cloud.NotFound) || err == nil && server.Node != nodeName {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			was := server.Seen.State
+			server = k.observed(server, status)
+			if err := tx.Servers.Update(server); err != nil {
+				return err
+			}
+			if was == server.Seen.State {
+				continue
+			}
+			if err := markPorts(tx, server); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// observed is the server after an observation. It is pure but for the clock.
+func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus) cloud.Server {
+	now := k.Clock.Now()
+	current := status.Generation == server.Intent.Generation
+	server.Seen, server.Steps, server.UpdatedAt = status.Observation, status.Steps, now
+	switch status.State {
+	case cloud.InstanceRunning, cloud.InstancePaused:
+		if server.LaunchedAt == nil {
+			server.LaunchedAt = &now
+		}
+		server.Fault = nil
+	case cloud.InstanceFailed:
+		if server.Fault == nil || server.Fault.Message != status.Error {
+			server.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: status.Error, CreatedAt: now}
+		}
+	case cloud.InstanceStopped:
+		if current && server.Intent.Power == cloud.PowerOn && !server.Intent.Deleted {
+			// The guest powered itself off, as its owner may do from inside: that is
+			// what is wanted from now on.
+			server.Intent.Power = cloud.PowerOff
+			server.Intent.Generation++
+			server.NextAttemptAt = now
+		}
+	case cloud.InstanceAbsent:
+		if server.Intent.Deleted {
+			server.NextAttemptAt = now
+		}
+	}
+	return server
+}
+
+// markPorts makes the ports' status follow the guest's.
+func markPorts(tx *store.Tx, server cloud.Server) error {
+	up := server.Seen.State == cloud.InstanceRunning || server.Seen.State == cloud.InstancePaused
+	ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if p.Up == up {
+			continue
+		}
+		p.Up = up
+		if err := tx.Ports.Update(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resync compares what a node has with what is wanted of it, as after a restart
+// of either: an instance that nobody wants is removed, a server that the node
+// does not know is handed to it again.
+func (k *Housekeeper) Resync(ctx context.Context, name string, n node.Node) error {
+	have, err := n.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, i := range have {
+		known[i.ID] = true
+	}
+	wanted := map[string]bool{}
+	err = k.Store.Update(ctx, func(tx *store.Tx) error {
+		servers, err := tx.Servers.List(store.Where(store.Eq("node", name)))
+		if err != nil {
+			return err
+		}
+		for _, s := range servers {
+			wanted[s.ID] = true
+			if known[s.ID] && s.Seen.Generation == s.Intent.Generation && !s.Intent.Deleted || s.Fault != nil && !s.Intent.Deleted {
+				continue
+			}
+			s.NextAttemptAt = k.Clock.Now()
+			if err := tx.Servers.Update(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for id := range known {
+		if wanted[id] {
+			continue
+		}
+		k.Log.Info("an instance on a node belongs to no server: removed", "node", name, "instance", id)
+		if err := n.RemoveInstance(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runPrune drops what has outlived its use: revocations of tokens that have
+// expired since.
+func (k *Housekeeper) runPrune(ctx context.Context) {
+	beat(ctx, nil, 10*time.Minute, func(ctx context.Context) {
+		err := k.Store.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Revocations.DeleteWhere(store.Le("expires_at", k.Clock.Now()))
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			k.Log.Error("cannot prune revocations", "error", err)
+		}
+	})
+}

@@ -1,0 +1,245 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hearth/internal/cloud"
+	"hearth/internal/schedule"
+	"hearth/internal/store"
+)
+
+// runServers takes every server that is due a step further, several at a time.
+func (k *Housekeeper) runServers(ctx context.Context) {
+	changed, stop := k.Store.Watch("servers")
+	defer stop()
+	pool := &errgroup.Group{}
+	pool.SetLimit(k.Workers)
+	beat(ctx, merge(ctx, changed, k.kicked), time.Second, func(ctx context.Context) {
+		ids, err := k.DueServers(ctx)
+		if err != nil && ctx.Err() == nil {
+			k.Log.Error("cannot read the servers that are due", "error", err)
+		}
+		for _, id := range ids {
+			if !k.take(id) {
+				continue
+			}
+			pool.Go(func() error {
+				defer k.kick()
+				defer k.letGo(id)
+				k.ProcessServer(ctx, id)
+				return nil
+			})
+		}
+	})
+	_ = pool.Wait()
+}
+
+// DueServers is the discover query: the servers whose next attempt has come,
+// longest due first.
+func (k *Housekeeper) DueServers(ctx context.Context) (ids []string, err error) {
+	err = k.Store.View(ctx, func(tx *store.Tx) error {
+		due, err := tx.Servers.List(store.Query{
+			Where: []store.Cond{
+				store.Le("next_attempt_at", k.Clock.Now()),
+				{Column: "next_attempt_at", Op: store.OpGt, Value: time.Unix(0, 0).UTC()},
+			},
+			Order: []store.Order{{Column: "next_attempt_at"}}, Limit: 100,
+		})
+		ids = ids[:0]
+		for _, s := range due {
+			ids = append(ids, s.ID)
+		}
+		return err
+	})
+	return ids, err
+}
+
+// ProcessServer takes one server one step further: places it, hands its spec to
+// its node, or takes it away. An error is written down with a later next
+// attempt; it never stops the housekeeper.
+func (k *Housekeeper) ProcessServer(ctx context.Context, id string) {
+	var server cloud.Server
+	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		server, err = tx.Servers.Get(id)
+		return err
+	})
+	switch {
+	case cloud.Is(err, cloud.NotFound):
+		return
+	case err != nil:
+	case server.Intent.Deleted:
+		err = k.removeServer(ctx, server)
+	default:
+		err = k.applyServer(ctx, server)
+	}
+	if err != nil && ctx.Err() == nil {
+		k.postpone(ctx, server, err)
+	}
+}
+
+// applyServer places the server if need be and hands its spec to its node. What
+// comes of it arrives as an observation.
+func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) error {
+	if server.Fault != nil && server.Node == "" {
+		return k.settle(ctx, server.ID, server.Intent.Generation)
+	}
+	if server.Node == "" {
+		placed, err := k.place(ctx, server.ID)
+		if err != nil || placed.Node == "" {
+			return err
+		}
+		server = placed
+	}
+	n, err := k.Fleet.Node(server.Node)
+	if err != nil {
+		return err
+	}
+	if err := k.SyncNode(ctx, server.Node); err != nil {
+		return err
+	}
+	spec, err := k.instanceSpec(ctx, server.ID)
+	if err != nil {
+		return err
+	}
+	err = n.ApplyInstance(ctx, spec)
+	if err != nil && !cloud.Is(err, cloud.Conflict) { // Conflict: a newer intent has been handed over already
+		return err
+	}
+	return k.settle(ctx, server.ID, spec.Intent.Generation)
+}
+
+// place chooses a host for the server, counting what all others use in the same
+// transaction. When none fits, the server gets a fault that says why.
+func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server, err error) {
+	err = k.Store.Update(ctx, func(tx *store.Tx) error {
+		if server, err = tx.Servers.Get(id); err != nil {
+			return err
+		}
+		if server.Node != "" || server.Intent.Deleted {
+			return nil
+		}
+		fleet, err := k.fleet(tx)
+		if err != nil {
+			return err
+		}
+		placement, err := schedule.Plan(fleet, schedule.RequestOf(server))
+		if err != nil {
+			server.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: "No valid host was found. " + cloud.Message(err), CreatedAt: k.Clock.Now()}
+			server.NextAttemptAt = time.Time{}
+			server.UpdatedAt = k.Clock.Now()
+			return tx.Servers.Update(server)
+		}
+		server.Node = placement.Host
+		server.UpdatedAt = k.Clock.Now()
+		if err := tx.Servers.Update(server); err != nil {
+			return err
+		}
+		return bindPorts(tx, server, placement.AvailabilityZone)
+	})
+	return server, err
+}
+
+// bindPorts writes the host into the ports of a server.
+func bindPorts(tx *store.Tx, server cloud.Server, zone string) error {
+	ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		p.Host = server.Node
+		p.DeviceOwner = cloud.OwnerComputePrefix + zone
+		if err := tx.Ports.Update(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle notes that the intent of a generation has been handed over: nothing is
+// due until the owner wants something else or the node reports.
+func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) error {
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		server, err := tx.Servers.Get(id)
+		if err != nil || server.Intent.Generation != generation || server.Intent.Deleted {
+			return ignore(err, cloud.NotFound)
+		}
+		server.NextAttemptAt, server.Attempt = time.Time{}, 0
+		return tx.Servers.Update(server)
+	})
+}
+
+// removeServer takes the instance off its node and, once it is gone from there,
+// its ports and its row.
+func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) error {
+	if server.Node != "" {
+		gone, err := k.removeFromNode(ctx, server)
+		if err != nil || !gone {
+			return err
+		}
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
+			return err
+		}
+		return ignore(tx.Servers.Delete(server.ID), cloud.NotFound)
+	})
+}
+
+// errRemoving says that a node has yet to finish.
+var errRemoving = errors.New("the node is still taking the instance down")
+
+// removeFromNode asks the node to remove the instance and tells whether it is
+// gone. If not, the observation of its absence, or the next attempt, goes on.
+func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (bool, error) {
+	n, err := k.Fleet.Node(server.Node)
+	if err != nil {
+		return false, err
+	}
+	if err := n.RemoveInstance(ctx, server.ID); err != nil {
+		return false, err
+	}
+	left, err := n.Instances(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, i := range left {
+		if i.ID == server.ID && i.State != cloud.InstanceAbsent {
+			return false, errRemoving
+		}
+	}
+	return true, nil
+}
+
+// postpone writes a failed try down.
+func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause error) {
+	wait := backOff(server.Attempt)
+	if errors.Is(cause, errRemoving) {
+		wait = time.Second // the watch is quicker; this is the net beneath it
+	} else {
+		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause)
+	}
+	err := k.Store.Update(ctx, func(tx *store.Tx) error {
+		s, err := tx.Servers.Get(server.ID)
+		if err != nil || s.Intent.Generation != server.Intent.Generation {
+			return ignore(err, cloud.NotFound)
+		}
+		s.Attempt++
+		s.NextAttemptAt = k.Clock.Now().Add(wait)
+		return tx.Servers.Update(s)
+	})
+	if err != nil && ctx.Err() == nil {
+		k.Log.Error("cannot write a failed try down", "server", server.ID, "error", err)
+	}
+}
+
+// ignore drops an error of a kind that is as good as success.
+func ignore(err error, kind cloud.Kind) error {
+	if cloud.Is(err, kind) {
+		return nil
+	}
+	return err
+}
