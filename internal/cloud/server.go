@@ -42,6 +42,7 @@ type Server struct {
 	Metadata                                 map[string]string
 	Tags                                     []string
 	AvailabilityZone                         string // the one asked for; "" for any
+	ForcedHost                               string // the host asked for; "" for any
 	ConfigDrive                              bool
 	DiskConfig                               string // AUTO or MANUAL
 	AccessIPv4, AccessIPv6                   string
@@ -63,6 +64,14 @@ type Server struct {
 	LaunchedAt           *time.Time
 	Attempt              int       // failed tries of the job since the last success
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// KeyName is the name of the keypair it was made with; "" for none.
+func (s Server) KeyName() string {
+	if s.Key == nil {
+		return ""
+	}
+	return s.Key.Name
 }
 
 // Intent is what is wanted of a server. Generation counts the changes, so that
