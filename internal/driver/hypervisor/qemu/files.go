@@ -1,0 +1,70 @@
+package qemu
+
+import (
+	"fmt"
+	"os"
+
+	"hearth/internal/driver/hypervisor"
+)
+
+// role says where a descriptor that a guest's process gets comes from.
+type role int
+
+const (
+	roleLock role = iota
+	roleMonitor
+	roleSerial
+	rolePath      // open Path with Flags
+	roleBoot      // open Path, or a copy of it that the guest's user can read
+	roleTap       // the NIC's tap
+	roleStart = 3 // the first descriptor that os/exec hands on
+)
+
+// passed is one descriptor of a guest's process.
+type passed struct {
+	role  role
+	path  string
+	flags int
+	copy  string // of roleBoot: the copy's name in the guest's directory
+	tap   *os.File
+}
+
+// table assigns descriptors: the first file is descriptor 3.
+type table struct{ files []passed }
+
+func (t *table) add(p passed) int {
+	t.files = append(t.files, p)
+	return roleStart + len(t.files) - 1
+}
+
+// host is what the command line depends on beside the guest itself.
+type host struct {
+	accel   string
+	machine string
+	log     string          // the console log's path
+	devices map[string]bool // paths that are block devices
+}
+
+// bootFile names a file of direct boot to QEMU, which opens it by name. The name of a descriptor works where the
+// directories on the way to the file are closed.
+func (t *table) bootFile(path, name string) string {
+	fd := t.add(passed{role: roleBoot, path: path, flags: os.O_RDONLY, copy: name})
+	return fmt.Sprintf("/proc/self/fd/%d", fd)
+}
+
+// image passes a disk's file and tells the set by which QEMU opens it.
+func (a *arguments) image(path string, readOnly bool) string {
+	flags := os.O_RDWR
+	if readOnly {
+		flags = os.O_RDONLY
+	}
+	return a.set(a.add(passed{role: rolePath, path: path, flags: flags}))
+}
+
+// set makes a descriptor openable under a name. QEMU takes the descriptor away and keeps a copy.
+func (a *arguments) set(fd int) string {
+	a.option("-add-fd", fmt.Sprintf("fd=%d,set=%d", fd, fd))
+	return fmt.Sprintf("/dev/fdset/%d", fd)
+}
+
+func (a *arguments) tap(n hypervisor.NIC) int { return a.add(passed{role: roleTap, tap: n.Tap}) }
