@@ -52,7 +52,8 @@ type Server struct {
 	ReservationID                            string
 	LaunchIndex                              int
 	SchedulerHints                           map[string][]string
-	PortOrder                                []string // ids of the ports, in the order of the NICs
+	PortOrder                                []string          // ids of the ports, in the order of the NICs
+	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
 	Node   string // the host it was placed on; "" while unplaced
 	Intent Intent
