@@ -5,18 +5,29 @@ import (
 	"slices"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/network"
 	"hearth/internal/store"
 )
 
-// Network is what compute needs of the network service, inside a transaction of
-// its own.
+// Network is what compute needs of the network service, inside transactions of
+// its own; *network.Service is one.
 type Network interface {
-	// CreatePortTx makes a port as asked for: addresses, a MAC and what else is
-	// not given are chosen, the quota of the port's project is counted. Conflict
-	// for an address in use, Invalid for one outside of the subnets.
-	CreatePortTx(tx *store.Tx, c cloud.Caller, want cloud.Port) (cloud.Port, error)
-	// DefaultGroupTx gives the project's default group, made at first use.
-	DefaultGroupTx(tx *store.Tx, projectID string) (cloud.SecurityGroup, error)
+	// NetworkTx gives a network that the caller sees; NotFound.
+	NetworkTx(tx *store.Tx, c cloud.Caller, id string) (cloud.Network, error)
+	// NetworksForServerTx gives the network of a request that names none: one or
+	// none; Conflict for several.
+	NetworksForServerTx(tx *store.Tx, c cloud.Caller) ([]cloud.Network, error)
+	// GroupsTx gives the ids of security groups by their names or ids; NotFound,
+	// Conflict for a name that several have.
+	GroupsTx(tx *store.Tx, c cloud.Caller, names []string) ([]string, error)
+	// PortTx gives a port that the caller sees; NotFound.
+	PortTx(tx *store.Tx, c cloud.Caller, id string) (cloud.Port, error)
+	// CreatePortTx makes a port within the quota; Conflict for an address in use,
+	// Invalid for one outside of the subnets.
+	CreatePortTx(tx *store.Tx, c cloud.Caller, r network.PortCreate) (cloud.Port, error)
+	// BindPortTx gives a port to the device that p names; Conflict when another
+	// has it.
+	BindPortTx(tx *store.Tx, p cloud.Port) (cloud.Port, error)
 }
 
 // Networks is what a request says about networks.
@@ -65,7 +76,7 @@ type plug struct {
 
 // plugs checks what a request says about networks and groups.
 func (s *Service) plugs(tx *store.Tx, op string, c cloud.Caller, r CreateRequest) ([]plug, error) {
-	asks, err := asked(tx, op, c, r.Networks)
+	asks, err := s.asked(tx, op, c, r.Networks)
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +88,9 @@ func (s *Service) plugs(tx *store.Tx, op string, c cloud.Caller, r CreateRequest
 	for i, ask := range asks {
 		p := plug{ip: ask.FixedIP, tag: ask.Tag, groups: groups}
 		if ask.PortID != "" {
-			p.port, err = freePort(tx, op, c, ask.PortID)
+			p.port, err = s.freePort(tx, op, c, ask.PortID)
 		} else {
-			p.network, err = usableNetwork(tx, op, c, ask.NetworkID)
+			p.network, err = s.usableNetwork(tx, op, c, ask.NetworkID)
 		}
 		if err != nil {
 			return nil, err
@@ -91,36 +102,32 @@ func (s *Service) plugs(tx *store.Tx, op string, c cloud.Caller, r CreateRequest
 
 // asked is the list of NICs, where the request leaves it to us too: then it is
 // the one network that the project can use.
-func asked(tx *store.Tx, op string, c cloud.Caller, n Networks) ([]NetworkAsk, error) {
+func (s *Service) asked(tx *store.Tx, op string, c cloud.Caller, n Networks) ([]NetworkAsk, error) {
 	if n.Mode == "none" {
 		return nil, nil
 	}
 	if len(n.List) > 0 {
 		return n.List, nil
 	}
-	all, err := tx.Networks.List(store.Query{})
+	usable, err := s.network.NetworksForServerTx(tx, c)
 	if err != nil {
 		return nil, err
 	}
-	usable := slices.DeleteFunc(all, func(w cloud.Network) bool {
-		return w.ProjectID != c.ProjectID && !w.Shared || w.External && !w.Shared
-	})
-	switch {
-	case len(usable) > 1:
-		return nil, cloud.E(op, cloud.Conflict, "Multiple possible networks found, use a Network ID to be more specific.")
-	case len(usable) == 1:
-		return []NetworkAsk{{NetworkID: usable[0].ID}}, nil
-	case n.Mode == "auto":
+	if len(usable) == 0 && n.Mode == "auto" {
 		return nil, cloud.E(op, cloud.Invalid, "Unable to automatically allocate a network for project %s", c.ProjectID)
 	}
-	return nil, nil
+	var asks []NetworkAsk
+	for _, w := range usable {
+		asks = append(asks, NetworkAsk{NetworkID: w.ID})
+	}
+	return asks, nil
 }
 
 // usableNetwork gives a network that the caller may have a server on.
-func usableNetwork(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Network, error) {
-	w, err := tx.Networks.Get(id)
+func (s *Service) usableNetwork(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Network, error) {
+	w, err := s.network.NetworkTx(tx, c, id)
 	switch {
-	case cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(w.ProjectID) && !w.Shared && !w.External:
+	case cloud.Is(err, cloud.NotFound):
 		return w, cloud.E(op, cloud.Invalid, "Network %s could not be found.", id)
 	case err != nil:
 		return w, err
@@ -135,8 +142,8 @@ func usableNetwork(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Ne
 }
 
 // freePort gives a port of the caller's that no device uses.
-func freePort(tx *store.Tx, op string, c cloud.Caller, id string) (*cloud.Port, error) {
-	p, err := tx.Ports.Get(id)
+func (s *Service) freePort(tx *store.Tx, op string, c cloud.Caller, id string) (*cloud.Port, error) {
+	p, err := s.network.PortTx(tx, c, id)
 	switch {
 	case cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(p.ProjectID):
 		return nil, cloud.E(op, cloud.Invalid, "Port id %s could not be found.", id)
@@ -153,41 +160,12 @@ func freePort(tx *store.Tx, op string, c cloud.Caller, id string) (*cloud.Port, 
 // groups gives the ids of security groups by their names or ids; none is the
 // project's default group.
 func (s *Service) groups(tx *store.Tx, op string, c cloud.Caller, names []string) ([]string, error) {
-	fallback, err := s.network.DefaultGroupTx(tx, c.ProjectID)
-	if err != nil {
-		return nil, err
-	}
 	if len(names) == 0 {
-		return []string{fallback.ID}, nil
+		names = []string{"default"}
 	}
-	var ids []string
-	for _, name := range names {
-		id, err := groupTx(tx, op, c, name)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
-
-// groupTx gives the id of a security group by its name or id.
-func groupTx(tx *store.Tx, op string, c cloud.Caller, name string) (string, error) {
-	if g, err := tx.SecurityGroups.Get(name); err == nil && c.Owns(g.ProjectID) {
-		return g.ID, nil
-	}
-	found, err := tx.SecurityGroups.List(store.Where(store.Eq("project_id", c.ProjectID), store.Eq("name", name)))
-	switch {
-	case err != nil:
-		return "", err
-	case len(found) == 0:
-		return "", cloud.E(op, cloud.Invalid, "Security group %s not found for project %s.", name, c.ProjectID)
-	case len(found) > 1:
-		return "", cloud.E(op, cloud.Conflict, "Multiple security groups found matching '%s'. Use an ID to be more specific.", name)
-	}
-	return found[0].ID, nil
+	ids, err := s.network.GroupsTx(tx, c, names)
+	slices.Sort(ids)
+	return slices.Compact(ids), asInvalid(op, err)
 }
 
 // plugIn makes or takes the ports of a server.
@@ -214,29 +192,23 @@ func (s *Service) plugOne(tx *store.Tx, op string, c cloud.Caller, v *cloud.Serv
 	owner := cloud.OwnerComputePrefix + DefaultZone // the zone is set when the server is placed
 	if p.port != nil {
 		port := *p.port
-		port.DeviceID, port.DeviceOwner, port.Preserve, port.UpdatedAt = v.ID, owner, true, s.clock.Now()
-		port.Revision++
+		port.DeviceID, port.DeviceOwner = v.ID, owner
 		if port.DNSName == "" {
 			port.DNSName = v.Hostname
 		}
-		return port, tx.Ports.Update(port)
+		return s.network.BindPortTx(tx, port)
 	}
-	want := cloud.Port{
-		NetworkID: p.network.ID, ProjectID: v.ProjectID, AdminStateUp: true, PortSecurity: p.network.PortSecurity,
-		DeviceID: v.ID, DeviceOwner: owner, DNSName: v.Hostname,
-	}
+	want := network.PortCreate{NetworkID: p.network.ID, ProjectID: v.ProjectID, DeviceID: v.ID, DeviceOwner: owner, DNSName: v.Hostname}
 	if p.network.PortSecurity {
-		want.SecurityGroups = p.groups
+		want.SecurityGroups = &p.groups
+		v.SecurityGroups = p.groups
 	}
 	if p.ip.IsValid() {
-		want.FixedIPs = []cloud.FixedIP{{IP: p.ip}}
+		want.FixedIPs = &[]network.IPRequest{{IP: p.ip}}
 	}
 	port, err := s.network.CreatePortTx(tx, c, want)
 	if k := cloud.KindOf(err); err != nil && (k == cloud.Conflict || k == cloud.NotFound) {
 		err = cloud.E(op, cloud.Invalid, "%s", cloud.Message(err)) // of the request's networks
-	}
-	if err == nil {
-		v.SecurityGroups = p.groups
 	}
 	return port, err
 }

@@ -30,10 +30,11 @@ func (s *Service) RemoveGroup(ctx context.Context, a Actor, id, group string) er
 // sees the ports change and tells the nodes.
 func (s *Service) changeGroups(ctx context.Context, op string, a Actor, id, group, action string, change func([]string, string) ([]string, bool)) error {
 	_, err := s.change(ctx, op, a, id, "", func(tx *store.Tx, v *cloud.Server) error {
-		g, err := groupTx(tx, op, a.Caller, group)
+		found, err := s.network.GroupsTx(tx, a.Caller, []string{group})
 		if err != nil {
-			return notFoundGroup(op, group, err)
+			return err
 		}
+		g := found[0]
 		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", v.ID)))
 		if err != nil {
 			return err
@@ -59,14 +60,5 @@ func (s *Service) changeGroups(ctx context.Context, op string, a Actor, id, grou
 		}
 		return nil
 	})
-	return err
-}
-
-// notFoundGroup turns "the request names no group" into "there is no such
-// group", which is what nova answers for this action.
-func notFoundGroup(op, group string, err error) error {
-	if cloud.Is(err, cloud.Invalid) {
-		return cloud.E(op, cloud.NotFound, "Security group %s not found.", group)
-	}
 	return err
 }
