@@ -143,25 +143,29 @@ func (t *Table[T]) sortValues(key string, by []Order) ([]any, error) {
 // fetch gives the rows whose keys and revisions a statement selects: from the
 // shelf those that it has, the others by their bodies.
 func (t *Table[T]) fetch(st *statement) ([]T, error) {
-	list := []T{}
-	var absent []string
-	place := map[string]int{}
+	type mark struct {
+		key      string
+		revision int64
+	}
+	var marks []mark
 	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
-		var key string
-		var revision int64
-		if err := scan(&key, &revision); err != nil {
-			return err
-		}
-		v, ok := t.shelf.take(key, revision)
-		if !ok {
-			absent = append(absent, key)
-			place[key] = len(list)
-		}
-		list = append(list, v)
-		return nil
+		var m mark
+		err := scan(&m.key, &m.revision)
+		marks = append(marks, m)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	list := make([]T, len(marks))
+	var absent []string
+	place := map[string]int{}
+	for i, m := range marks {
+		var ok bool
+		if list[i], ok = t.shelf.take(m.key, m.revision); !ok {
+			absent = append(absent, m.key)
+			place[m.key] = i
+		}
 	}
 	return list, t.fill(list, absent, place)
 }
