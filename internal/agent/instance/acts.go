@@ -150,7 +150,7 @@ func (w *worker) remove(ctx context.Context, spec cloud.InstanceSpec) error {
 // instance that ran before are its owner's and stay.
 func (w *worker) undoStart(ctx context.Context, spec cloud.InstanceSpec) error {
 	for _, s := range w.steps(spec).reversed() {
-		if w.rec.Built && !s.again {
+		if w.rec.Built && s.lasts {
 			continue
 		}
 		if err := w.undo(ctx, s); err != nil {
