@@ -1,0 +1,177 @@
+package instance
+
+import (
+	"context"
+	"time"
+
+	"hearth/internal/cloud"
+)
+
+// outcome is what came of an action.
+type outcome int
+
+const (
+	more    outcome = iota // look again at once
+	rest                   // nothing to do until something happens
+	removed                // the instance is gone
+)
+
+// act does the next thing. It gives the time after which to try again, 0 for at
+// once or not at all.
+func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
+	spec := w.wanted()
+	if !w.found && !spec.Intent.Deleted {
+		if err := w.find(ctx, spec.Intent); err != nil {
+			return w.later("find the guest", err), rest
+		}
+		w.found = true
+	}
+	if w.guest != nil && !spec.Intent.Deleted {
+		if err := w.look(ctx, spec.Intent); err != nil {
+			return w.later("look after the guest", err), rest
+		}
+	}
+	var err error
+	switch next(spec.Intent, w.rec, w.guest != nil) {
+	case doRemove:
+		if err = w.remove(ctx, spec); err == nil {
+			return 0, removed
+		}
+	case doUndo:
+		err = w.undoStart(ctx, spec)
+	case doStart:
+		again, err = w.start(ctx, spec)
+	case doStop:
+		again, err = w.halt(ctx, spec.Intent)
+	default:
+		if err = w.settle(spec.Intent); err == nil {
+			return 0, rest
+		}
+	}
+	if err != nil {
+		return w.later("go on", err), rest
+	}
+	w.failures = 0
+	return again, more
+}
+
+// later is the wait after something failed that cannot fail for good.
+func (w *worker) later(what string, err error) time.Duration {
+	w.failures++
+	wait := backoff(w.failures)
+	w.log.Warn("cannot "+what+"; it is tried again", "error", err, "after", wait)
+	return wait
+}
+
+// settle writes down that what is wanted is what is there.
+func (w *worker) settle(in cloud.Intent) error {
+	r := &w.rec
+	state := r.State
+	if w.m.Clock.Now().After(w.deadline) {
+		w.deadline = time.Time{} // it never heeded the button that an older intent pressed
+	}
+	if w.guest == nil && state != cloud.InstanceFailed {
+		state = cloud.InstanceStopped
+	}
+	if !w.dirty && state == r.State && r.Generation == in.Generation && r.Reboots == in.Reboots {
+		return nil
+	}
+	r.State, r.Step, r.Generation, r.Reboots = state, "", in.Generation, in.Reboots
+	if err := w.save(true); err != nil {
+		return err
+	}
+	w.dirty = false
+	return nil
+}
+
+// halt ends the guest: by its power button, and when the grace is over or a hard
+// reboot was asked for, by force. What ends by itself is seen by look.
+func (w *worker) halt(ctx context.Context, in cloud.Intent) (again time.Duration, err error) {
+	now := w.m.Clock.Now()
+	hard := in.Power == cloud.PowerOn && in.HardReboot
+	if w.deadline.IsZero() && !hard {
+		if err := w.guest.Shutdown(ctx); err != nil && !cloud.Is(err, cloud.NotFound) {
+			w.log.Warn("the power button of the guest does not work; it is ended by force", "error", err)
+			return 0, w.end(ctx, in, "")
+		}
+		w.deadline = now.Add(w.m.ShutdownGrace)
+		return w.m.ShutdownGrace, nil
+	}
+	if left := w.deadline.Sub(now); !hard && left > 0 {
+		return left, nil
+	}
+	if !hard {
+		w.log.Info("the guest did not shut down in time; it is ended by force", "grace", w.m.ShutdownGrace)
+	}
+	return 0, w.end(ctx, in, "")
+}
+
+// end makes sure that the guest's process is gone and writes down what is left.
+// why is set when it was not asked to end.
+func (w *worker) end(ctx context.Context, in cloud.Intent, why string) error {
+	asked := !w.deadline.IsZero()
+	w.deadline = time.Time{}
+	r := &w.rec
+	if !asked && !wantedGone(in, *r) {
+		r.Halted, r.Error = in.Generation, why
+		if err := w.write(false); err != nil {
+			return err
+		}
+	}
+	w.m.Hook("instance.end.before")
+	if err := w.guest.Quit(ctx); err != nil {
+		return err
+	}
+	w.m.Hook("instance.end.after")
+	w.letGo()
+	r.Handle = nil
+	if err := w.unplug(ctx); err != nil { // taps end with their guest in any case
+		w.log.Warn("a port of the ended guest cannot be unplugged", "error", err)
+	}
+	r.State = cloud.InstanceStopped
+	if in.Power == cloud.PowerOn && r.Halted != in.Generation {
+		r.State = cloud.InstancePreparing // between the two halves of a reboot
+	}
+	w.dirty = true
+	return nil
+}
+
+// remove undoes all there is of the instance, and then its folder.
+func (w *worker) remove(ctx context.Context, spec cloud.InstanceSpec) error {
+	for _, s := range w.steps(spec).reversed() {
+		if err := w.undo(ctx, s); err != nil {
+			return err
+		}
+	}
+	return w.m.destroy(w)
+}
+
+// undoStart undoes a start that failed for good, and reports it. The disks of an
+// instance that ran before are its owner's and stay.
+func (w *worker) undoStart(ctx context.Context, spec cloud.InstanceSpec) error {
+	for _, s := range w.steps(spec).reversed() {
+		if w.rec.Built && !s.again {
+			continue
+		}
+		if err := w.undo(ctx, s); err != nil {
+			return err
+		}
+	}
+	r := &w.rec
+	r.State, r.Error, r.Failing, r.Step = cloud.InstanceFailed, r.Failing, "", ""
+	r.Done, r.Attempts = nil, 0
+	r.Generation, r.Reboots = spec.Intent.Generation, spec.Intent.Reboots
+	return w.save(true)
+}
+
+func (w *worker) undo(ctx context.Context, s step) error {
+	if s.undo == nil {
+		return nil
+	}
+	w.m.Hook("instance." + s.name + ".undo.before")
+	if err := s.undo(ctx); err != nil {
+		return err
+	}
+	w.m.Hook("instance." + s.name + ".undo.after")
+	return nil
+}

@@ -1,0 +1,159 @@
+package instance
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/hypervisor"
+	"hearth/internal/driver/storage"
+)
+
+// guestConfig is the guest of a spec: its disks in the order root, ephemeral,
+// swap, config drive, its NICs in the order of the ports.
+func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Config, error) {
+	cfg := hypervisor.Config{
+		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID),
+		SMBIOS: hypervisor.OpenStackSMBIOS(spec.ID),
+	}
+	if cloud.IsID(spec.ID) {
+		cfg.UUID = spec.ID // cloud-init compares it with the metadata's uuid
+	}
+	machine, err := w.machine(ctx, spec.ImageProperties["hw_machine_type"])
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Machine = machine
+	if cfg.Disks, err = w.disks(ctx, spec); err != nil {
+		return cfg, err
+	}
+	if cfg.NICs, err = w.nics(spec); err != nil {
+		return cfg, err
+	}
+	return cfg, w.directBoot(ctx, spec, &cfg)
+}
+
+// machine is the machine type that an image asks for, if the hypervisor has it.
+func (w *worker) machine(ctx context.Context, asked string) (string, error) {
+	if asked == "" {
+		return "", nil
+	}
+	caps, err := w.m.Hypervisor.Probe(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(caps.Machines, asked) {
+		return "", cloud.E("instance.guest", cloud.Invalid, "the image asks for hw_machine_type=%s, which the hypervisor here does not have (it has %s)", asked, strings.Join(caps.Machines, ", "))
+	}
+	return asked, nil
+}
+
+// diskBus is the bus that an image's hw_disk_bus asks for.
+func diskBus(asked string) (string, error) {
+	switch asked {
+	case "", "virtio":
+		return hypervisor.BusVirtio, nil
+	case "scsi":
+		return hypervisor.BusSCSI, nil
+	case "ide", "sata": // for guests without virtio drivers; both are AT Attachment to them
+		return hypervisor.BusIDE, nil
+	}
+	return "", cloud.E("instance.guest", cloud.Invalid, "the image asks for hw_disk_bus=%s; virtio, scsi, ide and sata are known here", asked)
+}
+
+// disks are the guest's disks. The config drive is a read-only disk, as the
+// small kernels that boot in clouds have drivers for those but not for CD-ROMs.
+func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervisor.Disk, error) {
+	bus, err := diskBus(spec.ImageProperties["hw_disk_bus"])
+	if err != nil {
+		return nil, err
+	}
+	var out []hypervisor.Disk
+	for _, name := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
+		d, err := w.m.Storage.Disk(ctx, diskID(spec.ID, name))
+		if cloud.Is(err, cloud.NotFound) && name != rootDisk {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, guestDisk(name, d, bus))
+	}
+	return out, nil
+}
+
+func guestDisk(name string, d storage.Disk, bus string) hypervisor.Disk {
+	g := hypervisor.Disk{ID: name, Path: d.Path, Format: d.Format, Bus: bus}
+	if d.Backing != "" {
+		g.Backing = &hypervisor.Backing{Path: d.Backing, Format: hypervisor.FormatRaw}
+	}
+	switch name {
+	case rootDisk:
+		g.BootIndex = 1
+	case configDisk:
+		g.ReadOnly = true
+		g.CDROM = bus == hypervisor.BusIDE // whose disks cannot be read-only
+	}
+	return g
+}
+
+// nicModel is the card that an image's hw_vif_model asks for.
+func nicModel(asked string) (string, error) {
+	switch asked {
+	case "", "virtio":
+		return "", nil
+	case "e1000", "e1000e", "rtl8139":
+		return asked, nil
+	}
+	return "", cloud.E("instance.guest", cloud.Invalid, "the image asks for hw_vif_model=%s; virtio, e1000, e1000e and rtl8139 are known here", asked)
+}
+
+func (w *worker) nics(spec cloud.InstanceSpec) ([]hypervisor.NIC, error) {
+	model, err := nicModel(spec.ImageProperties["hw_vif_model"])
+	if err != nil {
+		return nil, err
+	}
+	if len(w.taps) != len(spec.Ports) {
+		return nil, cloud.E("instance.guest", cloud.Unavailable, "%d of %d ports are plugged; they are plugged again", len(w.taps), len(spec.Ports))
+	}
+	var out []hypervisor.NIC
+	for i, p := range spec.Ports {
+		out = append(out, hypervisor.NIC{ID: "nic" + string(rune('a'+i%26)) + strings.Repeat("x", i/26), MAC: p.MAC, MTU: p.MTU, Model: model, Tap: w.taps[i]})
+	}
+	return out, nil
+}
+
+// directBoot adds the kernel of an AMI and its command line: the image's
+// os_command_line in place of the usual one, and what the server adds.
+func (w *worker) directBoot(ctx context.Context, spec cloud.InstanceSpec, cfg *hypervisor.Config) error {
+	if spec.Kernel == nil {
+		return nil
+	}
+	kernel, err := w.image(ctx, *spec.Kernel)
+	if err != nil {
+		return err
+	}
+	cfg.Kernel = kernel.Path
+	if spec.Ramdisk != nil {
+		ramdisk, err := w.image(ctx, *spec.Ramdisk)
+		if err != nil {
+			return err
+		}
+		cfg.Initrd = ramdisk.Path
+	}
+	cfg.Cmdline = commandLine(spec, cfg.Disks[0].Bus)
+	return nil
+}
+
+func commandLine(spec cloud.InstanceSpec, bus string) string {
+	line := spec.ImageProperties["os_command_line"]
+	if line == "" {
+		root := "/dev/vda"
+		if bus != hypervisor.BusVirtio {
+			root = "/dev/sda"
+		}
+		line = "root=" + root + " console=tty0 console=ttyS0"
+	}
+	return strings.TrimSpace(line + " " + spec.KernelArgs)
+}

@@ -1,0 +1,92 @@
+package instance
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"hearth/internal/cloud"
+)
+
+// start does the steps that are not done yet. It gives the time after which to
+// try again when one failed in a way that may pass.
+func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time.Duration, err error) {
+	r := &w.rec
+	if r.State != cloud.InstancePreparing || r.Step == "" {
+		r.Timeline, r.Attempts = nil, 0
+	}
+	r.State, r.Error = cloud.InstancePreparing, ""
+	for _, s := range w.steps(spec) {
+		if w.skip(s) {
+			continue
+		}
+		if err := w.do(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return 0, nil // given up: the next look says what for
+			}
+			return w.failed(s, err)
+		}
+	}
+	r.State, r.Step, r.Built, r.Halted = cloud.InstanceRunning, "", true, none
+	r.Done, r.Attempts = nil, 0
+	r.Generation, r.Reboots = spec.Intent.Generation, spec.Intent.Reboots
+	if err := w.save(true); err != nil {
+		return 0, err
+	}
+	w.dirty = false
+	w.m.Hook("instance.built")
+	return 0, nil
+}
+
+// skip tells whether a step is not to be done: it is done already and lasts, or
+// belongs to a guest that is there.
+func (w *worker) skip(s step) bool {
+	if s.again {
+		return w.guest != nil
+	}
+	return w.rec.Built || slices.Contains(w.rec.Done, s.name)
+}
+
+// do does one step. That it begins is written down before; that it is done with
+// the begin of the next.
+func (w *worker) do(ctx context.Context, s step) error {
+	release, err := s.slots.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	r := &w.rec
+	r.Step = s.name
+	if err := w.save(false); err != nil {
+		return err
+	}
+	w.m.Hook("instance." + s.name + ".before")
+	began := w.m.Clock.Now()
+	err = s.do(ctx)
+	entry := cloud.Step{Name: s.name, Start: began, Duration: w.m.Clock.Now().Sub(began)}
+	if err != nil {
+		entry.Error = cloud.Message(err)
+		r.Timeline = append(r.Timeline, entry)
+		return err
+	}
+	w.m.Hook("instance." + s.name + ".after")
+	r.Timeline = append(r.Timeline, entry)
+	r.Done = append(r.Done, s.name)
+	r.Attempts = 0
+	return nil
+}
+
+// failed decides whether a step is tried again or its start undone.
+func (w *worker) failed(s step, cause error) (again time.Duration, err error) {
+	r := &w.rec
+	r.Attempts++
+	may := passing(cause) || s.patient && !cloud.Is(cause, cloud.Invalid)
+	if may && r.Attempts < w.m.Attempts {
+		again = backoff(r.Attempts)
+		w.log.Warn("a step failed; it is tried again", "step", s.name, "attempt", r.Attempts, "after", again, "error", cause)
+		return again, w.save(false)
+	}
+	w.log.Error("a step failed for good; the start is undone", "step", s.name, "attempt", r.Attempts, "error", cause)
+	r.Failing = cloud.Message(cause)
+	return 0, w.save(true)
+}

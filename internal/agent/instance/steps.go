@@ -1,0 +1,183 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+)
+
+// step is a part of a start. do and undo find out by themselves what is there
+// already: each may be called again after a crash in its middle.
+type step struct {
+	name     string
+	do, undo func(ctx context.Context) error
+	slots    slots
+	again    bool // what it makes lasts only as long as the guest: done at every start
+	patient  bool // its failures pass, unless the request itself is wrong
+}
+
+type steps []step
+
+func (s steps) reversed() steps {
+	out := slices.Clone(s)
+	slices.Reverse(out)
+	return out
+}
+
+// Names of an instance's disks, behind its id and a dash.
+const (
+	rootDisk      = "root"
+	ephemeralDisk = "ephemeral0"
+	swapDisk      = "swap"
+	configDisk    = "config"
+)
+
+// diskID is the storage driver's id of an instance's disk.
+func diskID(instance, disk string) string { return instance + "-" + disk }
+
+// DiskOwner is the id of the instance that a disk belongs to; "" if it is none
+// of an instance's.
+func DiskOwner(disk string) string {
+	for _, suffix := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
+		if id, ok := strings.CutSuffix(disk, "-"+suffix); ok {
+			return id
+		}
+	}
+	return ""
+}
+
+const (
+	gib = 1 << 30
+	mib = 1 << 20
+)
+
+// steps are what starts an instance, in order. All have an undo even when this
+// spec has no need of them: an undo of what never was is nothing.
+func (w *worker) steps(spec cloud.InstanceSpec) steps {
+	st := w.m.Storage
+	id := spec.ID
+	drop := func(disk string) func(context.Context) error {
+		return func(ctx context.Context) error { return st.RemoveDisk(ctx, diskID(id, disk)) }
+	}
+	all := steps{
+		{name: "image", slots: w.m.fetches, again: true, do: func(ctx context.Context) error { return w.fetch(ctx, spec) }},
+		{name: "disk", slots: w.m.heavy, undo: drop(rootDisk), do: func(ctx context.Context) error {
+			img, err := w.image(ctx, spec.Image)
+			if err == nil {
+				_, err = st.CloneDisk(ctx, diskID(id, rootDisk), img, int64(spec.RootGB)*gib)
+			}
+			return err
+		}},
+		{name: "ephemeral", slots: w.m.heavy, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
+		{name: "swap", slots: w.m.heavy, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
+		{name: "config-drive", undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
+		{name: "ports", again: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
+		{name: "guest", slots: w.m.heavy, again: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
+	}
+	for i := range all {
+		if !needed(spec, all[i].name) {
+			all[i].do = func(context.Context) error { return nil }
+		}
+	}
+	return all
+}
+
+// needed tells whether a spec asks for what a step makes.
+func needed(spec cloud.InstanceSpec, step string) bool {
+	switch step {
+	case "ephemeral":
+		return spec.EphemeralGB > 0
+	case "swap":
+		return spec.SwapMB > 0
+	case "config-drive":
+		return spec.ConfigDrive
+	}
+	return true
+}
+
+func blank(st storage.Driver, id string, size int64, label string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := st.BlankDisk(ctx, id, size, label)
+		return err
+	}
+}
+
+// fetch brings the images that this start reads into the node's cache.
+func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
+	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
+	if !w.rec.Built {
+		refs = append(refs, &spec.Image)
+	}
+	for _, ref := range refs {
+		if ref == nil {
+			continue
+		}
+		if _, err := w.image(ctx, *ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// image gives a cached image, brought here if need be.
+func (w *worker) image(ctx context.Context, ref cloud.ImageRef) (storage.Image, error) {
+	path := ""
+	if local, ok := w.m.Images.(localImages); ok {
+		if p, err := local.Path(ref.Digest); err == nil {
+			path = p
+		}
+	}
+	return w.m.Storage.EnsureImage(ctx, ref, path, func() (io.ReadCloser, error) { return w.m.Images.Open(ctx, ref.Digest) })
+}
+
+func (w *worker) makeConfigDrive(ctx context.Context, spec cloud.InstanceSpec) error {
+	files, err := w.m.ConfigDrive(spec)
+	if err != nil {
+		return err
+	}
+	_, err = w.m.Storage.ConfigDrive(ctx, diskID(spec.ID, configDisk), files)
+	return err
+}
+
+// plug opens the taps that the guest is started with.
+func (w *worker) plug(ctx context.Context, spec cloud.InstanceSpec) error {
+	w.closeTaps()
+	for _, p := range spec.Ports {
+		tap, err := w.m.Ports.Plug(ctx, p.NetworkID, p.ID)
+		if err != nil {
+			return err
+		}
+		w.taps = append(w.taps, tap)
+	}
+	return nil
+}
+
+// unplug removes the taps of all ports of the instance.
+func (w *worker) unplug(ctx context.Context) error {
+	w.closeTaps()
+	var errs error
+	for _, p := range w.wanted().Ports {
+		errs = errors.Join(errs, w.m.Ports.Unplug(ctx, p.NetworkID, p.ID))
+	}
+	return errs
+}
+
+func (w *worker) closeTaps() {
+	for _, tap := range w.taps {
+		if tap != nil {
+			_ = tap.Close()
+		}
+	}
+	w.taps = nil
+}
+
+// removeGuestDir takes away the hypervisor's folder of the guest.
+func (w *worker) removeGuestDir() error {
+	return hostError("instance.guest", os.RemoveAll(w.m.GuestDir(w.id)))
+}
