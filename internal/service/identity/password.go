@@ -61,9 +61,9 @@ func (s *Service) check(ctx context.Context, hash, password string) (Reason, err
 	compare, wrong := []byte(hash), WrongPassword
 	switch {
 	case hash == "":
-		compare, wrong = s.dummy(), NoPassword
+		compare, wrong = s.dummy, NoPassword
 	case !strings.HasPrefix(hash, "$2a$") && !strings.HasPrefix(hash, "$2b$") && !strings.HasPrefix(hash, "$2y$"):
-		compare, wrong = s.dummy(), HashScheme
+		compare, wrong = s.dummy, HashScheme
 	}
 	mark := s.verified.mark(hash, password)
 	if wrong == WrongPassword && s.verified.has(mark, s.clock.Now()) {

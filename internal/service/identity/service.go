@@ -2,13 +2,12 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -37,7 +36,7 @@ type Service struct {
 	verified verified
 	judged   judged
 	keys     keyring
-	dummy    func() []byte // a hash to compare with for unknown users
+	dummy    []byte // a hash to compare with for unknown users
 	changed  <-chan struct{}
 	stop     func()
 	version  atomic.Uint64 // of all that is about identity, as this process knows it
@@ -72,10 +71,8 @@ func New(st *store.Store, clock cloud.Clock, opts Options) *Service {
 	s := &Service{store: st, clock: clock, opts: opts, log: opts.Log}
 	s.hashing = newLimiter(runtime.GOMAXPROCS(0), 64)
 	s.verified = newVerified(opts.Remember)
-	s.dummy = sync.OnceValue(func() []byte {
-		hash, _ := bcrypt.GenerateFromPassword([]byte(NewPassword()), opts.Cost) // fails for costs out of range only
-		return hash
-	})
+	// A salt and a digest that no password is known for.
+	s.dummy = fmt.Appendf(nil, "$2a$%02d$%s", opts.Cost, strings.Repeat("u", 53))
 	s.changed, s.stop = st.Watch(tables...)
 	return s
 }
