@@ -26,9 +26,15 @@ type Filter struct {
 	Locked                             *bool
 	IP, IP6                            string // regular expressions
 
-	Sort   []store.Order // by nova's names of columns
-	Marker string        // the id of the server before the first
-	Limit  int           // 0 for none
+	Sort   []SortKey // none is the newest first
+	Marker string    // the id of the server before the first
+	Limit  int       // 0 for none
+}
+
+// SortKey is an attribute to sort by, by nova's name of its column.
+type SortKey struct {
+	Name string
+	Desc bool
 }
 
 // Page is a part of a list of servers.
@@ -144,7 +150,7 @@ func (f Filter) order() ([]store.Order, bool) {
 	sort := f.sortKeys()
 	out := make([]store.Order, len(sort))
 	for i, o := range sort {
-		column, ok := columns[o.Column]
+		column, ok := columns[o.Name]
 		if !ok {
 			return nil, false
 		}
@@ -154,11 +160,11 @@ func (f Filter) order() ([]store.Order, bool) {
 }
 
 // sortKeys is the order asked for, or nova's: newest first.
-func (f Filter) sortKeys() []store.Order {
+func (f Filter) sortKeys() []SortKey {
 	if len(f.Sort) > 0 {
 		return f.Sort
 	}
-	return []store.Order{{Column: "created_at", Desc: true}}
+	return []SortKey{{Name: "created_at", Desc: true}}
 }
 
 // sort sorts by attributes, and by id among equals.
@@ -166,7 +172,7 @@ func (f Filter) sort(servers []cloud.Server) {
 	keys := f.sortKeys()
 	slices.SortFunc(servers, func(a, b cloud.Server) int {
 		for _, k := range keys {
-			attr, ok := attributes[k.Column]
+			attr, ok := attributes[k.Name]
 			if !ok {
 				continue
 			}
