@@ -42,6 +42,7 @@ type Server struct {
 	Metadata                                 map[string]string
 	Tags                                     []string
 	AvailabilityZone                         string // the one asked for; "" for any
+	ForcedHost                               string // the host asked for; "" for any
 	ConfigDrive                              bool
 	DiskConfig                               string // AUTO or MANUAL
 	AccessIPv4, AccessIPv6                   string
@@ -51,7 +52,8 @@ type Server struct {
 	ReservationID                            string
 	LaunchIndex                              int
 	SchedulerHints                           map[string][]string
-	PortOrder                                []string // ids of the ports, in the order of the NICs
+	PortOrder                                []string          // ids of the ports, in the order of the NICs
+	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
 	Node   string // the host it was placed on; "" while unplaced
 	Intent Intent
@@ -63,6 +65,14 @@ type Server struct {
 	LaunchedAt           *time.Time
 	Attempt              int       // failed tries of the job since the last success
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// KeyName is the name of the keypair it was made with; "" for none.
+func (s Server) KeyName() string {
+	if s.Key == nil {
+		return ""
+	}
+	return s.Key.Name
 }
 
 // Intent is what is wanted of a server. Generation counts the changes, so that

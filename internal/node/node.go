@@ -47,8 +47,13 @@ type Node interface {
 	// not block.
 	Watch(ctx context.Context, fn func(cloud.InstanceStatus)) error
 
-	// Explain tells where the parts of a server or port are on this host.
+	// Explain tells where the parts of a server, port or image (by its digest) are
+	// on this host.
 	Explain(ctx context.Context, kind, id string) ([]cloud.Fact, error)
+
+	// Findings lists what is left over on the host, in sentences: disks, taps,
+	// processes that belong to no instance. None on a node at rest.
+	Findings(ctx context.Context) ([]string, error)
 }
 
 // Images is where a node gets the bytes of images: the head's store.

@@ -40,6 +40,9 @@ type Config struct {
 	Workers int
 	// Zone is the availability zone of hosts that have none set.
 	Zone string
+	// Hook is called at named points, such as "reconcile.place.after", for tests
+	// that kill the head there; nil for none.
+	Hook func(point string)
 }
 
 // Housekeeper runs the jobs.
@@ -60,6 +63,9 @@ func New(cfg Config) *Housekeeper {
 	}
 	if cfg.Zone == "" {
 		cfg.Zone = "nova"
+	}
+	if cfg.Hook == nil {
+		cfg.Hook = func(string) {}
 	}
 	return &Housekeeper{Config: cfg, kicked: make(chan struct{}, 1), busy: map[string]bool{}, nets: netSync{pushed: map[string]map[string]pushed{}}}
 }

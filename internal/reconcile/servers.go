@@ -93,6 +93,7 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 			return err
 		}
 		server = placed
+		k.Hook("reconcile.place.after")
 	}
 	n, err := k.Fleet.Node(server.Node)
 	if err != nil {
@@ -105,7 +106,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil {
 		return err
 	}
+	k.Hook("reconcile.apply.before")
 	err = n.ApplyInstance(ctx, spec)
+	k.Hook("reconcile.apply.after")
 	if err != nil && !cloud.Is(err, cloud.Conflict) { // Conflict: a newer intent has been handed over already
 		return err
 	}
@@ -180,6 +183,7 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err != nil || !gone {
 			return err
 		}
+		k.Hook("reconcile.remove.after")
 	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {

@@ -20,30 +20,13 @@ type Request struct {
 // Placement is where a server goes.
 type Placement struct{ Host, AvailabilityZone string }
 
-// RequestOf is what a server asks for: its size, its zone ("zone:host" forces a
-// host) and its scheduler hints.
+// RequestOf is what a server asks for: its size, its zone or host, and its
+// scheduler hints.
 func RequestOf(s cloud.Server) Request {
-	r := Request{Size: SizeOf(s), SameHost: s.SchedulerHints["same_host"], DifferentHost: s.SchedulerHints["different_host"]}
-	r.AvailabilityZone, r.Host = SplitZone(s.AvailabilityZone)
-	return r
-}
-
-// SplitZone takes "zone", "zone:host" or "zone:host:node" apart. A host and its
-// node are the same here; where both are named and differ, none will be found.
-func SplitZone(s string) (zone, host string) {
-	parts := strings.SplitN(s, ":", 3)
-	zone = parts[0]
-	if len(parts) > 1 {
-		host = parts[1]
+	return Request{
+		Size: SizeOf(s), AvailabilityZone: s.AvailabilityZone, Host: s.ForcedHost,
+		SameHost: s.SchedulerHints["same_host"], DifferentHost: s.SchedulerHints["different_host"],
 	}
-	if len(parts) > 2 && parts[2] != "" {
-		if host == "" {
-			host = parts[2]
-		} else if parts[2] != host {
-			host += "/" + parts[2]
-		}
-	}
-	return zone, host
 }
 
 // Plan chooses the host with the most free memory, as a share of what it has,

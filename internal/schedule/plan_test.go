@@ -70,16 +70,6 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestSplitZone(t *testing.T) {
-	for in, want := range map[string][2]string{
-		"": {"", ""}, "nova": {"nova", ""}, "nova:n1": {"nova", "n1"}, "nova:n1:n1": {"nova", "n1"}, "nova::n1": {"nova", "n1"}, "nova:n1:n2": {"nova", "n1/n2"},
-	} {
-		if zone, host := SplitZone(in); zone != want[0] || host != want[1] {
-			t.Errorf("%q: %q %q", in, zone, host)
-		}
-	}
-}
-
 func TestSizeOfImageRoot(t *testing.T) {
 	s := cloud.Server{Flavor: cloud.Flavor{VCPUs: 1, MemoryMB: 64, EphemeralGB: 2, SwapMB: 100}, Image: cloud.ImageRef{VirtualSize: 1<<30 + 1}}
 	if got := SizeOf(s); got != (Size{1, 64, 2 + 2 + 1}) {

@@ -1,65 +1,215 @@
 package store
 
-import "context"
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
-// Table is the rows of one noun inside a transaction.
+	"hearth/internal/cloud"
+)
+
+// Table is the rows of one noun inside a transaction. The values it gives are
+// the caller's own: they share nothing with other callers' or with the store's.
 type Table[T any] struct {
 	run    *run
 	schema *schema[T]
+	shelf  *shelf[T]
+}
+
+func table[T any](r *run, s *schema[T]) *Table[T] {
+	return &Table[T]{run: r, schema: s, shelf: r.store.shelves[s.table].(*shelf[T])}
+}
+
+func (t *Table[T]) op(verb string) string { return "store." + t.schema.table + "." + verb }
+
+func (t *Table[T]) statement() *statement { return &statement{dialect: t.run.store.engine.dialect()} }
+
+// missing is the error for a key without a row.
+func (t *Table[T]) missing(verb, key string) error {
+	return cloud.E(t.op(verb), cloud.NotFound, "%s %s could not be found.", capital(t.schema.noun), key)
+}
+
+func capital(noun string) string {
+	r, n := utf8.DecodeRuneInString(noun)
+	return string(unicode.ToUpper(r)) + noun[n:]
 }
 
 // Get gives the row of a key; NotFound.
-func (t *Table[T]) Get(key string) (T, error) { panic("store: in the making") }
+func (t *Table[T]) Get(key string) (T, error) {
+	var v T
+	if _, err := columnValue('t', key); err != nil { // no row has such a key
+		return v, t.missing("Get", key)
+	}
+	st := t.statement()
+	st.WriteString("SELECT revision, body FROM " + t.schema.table + " WHERE id = " + st.arg(key))
+	found := false
+	err := t.run.query(t.op("Get"), st.String(), st.args, func(scan func(...any) error) (err error) {
+		var revision int64
+		var body string
+		if err := scan(&revision, &body); err != nil {
+			return err
+		}
+		found = true
+		v, err = t.value(key, revision, body)
+		return err
+	})
+	if err == nil && !found {
+		err = t.missing("Get", key)
+	}
+	return v, err
+}
+
+func (t *Table[T]) value(key string, revision int64, body string) (T, error) {
+	if v, ok := t.shelf.take(key, revision); ok {
+		return v, nil
+	}
+	return t.shelf.decode(key, revision, body)
+}
 
 // Find gives the one row that the conditions hold for; NotFound for none,
 // Conflict for several.
-func (t *Table[T]) Find(conds ...Cond) (T, error) { panic("store: in the making") }
+func (t *Table[T]) Find(conds ...Cond) (T, error) {
+	var none T
+	list, err := t.List(Query{Where: conds, Limit: 2})
+	switch {
+	case err != nil:
+		return none, err
+	case len(list) == 0:
+		return none, t.missing("Find", "with "+describe(conds))
+	case len(list) > 1:
+		return none, cloud.E(t.op("Find"), cloud.Conflict, "More than one %s exists with %s: use the id.", t.schema.noun, describe(conds))
+	}
+	return list[0], nil
+}
+
+// describe says conditions for a person.
+func describe(conds []Cond) string {
+	parts := make([]string, len(conds))
+	for i, c := range conds {
+		parts[i] = c.Column + " " + quoted(c.Value)
+	}
+	return strings.Join(parts, ", ")
+}
 
 // List gives the rows of a query.
-func (t *Table[T]) List(q Query) ([]T, error) { panic("store: in the making") }
+func (t *Table[T]) List(q Query) ([]T, error) {
+	st := t.statement()
+	st.WriteString("SELECT id, revision FROM " + t.schema.table)
+	var more []string
+	if q.After != "" {
+		at, err := t.sortValues(q.After, q.Order)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, st.past(q.Order, at, q.After))
+	}
+	if err := st.where(t.schema.shape(), q.Where, more...); err != nil {
+		return nil, err
+	}
+	if err := st.order(t.schema.shape(), q.Order); err != nil {
+		return nil, err
+	}
+	if q.Limit > 0 {
+		st.WriteString(" LIMIT " + strconv.Itoa(q.Limit))
+	}
+	return t.fetch(st)
+}
+
+// sortValues gives the sort columns of the marker.
+func (t *Table[T]) sortValues(key string, by []Order) ([]any, error) {
+	at := make([]any, len(by))
+	columns, into := []string{"id"}, []any{new(string)}
+	for i, o := range by {
+		if _, ok := t.schema.shape().typeOf(o.Column); !ok {
+			return nil, cloud.E(t.op("List"), cloud.Internal, "no indexed column %q to sort by", o.Column)
+		}
+		columns, into = append(columns, o.Column), append(into, &at[i])
+	}
+	st := t.statement()
+	st.WriteString("SELECT " + strings.Join(columns, ", ") + " FROM " + t.schema.table + " WHERE id = " + st.arg(key))
+	found := false
+	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
+		found = true
+		return scan(into...)
+	})
+	if err == nil && !found {
+		err = t.missing("List", key)
+	}
+	return at, err
+}
+
+// fetch gives the rows whose keys and revisions a statement selects: from the
+// shelf those that it has, the others by their bodies.
+func (t *Table[T]) fetch(st *statement) ([]T, error) {
+	type mark struct {
+		key      string
+		revision int64
+	}
+	var marks []mark
+	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
+		var m mark
+		err := scan(&m.key, &m.revision)
+		marks = append(marks, m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]T, len(marks))
+	var absent []string
+	place := map[string]int{}
+	for i, m := range marks {
+		var ok bool
+		if list[i], ok = t.shelf.take(m.key, m.revision); !ok {
+			absent = append(absent, m.key)
+			place[m.key] = i
+		}
+	}
+	return list, t.fill(list, absent, place)
+}
+
+// fill reads the bodies of the absent rows into their places.
+func (t *Table[T]) fill(list []T, absent []string, place map[string]int) error {
+	const chunk = 2000
+	for len(absent) > 0 {
+		n := min(chunk, len(absent))
+		st := t.statement()
+		st.WriteString("SELECT id, revision, body FROM " + t.schema.table + " WHERE ")
+		st.WriteString(st.in("id", absent[:n]))
+		err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
+			var key, body string
+			var revision int64
+			if err := scan(&key, &revision, &body); err != nil {
+				return err
+			}
+			v, err := t.shelf.decode(key, revision, body)
+			list[place[key]] = v
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		absent = absent[n:]
+	}
+	return nil
+}
 
 // Count counts the rows that the conditions hold for.
-func (t *Table[T]) Count(conds ...Cond) (int, error) { panic("store: in the making") }
-
-// Insert adds a row; Conflict when the key, or a set of unique columns, is taken.
-func (t *Table[T]) Insert(v T) error { panic("store: in the making") }
-
-// Update replaces the row of v's key; NotFound, Conflict.
-func (t *Table[T]) Update(v T) error { panic("store: in the making") }
-
-// Put inserts or replaces the row of v's key; Conflict.
-func (t *Table[T]) Put(v T) error { panic("store: in the making") }
-
-// Delete removes the row of a key; NotFound.
-func (t *Table[T]) Delete(key string) error { panic("store: in the making") }
-
-// DeleteWhere removes the rows that the conditions hold for, and counts them.
-// No condition is an error, not everything.
-func (t *Table[T]) DeleteWhere(conds ...Cond) (int, error) { panic("store: in the making") }
-
-// Store is an open database.
-type Store struct{}
-
-// Open opens the database of a URL and brings its schema up to date:
-// "sqlite:/path/file.db", "sqlite::memory:" (for tests), or
-// "postgres://user@host/db".
-func Open(ctx context.Context, url string) (*Store, error) { panic("store: in the making") }
-
-// View runs fn in a read-only snapshot.
-func (s *Store) View(ctx context.Context, fn func(tx *Tx) error) error { panic("store: in the making") }
-
-// Update runs fn in a transaction that is as if alone. It commits when fn
-// returns nil, and is rolled back otherwise, with fn's error as it is.
-func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	panic("store: in the making")
+func (t *Table[T]) Count(conds ...Cond) (int, error) {
+	st := t.statement()
+	st.WriteString("SELECT count(*) FROM " + t.schema.table)
+	if err := st.where(t.schema.shape(), conds); err != nil {
+		return 0, err
+	}
+	var n int
+	err := t.run.query(t.op("Count"), st.String(), st.args, func(scan func(...any) error) error { return scan(&n) })
+	return n, err
 }
 
-// Watch gives a channel that is signalled after commits that wrote to one of
-// the tables (SQL names; none for all), by this process or, with PostgreSQL, by
-// any. Signals are merged: a reader must look at all there is. stop ends it.
-func (s *Store) Watch(tables ...string) (changed <-chan struct{}, stop func()) {
-	panic("store: in the making")
+// isDuplicate tells whether a unique index refused the statement.
+func isDuplicate(err error) bool {
+	var dup errDuplicate
+	return errors.As(err, &dup)
 }
-
-// Close closes the database.
-func (s *Store) Close() error { panic("store: in the making") }

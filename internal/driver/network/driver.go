@@ -31,17 +31,27 @@ type Driver interface {
 	RemoveRouter(ctx context.Context, id string) error
 
 	// Plug opens the tap of a port of an applied network, for a guest to be
-	// started with. The tap lives as long as somebody holds it open.
+	// started with. The tap lives as long as somebody holds it open. NotFound
+	// when the network or the port is not applied, Conflict while another holds
+	// the tap.
 	Plug(ctx context.Context, networkID, portID string) (*os.File, error)
-	// Unplug removes a port's tap and filters. No error when they are gone.
+	// Unplug removes a port's tap. No error when it is gone. The port's filters
+	// stay until the port leaves the network's spec, so that it can be plugged
+	// again.
 	Unplug(ctx context.Context, networkID, portID string) error
 
-	// ListenPacket and Listen open a socket in the service namespace of a
-	// network ("service:"+network id) or in a router's ("router:"+router id).
-	// Device binds it to the interface that faces the guests when true.
+	// ListenPacket and Listen open a socket at a place: in the service namespace
+	// of a network ("service:"+network id), there bound to the interface that
+	// faces the guests; in a router's ("router:"+router id), bound to no
+	// interface; or in a router's, bound to the interface of one of its ports
+	// ("router:"+router id+"/"+port id). Network and address are those of
+	// net.ListenPacket and net.Listen; with an IPv6 multicast group for address
+	// the socket is bound to the port alone and joins the group. NotFound when
+	// the place is not built. The socket outlives the place: close it before.
 	ListenPacket(ctx context.Context, place, network, address string) (net.PacketConn, error)
 	Listen(ctx context.Context, place, network, address string) (net.Listener, error)
-	// GuestDevice names the interface that faces the guests in a place.
+	// GuestDevice names the interface that faces the guests at a place; "" when
+	// there is no single one.
 	GuestDevice(place string) string
 
 	// Inventory lists what of ours exists, whoever made it: for finding leftovers.
@@ -64,5 +74,5 @@ type Capabilities struct {
 // Inventory is what exists of the data plane.
 type Inventory struct {
 	Networks, Routers []string
-	Ports             []string // that have a tap
+	Ports             []string // that have a tap; each list is sorted
 }

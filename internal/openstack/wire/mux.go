@@ -117,7 +117,7 @@ func (v *visit) route() ([]*bound, error) {
 	for i, name := range b.names {
 		r.SetPathValue(name, f.values[i])
 	}
-	v.req.API, v.pattern = b.api, b.pattern
+	v.req.API, v.pattern, r.Pattern = b.api, b.pattern, b.pattern
 	return f.routes, nil
 }
 

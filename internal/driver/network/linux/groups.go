@@ -1,0 +1,246 @@
+package linux
+
+import (
+	"net/netip"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"hearth/internal/cloud"
+)
+
+// The addresses of the metadata service, for IPv4 and IPv6.
+var (
+	metadata4      = netip.MustParseAddr("169.254.169.254")
+	metadata6      = netip.MustParseAddr("fd00:ec2::254")
+	metadata6Local = netip.MustParseAddr("fe80::a9fe:a9fe")
+)
+
+// groupSets names the sets of a group's members.
+type groupSets struct{ four, six *nftables.Set }
+
+// addGroupChains writes a chain for each group and direction, and sets of the
+// members of the groups that rules refer to.
+func addGroupChains(t chainSet, groups []cloud.GroupSpec) (map[string]bool, error) {
+	sets := map[string]groupSets{}
+	for _, g := range sortedGroups(groups) {
+		s, err := addMembers(t, g)
+		if err != nil {
+			return nil, err
+		}
+		sets[g.ID] = s
+	}
+	known := map[string]bool{}
+	for _, g := range sortedGroups(groups) {
+		in, out := t.chain(groupChain("in", g.ID)), t.chain(groupChain("out", g.ID))
+		known[g.ID] = true
+		for _, rule := range g.Rules {
+			chain := in
+			if rule.Direction == "egress" {
+				chain = out
+			}
+			parts, ok := ruleMatch(rule, sets)
+			if ok {
+				t.rule(chain, parts, counter(), accept())
+			}
+		}
+	}
+	return known, nil
+}
+
+func groupChain(direction, id string) string { return linkName(direction+"-", id) }
+
+func addMembers(t chainSet, g cloud.GroupSpec) (groupSets, error) {
+	s := groupSets{
+		four: &nftables.Set{Table: t.table, Name: linkName("four-", g.ID), KeyType: nftables.TypeIPAddr},
+		six:  &nftables.Set{Table: t.table, Name: linkName("six-", g.ID), KeyType: nftables.TypeIP6Addr},
+	}
+	var four, six []nftables.SetElement
+	seen := map[netip.Addr]bool{}
+	for _, m := range g.Members {
+		m = m.Unmap()
+		if seen[m] {
+			continue
+		}
+		seen[m] = true
+		if m.Is4() {
+			four = append(four, nftables.SetElement{Key: m.AsSlice()})
+		} else {
+			six = append(six, nftables.SetElement{Key: m.AsSlice()})
+		}
+	}
+	if err := t.conn.AddSet(s.four, four); err != nil {
+		return s, err
+	}
+	return s, t.conn.AddSet(s.six, six)
+}
+
+// ruleMatch is a security rule as nftables knows it; false when it can match
+// nothing: an IPv4 rule with an IPv6 prefix, or a group that is not there.
+func ruleMatch(rule cloud.SecurityRule, sets map[string]groupSets) (match, bool) {
+	ether := uint16(etherIPv4)
+	if rule.Ethertype == "IPv6" {
+		ether = etherIPv6
+	}
+	parts := protocolIs(ether)
+	ingress := rule.Direction != "egress"
+	if rule.RemotePrefix.IsValid() {
+		if etherOf(rule.RemotePrefix.Addr()) != ether {
+			return nil, false
+		}
+		if ingress {
+			parts = join(parts, sourceIn(rule.RemotePrefix))
+		} else {
+			parts = join(parts, destinationIn(rule.RemotePrefix))
+		}
+	}
+	if rule.RemoteGroupID != "" {
+		set, ok := sets[rule.RemoteGroupID]
+		if !ok {
+			return nil, false
+		}
+		parts = join(parts, memberMatch(set, ether, ingress))
+	}
+	proto, any, ok := protocolNumber(rule.Protocol, ether)
+	if !ok {
+		return nil, false
+	}
+	if any {
+		return parts, true
+	}
+	return join(parts, l4Is(proto), portMatch(proto, rule)), true
+}
+
+func memberMatch(sets groupSets, ether uint16, source bool) match {
+	set, offset, size := sets.four, uint32(16), uint32(4)
+	if ether == etherIPv6 {
+		set, offset, size = sets.six, 24, 16
+	}
+	if source {
+		offset -= size
+	}
+	return match{
+		&expr.Payload{DestRegister: 1, Base: networkHd, Offset: offset, Len: size},
+		&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
+	}
+}
+
+// portMatch matches the rule's range of ports, or ICMP's type and code.
+func portMatch(proto byte, rule cloud.SecurityRule) match {
+	low, high := rule.PortMin, rule.PortMax
+	switch proto {
+	case protoICMP, protoICMPv6:
+		if low < 0 {
+			return nil
+		}
+		parts := icmpType(byte(low))
+		if high >= 0 {
+			parts = join(parts, payloadIs(transport, 1, []byte{byte(high)}))
+		}
+		return parts
+	case protoTCP, protoUDP, protoDCCP, protoSCTP, protoUDPLite:
+		if low < 0 && high < 0 {
+			return nil
+		}
+		if high < 0 {
+			high = low
+		}
+		if low < 0 {
+			low = high
+		}
+		if low == high {
+			return destinationPort(uint16(low))
+		}
+		return match{
+			&expr.Payload{DestRegister: 1, Base: transport, Offset: 2, Len: 2},
+			&expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: be16(uint16(low)), ToData: be16(uint16(high))},
+		}
+	}
+	return nil
+}
+
+// protocols are the names that neutron's security groups know (its
+// IP_PROTOCOL_MAP), with IANA's numbers.
+var protocols = map[string]byte{
+	"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58, "igmp": 2, "ip": 0, "ipip": 4,
+	"ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89,
+	"pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+}
+
+// protocolNumber reads a rule's protocol: a name or a number. Any is true when
+// the rule does not ask for one.
+func protocolNumber(name string, ether uint16) (proto byte, any, ok bool) {
+	name = strings.ToLower(name)
+	if name == "" || name == "any" || name == "0" || name == "ip" {
+		return 0, true, true
+	}
+	proto, ok = protocols[name]
+	if !ok {
+		n, err := strconv.ParseUint(name, 10, 8)
+		if err != nil {
+			return 0, false, false
+		}
+		proto = byte(n)
+	}
+	if proto == protoICMP && ether == etherIPv6 {
+		proto = protoICMPv6
+	}
+	return proto, false, true
+}
+
+// portSends writes what a port may send: what keeps it alive, answers, and what
+// its groups allow.
+func portSends(t chainSet, chain *nftables.Chain, p cloud.PortSpec, spec cloud.NetworkSpec, known map[string]bool) {
+	dropServers(t, chain)
+	t.rule(chain, protocolIs(etherIPv4), udp(68, 67), accept())
+	t.rule(chain, protocolIs(etherIPv6), udp(546, 547), accept())
+	for _, addr := range []netip.Addr{metadata4, metadata6, metadata6Local} {
+		t.rule(chain, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(protoTCP), destinationPort(80), accept())
+	}
+	for _, addr := range serviceAddresses(spec) {
+		for _, proto := range []byte{protoUDP, protoTCP} {
+			t.rule(chain, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(proto), destinationPort(53), accept())
+		}
+	}
+	portRest(t, chain, p, "out", known)
+}
+
+func serviceAddresses(spec cloud.NetworkSpec) []netip.Addr {
+	if spec.DHCP == nil {
+		return nil
+	}
+	var list []netip.Addr
+	for _, p := range spec.DHCP.Addresses {
+		list = append(list, p.Addr())
+	}
+	return list
+}
+
+// portReceives writes what a port may receive. Servers' answers are accepted
+// from anywhere: guests cannot send them (guardSource).
+func portReceives(t chainSet, chain *nftables.Chain, p cloud.PortSpec, known map[string]bool) {
+	t.rule(chain, protocolIs(etherIPv4), udp(67, 68), accept())
+	t.rule(chain, protocolIs(etherIPv6), udp(547, 546), accept())
+	portRest(t, chain, p, "in", known)
+}
+
+func portRest(t chainSet, chain *nftables.Chain, p cloud.PortSpec, direction string, known map[string]bool) {
+	for _, kind := range []byte{icmpListenerQuery, icmpListenerReport, icmpListenerDone, icmpRouterSolicitation, icmpRouterAdvertisement, icmpNeighbourSolicitation, icmpNeighbourAdvertisement, icmpListenerReport2} {
+		t.rule(chain, protocolIs(etherIPv6), l4Is(protoICMPv6), icmpType(kind), accept())
+	}
+	if !p.Stateless {
+		t.rule(chain, stateIs(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
+		t.rule(chain, stateIs(expr.CtStateBitINVALID), drop())
+	}
+	groups := append([]string(nil), p.Groups...)
+	sort.Strings(groups)
+	for _, id := range groups {
+		if known[id] {
+			t.rule(chain, jump(groupChain(direction, id)))
+		}
+	}
+	t.rule(chain, drop())
+}

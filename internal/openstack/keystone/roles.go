@@ -1,0 +1,135 @@
+package keystone
+
+import (
+	"net/http"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/identity"
+)
+
+func (a *api) roleRoutes() []wire.Route {
+	return []wire.Route{
+		route("GET", "/v3/roles", systemReader, "list_roles", a.roles),
+		route("POST", "/v3/roles", wire.Admin, "create_role", a.createRole),
+		route("GET", "/v3/roles/{role_id}", systemReader, "get_role", a.role),
+		route("PATCH", "/v3/roles/{role_id}", wire.Admin, "update_role", a.updateRole),
+		route("DELETE", "/v3/roles/{role_id}", wire.Admin, "delete_role", a.deleteRole),
+		route("GET", "/v3/roles/{role_id}/implies", systemReader, "list_implied_roles", a.implied),
+		route("GET", "/v3/role_inferences", systemReader, "list_role_inference_rules", a.inferences),
+	}
+}
+
+func showRole(r *wire.Request, role cloud.Role) wire.M {
+	return wire.M{
+		"id": role.ID, "name": role.Name, "domain_id": orNull(role.DomainID), "description": orNull(role.Description), "options": wire.M{},
+		"links": wire.M{"self": r.Link("/v3/roles/" + role.ID)},
+	}
+}
+
+func (a *api) roles(r *wire.Request) (*wire.Response, error) {
+	f, err := filter(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.svc.Roles(r.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	return list(r, "roles", found, showRole), nil
+}
+
+func (a *api) createRole(r *wire.Request) (*wire.Response, error) {
+	b, err := decode(r, "role")
+	if err != nil {
+		return nil, err
+	}
+	name := b.name("name", 255)
+	b.need("name", name != nil)
+	role := cloud.Role{Name: valueOr(name, ""), Description: valueOr(b.text("description"), ""), DomainID: valueOr(b.text("domain_id"), "")}
+	if b.err != nil {
+		return nil, b.err
+	}
+	if role, err = a.svc.CreateRole(r.Context(), role); err != nil {
+		return nil, err
+	}
+	return one(http.StatusCreated, "role", showRole(r, role)), nil
+}
+
+func (a *api) role(r *wire.Request) (*wire.Response, error) {
+	id := r.PathValue("role_id")
+	role, err := a.svc.Role(r.Context(), id)
+	if err != nil {
+		return nil, missing(err, "role", id)
+	}
+	return one(http.StatusOK, "role", showRole(r, role)), nil
+}
+
+func (a *api) updateRole(r *wire.Request) (*wire.Response, error) {
+	b, err := decode(r, "role")
+	if err != nil {
+		return nil, err
+	}
+	p := identity.RolePatch{Name: b.name("name", 255), Description: b.text("description")}
+	if b.err != nil {
+		return nil, b.err
+	}
+	id := r.PathValue("role_id")
+	role, err := a.svc.UpdateRole(r.Context(), id, p)
+	if err != nil {
+		return nil, missing(err, "role", id)
+	}
+	return one(http.StatusOK, "role", showRole(r, role)), nil
+}
+
+func (a *api) deleteRole(r *wire.Request) (*wire.Response, error) {
+	id := r.PathValue("role_id")
+	return done(missing(a.svc.DeleteRole(r.Context(), id), "role", id))
+}
+
+// inference is a role with those it implies, or nil if there are none.
+func (a *api) inference(r *wire.Request, role cloud.Role, all []cloud.Role) wire.M {
+	implied := []wire.M{}
+	for _, name := range identity.Implied(role.Name) {
+		for _, other := range all {
+			if other.Name == name && role.DomainID == "" {
+				implied = append(implied, showRole(r, other))
+			}
+		}
+	}
+	if len(implied) == 0 {
+		return nil
+	}
+	return wire.M{"prior_role": showRole(r, role), "implies": implied}
+}
+
+func (a *api) implied(r *wire.Request) (*wire.Response, error) {
+	id := r.PathValue("role_id")
+	role, err := a.svc.Role(r.Context(), id)
+	if err != nil {
+		return nil, missing(err, "role", id)
+	}
+	all, err := a.svc.Roles(r.Context(), identity.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	found := a.inference(r, role, all)
+	if found == nil {
+		found = wire.M{"prior_role": showRole(r, role), "implies": []wire.M{}}
+	}
+	return wire.JSON(wire.M{"role_inference": found, "links": links(r)}), nil
+}
+
+func (a *api) inferences(r *wire.Request) (*wire.Response, error) {
+	all, err := a.svc.Roles(r.Context(), identity.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	out := []wire.M{}
+	for _, role := range all {
+		if found := a.inference(r, role, all); found != nil {
+			out = append(out, found)
+		}
+	}
+	return wire.JSON(wire.M{"role_inferences": out, "links": links(r)}), nil
+}

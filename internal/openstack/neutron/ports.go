@@ -1,0 +1,243 @@
+package neutron
+
+import (
+	"net/netip"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/network"
+)
+
+func (a *api) ports() crud[cloud.Port] {
+	return crud[cloud.Port]{
+		kind: portKind, render: a.renderPort,
+		create: func(r *wire.Request, bodies []*body) ([]cloud.Port, error) {
+			reqs, err := requests(bodies, readPort)
+			if err != nil {
+				return nil, err
+			}
+			return a.svc.CreatePorts(r.Context(), r.Caller, reqs...)
+		},
+		list: func(r *wire.Request, f network.Filter) ([]cloud.Port, error) {
+			return a.svc.ListPorts(r.Context(), r.Caller, f)
+		},
+		get: func(r *wire.Request, id string) (cloud.Port, error) { return a.svc.GetPort(r.Context(), r.Caller, id) },
+		update: func(r *wire.Request, id string, b *body) (cloud.Port, error) {
+			req := readPortUpdate(b)
+			if b.err != nil {
+				return cloud.Port{}, b.err
+			}
+			return a.svc.UpdatePort(r.Context(), r.Caller, id, req)
+		},
+		remove: func(r *wire.Request, id string) error { return a.svc.DeletePort(r.Context(), r.Caller, id) },
+	}
+}
+
+func readPort(b *body) network.PortCreate {
+	req := network.PortCreate{
+		ProjectID: b.word("project_id"), NetworkID: value(b.id("network_id")), Name: value(b.text("name")),
+		Description: value(b.text("description")), AdminStateUp: b.flag("admin_state_up"), PortSecurity: b.flag("port_security_enabled"),
+		FixedIPs: readFixedIPs(b, "fixed_ips"), DeviceID: b.word("device_id"), DeviceOwner: b.word("device_owner"),
+		SecurityGroups: readGroups(b), AllowedPairs: value(readPairs(b)), Host: b.word("binding:host_id"),
+		VNICType: value(readVNIC(b)), DNSName: b.word("dns_name"), Profile: value(readProfile(b)), Tags: value(b.words("tags")),
+	}
+	if mac := readMAC(b); mac != nil {
+		req.MAC = *mac
+	}
+	for _, o := range readOptions(b) {
+		if o.Value != nil {
+			req.DHCPOptions = append(req.DHCPOptions, cloud.DHCPOption{Name: o.Name, Value: *o.Value, IPVersion: o.IPVersion})
+		}
+	}
+	return req
+}
+
+func readPortUpdate(b *body) network.PortUpdate {
+	req := network.PortUpdate{
+		Name: b.text("name"), Description: b.text("description"), AdminStateUp: b.flag("admin_state_up"),
+		PortSecurity: b.flag("port_security_enabled"), MAC: readMAC(b), FixedIPs: readFixedIPs(b, "fixed_ips"),
+		DeviceID: b.text("device_id"), DeviceOwner: b.text("device_owner"), SecurityGroups: readGroups(b), AllowedPairs: readPairs(b),
+		DHCPOptions: readOptions(b), VNICType: readVNIC(b), DNSName: b.text("dns_name"), Profile: readProfile(b),
+	}
+	if b.has("binding:host_id") {
+		host := b.word("binding:host_id")
+		req.Host = &host
+	}
+	return req
+}
+
+func readMAC(b *body) *string {
+	v, ok := b.get("mac_address")
+	if !ok {
+		return nil
+	}
+	mac := b.mac("mac_address", v)
+	return &mac
+}
+
+// readVNIC takes the one kind of NIC that the nodes have.
+func readVNIC(b *body) *string {
+	v, ok := b.get("binding:vnic_type")
+	if !ok {
+		return nil
+	}
+	if v != "normal" {
+		b.fail("binding:vnic_type", "'%v' is not in ['normal']", v)
+	}
+	normal := "normal"
+	return &normal
+}
+
+func readProfile(b *body) *map[string]any {
+	v, ok := b.members["binding:profile"]
+	if !ok {
+		return nil
+	}
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		b.fail("binding:profile", "'%v' is not a dictionary", v)
+	}
+	return &m
+}
+
+func readGroups(b *body) *[]string {
+	ids := b.words("security_groups")
+	for _, id := range value(ids) {
+		if !cloud.IsID(id) {
+			b.fail("security_groups", "'%s' is not a valid UUID", id)
+		}
+	}
+	return ids
+}
+
+func readFixedIPs(b *body, name string) *[]network.IPRequest {
+	list := b.list(name)
+	if list == nil {
+		return nil
+	}
+	out, seen := []network.IPRequest{}, map[netip.Addr]bool{}
+	for _, v := range *list {
+		o := b.object(name, v, "subnet_id", "ip_address")
+		req := network.IPRequest{SubnetID: value(o.id("subnet_id")), IP: value(o.addr("ip_address"))}
+		b.take(o)
+		if req.IP.IsValid() && seen[req.IP] {
+			b.fail(name, "Duplicate IP address '%s'", req.IP)
+		}
+		seen[req.IP] = true
+		out = append(out, req)
+	}
+	return &out
+}
+
+func readPairs(b *body) *[]network.PairRequest {
+	const name = "allowed_address_pairs"
+	list := b.list(name)
+	if list == nil {
+		return nil
+	}
+	out := []network.PairRequest{}
+	for _, v := range *list {
+		o := b.object(name, v, "ip_address", "mac_address")
+		var req network.PairRequest
+		if mac, ok := o.get("mac_address"); ok {
+			req.MAC = b.mac(name, mac)
+		}
+		ip, ok := o.get("ip_address")
+		if !ok && b.err == nil {
+			b.err = badRequest("AllowedAddressPair must contain ip_address")
+		}
+		if ok {
+			req.IP = b.prefix(name, ip)
+		}
+		out = append(out, req)
+	}
+	return &out
+}
+
+func readOptions(b *body) []network.DHCPOptionChange {
+	const name = "extra_dhcp_opts"
+	var out []network.DHCPOptionChange
+	for _, v := range value(b.list(name)) {
+		o := b.object(name, v, "opt_name", "opt_value", "ip_version")
+		change := network.DHCPOptionChange{Name: o.word("opt_name"), IPVersion: 4}
+		if _, ok := o.get("opt_value"); ok {
+			change.Value = o.text("opt_value")
+		}
+		if n := o.whole("ip_version"); n != nil {
+			change.IPVersion = *n
+		}
+		b.take(o)
+		if strings.TrimSpace(change.Name) == "" {
+			b.fail(name, "'%s' is blank", change.Name)
+		}
+		if change.IPVersion != 4 && change.IPVersion != 6 {
+			b.fail(name, "'%d' is not in [4, 6]", change.IPVersion)
+		}
+		out = append(out, change)
+	}
+	return out
+}
+
+func renderIPs(ips []cloud.FixedIP) []wire.M {
+	out := make([]wire.M, len(ips))
+	for i, f := range ips {
+		out[i] = wire.M{"subnet_id": f.SubnetID, "ip_address": f.IP.String()}
+	}
+	return out
+}
+
+// renderPrefix is an address, with its length unless it is one host.
+func renderPrefix(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func (a *api) renderPort(r *wire.Request, p cloud.Port) wire.M {
+	pairs := make([]wire.M, len(p.AllowedPairs))
+	for i, pair := range p.AllowedPairs {
+		pairs[i] = wire.M{"mac_address": pair.MAC, "ip_address": renderPrefix(pair.IP)}
+	}
+	options := make([]wire.M, len(p.DHCPOptions))
+	for i, o := range p.DHCPOptions {
+		options[i] = wire.M{"opt_name": o.Name, "opt_value": o.Value, "ip_version": o.IPVersion}
+	}
+	vnic := p.VNICType
+	if vnic == "" {
+		vnic = "normal"
+	}
+	m := wire.M{
+		"id": p.ID, "name": p.Name, "network_id": p.NetworkID, "tenant_id": p.ProjectID, "project_id": p.ProjectID,
+		"mac_address": p.MAC, "admin_state_up": p.AdminStateUp, "status": p.Status(), "device_id": p.DeviceID,
+		"device_owner": p.DeviceOwner, "fixed_ips": renderIPs(p.FixedIPs), "security_groups": words(p.SecurityGroups),
+		"port_security_enabled": p.PortSecurity, "allowed_address_pairs": pairs, "extra_dhcp_opts": options,
+		"binding:vnic_type": vnic, "dns_name": p.DNSName, "dns_assignment": a.renderNames(p),
+	}
+	if r.Caller.IsAdmin() {
+		profile := p.Profile
+		if profile == nil {
+			profile = wire.M{}
+		}
+		m["binding:host_id"], m["binding:profile"] = p.Host, profile
+		m["binding:vif_type"], m["binding:vif_details"] = "unbound", wire.M{}
+		if p.Host != "" {
+			m["binding:vif_type"], m["binding:vif_details"] = "bridge", wire.M{"port_filter": true}
+		}
+	}
+	return stamp(m, p.Description, p.Tags, p.CreatedAt, p.UpdatedAt, p.Revision)
+}
+
+// renderNames are the names that the network's DNS answers for the port.
+func (a *api) renderNames(p cloud.Port) []wire.M {
+	out := make([]wire.M, len(p.FixedIPs))
+	for i, f := range p.FixedIPs {
+		host := p.DNSName
+		if host == "" {
+			host = "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(f.IP.String())
+		}
+		out[i] = wire.M{"hostname": host, "ip_address": f.IP.String(), "fqdn": host + "." + a.svc.DNSDomain()}
+	}
+	return out
+}

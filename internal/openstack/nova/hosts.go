@@ -1,0 +1,272 @@
+package nova
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/compute"
+)
+
+func (a *api) hostRoutes() []wire.Route {
+	hv := "/os-hypervisors"
+	return []wire.Route{
+		route("GET", "/os-availability-zone", wire.Reader, "os-availability-zone:list", a.listZones),
+		route("GET", "/os-availability-zone/detail", wire.Admin, "os-availability-zone:detail", a.detailZones),
+		route("GET", hv, wire.Admin, "os-hypervisors:list", a.listHypervisors(false)),
+		route("GET", hv+"/detail", wire.Admin, "os-hypervisors:list-detail", a.listHypervisors(true)),
+		until(87, route("GET", hv+"/statistics", wire.Admin, "os-hypervisors:statistics", a.hypervisorStatistics)),
+		route("GET", hv+"/{id}", wire.Admin, "os-hypervisors:show", a.showHypervisor),
+		until(52, route("GET", hv+"/{id}/search", wire.Admin, "os-hypervisors:search", a.searchHypervisors(false))),
+		until(52, route("GET", hv+"/{id}/servers", wire.Admin, "os-hypervisors:servers", a.searchHypervisors(true))),
+		route("GET", "/os-services", wire.Admin, "os-services:list", a.listServices),
+		until(52, route("PUT", "/os-services/{id}", wire.Admin, "os-services:update", a.switchService)),
+		since(53, route("PUT", "/os-services/{id}", wire.Admin, "os-services:update", a.updateService)),
+	}
+}
+
+// hypervisorID is the id in a microversion: a UUID from 2.53 on, a number before.
+func hypervisorID(r *wire.Request, h cloud.Host) any {
+	if r.Version.AtLeast(53) {
+		return h.ID
+	}
+	return number32(h.Name)
+}
+
+// upDown and onOff are nova's words.
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
+func onOff(h cloud.Host) string {
+	if h.Disabled || h.Draining {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+// hypervisorView is a host, in brief or whole.
+func hypervisorView(r *wire.Request, h compute.HostDetail, whole bool) wire.M {
+	m := wire.M{"id": hypervisorID(r, h.Host), "hypervisor_hostname": h.Name, "state": upDown(h.Up), "status": onOff(h.Host)}
+	if !whole {
+		return m
+	}
+	m["hypervisor_type"], m["hypervisor_version"], m["host_ip"] = h.Seen.Hypervisor, h.Seen.HypervisorVersion, h.Seen.HostIP
+	m["service"] = wire.M{"id": serviceID(r, h.Host), "host": h.Name, "disabled_reason": orNull(h.DisabledReason)}
+	if r.Version.AtLeast(88) {
+		m["uptime"] = nil // a node does not report it
+		return m
+	}
+	addResources(m, h)
+	info := wire.M{"arch": h.Seen.CPUArch, "model": h.Seen.CPUModel}
+	m["cpu_info"] = info
+	if !r.Version.AtLeast(28) {
+		text, _ := json.Marshal(info) // of two strings: cannot fail
+		m["cpu_info"] = string(text)
+	}
+	return m
+}
+
+// addResources adds what a host has and what is used of it.
+func addResources(m wire.M, h compute.HostDetail) {
+	m["vcpus"], m["memory_mb"], m["local_gb"] = h.Seen.VCPUs, h.Seen.MemoryMB, h.Seen.DiskGB
+	m["vcpus_used"], m["memory_mb_used"], m["local_gb_used"] = h.Used.VCPUs, h.Used.MemoryMB+h.Seen.ReservedMB, h.Used.DiskGB
+	m["free_ram_mb"], m["free_disk_gb"] = h.Seen.MemoryMB-h.Seen.ReservedMB-h.Used.MemoryMB, h.Seen.DiskGB-h.Used.DiskGB
+	m["current_workload"], m["running_vms"], m["disk_available_least"] = busy(h), h.Used.Servers, h.Seen.DiskFreeGB
+}
+
+// busy counts the servers with a task under way.
+func busy(h compute.HostDetail) int {
+	n := 0
+	for _, s := range h.Servers {
+		if s.TaskState() != cloud.TaskNone {
+			n++
+		}
+	}
+	return n
+}
+
+func addServers(m wire.M, h compute.HostDetail) {
+	list := []wire.M{}
+	for _, s := range h.Servers {
+		list = append(list, wire.M{"name": s.Name, "uuid": s.ID})
+	}
+	m["servers"] = list
+}
+
+// matching keeps the hosts whose name contains the pattern; NotFound for none.
+func matching(hosts []compute.HostDetail, pattern string) ([]compute.HostDetail, error) {
+	hosts = slices.DeleteFunc(hosts, func(h compute.HostDetail) bool {
+		return !strings.Contains(h.Name, strings.Trim(pattern, "%"))
+	})
+	if len(hosts) == 0 {
+		return nil, cloud.E("nova.hypervisors", cloud.NotFound, "No hypervisor matching '%s' could be found.", pattern)
+	}
+	return hosts, nil
+}
+
+func (a *api) listHypervisors(whole bool) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		hosts, err := a.svc.Hosts(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		body, with := wire.M{}, false
+		if r.Version.AtLeast(53) {
+			q := r.URL.Query()
+			if text := q.Get("with_servers"); text != "" {
+				if with, err = wire.ParseBool("with_servers", text); err != nil {
+					return nil, err
+				}
+			}
+			if pattern := q.Get("hypervisor_hostname_pattern"); pattern != "" {
+				if hosts, err = matching(hosts, pattern); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if r.Version.AtLeast(33) {
+			if hosts, err = pageHosts(r, hosts, body); err != nil {
+				return nil, err
+			}
+		}
+		views := make([]wire.M, len(hosts))
+		for i, h := range hosts {
+			views[i] = hypervisorView(r, h, whole)
+			if with && (len(h.Servers) > 0 || r.Version.AtLeast(75)) {
+				addServers(views[i], h)
+			}
+		}
+		body["hypervisors"] = views
+		return wire.JSON(body), strict(r, "limit", "marker", "hypervisor_hostname_pattern", "with_servers")
+	}
+}
+
+// pageHosts takes the page that is asked for, and adds the link to the next.
+func pageHosts(r *wire.Request, hosts []compute.HostDetail, body wire.M) ([]compute.HostDetail, error) {
+	limit, marker, err := page(r)
+	if err != nil {
+		return nil, err
+	}
+	id := func(h compute.HostDetail) string { return numberOrText(hypervisorID(r, h.Host)) }
+	if marker != "" {
+		i := slices.IndexFunc(hosts, func(h compute.HostDetail) bool { return id(h) == marker })
+		if i < 0 {
+			return nil, cloud.E("nova.hypervisors", cloud.Invalid, "marker [%s] not found", marker)
+		}
+		hosts = hosts[i+1:]
+	}
+	if len(hosts) > limit {
+		hosts = hosts[:limit]
+		if limit > 0 {
+			body["hypervisors_links"] = nextLinks(r, id(hosts[limit-1]))
+		}
+	}
+	return hosts, nil
+}
+
+func numberOrText(v any) string {
+	if n, ok := v.(int); ok {
+		return strconv.Itoa(n)
+	}
+	return v.(string)
+}
+
+func (a *api) showHypervisor(r *wire.Request) (*wire.Response, error) {
+	const op = "nova.showHypervisor"
+	id := r.PathValue("id")
+	if r.Version.AtLeast(53) && !cloud.IsID(id) {
+		return nil, cloud.E(op, cloud.Invalid, "Invalid uuid %s", id)
+	}
+	hosts, err := a.svc.Hosts(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		if numberOrText(hypervisorID(r, h.Host)) != id {
+			continue
+		}
+		m := hypervisorView(r, h, true)
+		if r.Version.AtLeast(53) && r.URL.Query().Get("with_servers") != "" {
+			addServers(m, h)
+		}
+		return wire.JSON(wire.M{"hypervisor": m}), nil
+	}
+	return nil, cloud.E(op, cloud.NotFound, "Hypervisor with ID '%s' could not be found.", id)
+}
+
+func (a *api) searchHypervisors(servers bool) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		hosts, err := a.svc.Hosts(r.Context())
+		if err == nil {
+			hosts, err = matching(hosts, r.PathValue("id"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		views := make([]wire.M, len(hosts))
+		for i, h := range hosts {
+			views[i] = hypervisorView(r, h, false)
+			if servers && len(h.Servers) > 0 {
+				addServers(views[i], h)
+			}
+		}
+		return wire.JSON(wire.M{"hypervisors": views}), nil
+	}
+}
+
+// counted are the fields that the statistics add up.
+var counted = []string{"vcpus", "memory_mb", "local_gb", "vcpus_used", "memory_mb_used", "local_gb_used", "free_ram_mb",
+	"free_disk_gb", "current_workload", "running_vms", "disk_available_least"}
+
+func (a *api) hypervisorStatistics(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	sum := wire.M{"count": len(hosts)}
+	for _, name := range counted {
+		total := 0
+		for _, h := range hosts {
+			m := wire.M{}
+			addResources(m, h)
+			total += m[name].(int)
+		}
+		sum[name] = total
+	}
+	return wire.JSON(wire.M{"hypervisor_statistics": sum}), nil
+}
+
+func (a *api) listZones(r *wire.Request) (*wire.Response, error) {
+	zones, err := a.svc.Zones(r.Context())
+	list := []wire.M{}
+	for _, z := range zones {
+		list = append(list, wire.M{"zoneName": z.Name, "zoneState": wire.M{"available": z.Available}, "hosts": nil})
+	}
+	return wire.JSON(wire.M{"availabilityZoneInfo": list}), err
+}
+
+func (a *api) detailZones(r *wire.Request) (*wire.Response, error) {
+	zones, err := a.svc.Zones(r.Context())
+	list := []wire.M{}
+	for _, z := range zones {
+		m := wire.M{"zoneName": z.Name, "zoneState": wire.M{"available": z.Available}, "hosts": nil}
+		if z.Available {
+			hosts := wire.M{}
+			for _, h := range z.Hosts {
+				if h.Active {
+					hosts[h.Name] = wire.M{"nova-compute": wire.M{"available": h.Up, "active": true, "updated_at": stampMicro(h.SeenAt)}}
+				}
+			}
+			m["hosts"] = hosts
+		}
+		list = append(list, m)
+	}
+	return wire.JSON(wire.M{"availabilityZoneInfo": list}), err
+}

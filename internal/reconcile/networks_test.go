@@ -1,0 +1,122 @@
+package reconcile
+
+import (
+	"net/netip"
+	"testing"
+
+	"hearth/internal/cloud"
+	"hearth/internal/store"
+)
+
+func TestOnlyDifferencesArePushed(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	before := len(w.node.networks)
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.node.networks) != before {
+		t.Error("the same network was pushed twice")
+	}
+	w.write(func(tx *store.Tx) error {
+		p, err := tx.Ports.Get("port-a")
+		p.AdminStateUp = false
+		return firstError(err, tx.Ports.Update(p))
+	})
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.node.networks) != before+1 || w.node.networks[before].Ports[0].AdminUp {
+		t.Errorf("the change was not pushed: %+v", w.node.networks)
+	}
+}
+
+func TestNetworkGoesWithItsLastPort(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	w.write(func(tx *store.Tx) error { return tx.Ports.Delete("port-a") })
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.node.removed) != 1 || w.node.removed[0] != "network net" {
+		t.Errorf("removed %v", w.node.removed)
+	}
+}
+
+func TestFailedPushIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.write(func(tx *store.Tx) error {
+		p, err := tx.Ports.Get("port-a")
+		p.Host = "node-1"
+		return firstError(err, tx.Ports.Update(p))
+	})
+	w.node.fail = cloud.E("test", cloud.Internal, "no netlink today")
+	if err := w.SyncNode(t.Context(), "node-1"); err == nil {
+		t.Fatal("a failed push went unnoticed")
+	}
+	w.node.fail = nil
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil || len(w.node.networks) != 1 {
+		t.Errorf("%v, %d networks", err, len(w.node.networks))
+	}
+}
+
+func TestRouterWithFloatingIP(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	addr := netip.MustParseAddr
+	w.write(func(tx *store.Tx) error {
+		return firstError(
+			tx.Networks.Insert(cloud.Network{ID: "ext", External: true, MTU: 1500, Type: cloud.NetworkFlat, PhysicalNetwork: "public"}),
+			tx.Subnets.Insert(cloud.Subnet{ID: "extsub", NetworkID: "ext", IPVersion: 4, CIDR: netip.MustParsePrefix("172.24.4.0/24"), Gateway: addr("172.24.4.1")}),
+			tx.Routers.Insert(cloud.Router{ID: "r", AdminStateUp: true, EnableSNAT: true, GatewayNetworkID: "ext", GatewayPortID: "gw"}),
+			tx.Ports.Insert(cloud.Port{ID: "gw", NetworkID: "ext", MAC: "fa:16:3e:00:01:01", DeviceID: "r", DeviceOwner: cloud.OwnerRouterGateway, FixedIPs: []cloud.FixedIP{{SubnetID: "extsub", IP: addr("172.24.4.10")}}}),
+			tx.Ports.Insert(cloud.Port{ID: "if", NetworkID: "net", MAC: "fa:16:3e:00:01:02", DeviceID: "r", DeviceOwner: cloud.OwnerRouterInterface, FixedIPs: []cloud.FixedIP{{SubnetID: "sub", IP: addr("10.0.0.1")}}}),
+			tx.FloatingIPs.Insert(cloud.FloatingIP{ID: "f", NetworkID: "ext", IP: addr("172.24.4.11"), PortID: "port-a", FixedIP: addr("10.0.0.11"), RouterID: "r"}),
+		)
+	})
+	w.step()
+	if len(w.node.networks) != 2 || len(w.node.routers) != 1 {
+		t.Fatalf("%d networks, %d routers", len(w.node.networks), len(w.node.routers))
+	}
+	r := w.node.routers[0]
+	if r.Gateway == nil || r.NextHops[0] != addr("172.24.4.1") || !r.SNAT || len(r.Interfaces) != 1 || len(r.FloatingIPs) != 1 {
+		t.Errorf("the router is %+v", r)
+	}
+	if r.Interfaces[0].Addresses[0] != netip.MustParsePrefix("10.0.0.1/24") {
+		t.Errorf("the interface has %v", r.Interfaces[0].Addresses)
+	}
+	for _, n := range w.node.networks {
+		if n.ID == "net" && !n.Subnets[0].Routed {
+			t.Error("the subnet is not known to be routed")
+		}
+	}
+	if got := w.node.specs[0].Meta.FloatingIPs; len(got) != 1 {
+		t.Errorf("the metadata has floating IPs %v", got)
+	}
+}
+
+func TestRemoteGroupBringsItsMembers(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.want("bb", 512)
+	w.write(func(tx *store.Tx) error {
+		errs := []error{
+			tx.SecurityGroups.Insert(cloud.SecurityGroup{ID: "g", Name: "default"}),
+			tx.SecurityRules.Insert(cloud.SecurityRule{ID: "rule", GroupID: "g", Direction: "ingress", Ethertype: "IPv4", PortMin: -1, PortMax: -1, RemoteGroupID: "g"}),
+		}
+		for _, id := range []string{"port-a", "port-bb"} {
+			p, err := tx.Ports.Get(id)
+			p.SecurityGroups = []string{"g"}
+			errs = append(errs, err, tx.Ports.Update(p))
+		}
+		return firstError(errs...)
+	})
+	w.step()
+	last := w.node.networks[len(w.node.networks)-1]
+	if len(last.Groups) != 1 || len(last.Groups[0].Members) != 2 || len(last.Groups[0].Rules) != 1 {
+		t.Errorf("the groups are %+v", last.Groups)
+	}
+}

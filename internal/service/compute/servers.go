@@ -1,0 +1,156 @@
+package compute
+
+import (
+	"context"
+
+	"hearth/internal/cloud"
+	"hearth/internal/store"
+)
+
+// NoServer is nova's way to say that a server is not there, or is another
+// project's.
+func NoServer(op, id string) error {
+	return cloud.E(op, cloud.NotFound, "Instance %s could not be found.", id)
+}
+
+// serverTx gives a server that is the caller's to see.
+func serverTx(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Server, error) {
+	s, err := tx.Servers.Get(id)
+	if cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(s.ProjectID) {
+		return cloud.Server{}, NoServer(op, id)
+	}
+	return s, err
+}
+
+// Server gives a server with what belongs to it.
+func (s *Service) Server(ctx context.Context, c cloud.Caller, id string) (d Detail, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		server, err := serverTx(tx, "compute.Server", c, id)
+		if err != nil {
+			return err
+		}
+		list, err := s.detailsTx(tx, []cloud.Server{server})
+		if err == nil {
+			d = list[0]
+		}
+		return err
+	})
+	return d, err
+}
+
+// change changes a server in one transaction: the check and the change see the
+// same state. What changed has its time in UpdatedAt; an action other than ""
+// goes into the server's history.
+func (s *Service) change(ctx context.Context, op string, a Actor, id, action string, change func(tx *store.Tx, v *cloud.Server) error) (d Detail, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		server, err := serverTx(tx, op, a.Caller, id)
+		if err != nil {
+			return err
+		}
+		if err := change(tx, &server); err != nil {
+			return err
+		}
+		server.UpdatedAt = s.clock.Now()
+		if err := tx.Servers.Update(server); err != nil {
+			return err
+		}
+		if err := s.recordTx(tx, a, server, action); err != nil {
+			return err
+		}
+		list, err := s.detailsTx(tx, []cloud.Server{server})
+		if err == nil {
+			d = list[0]
+		}
+		return err
+	})
+	return d, err
+}
+
+// unlocked refuses what a lock forbids: everybody but an admin is held off a
+// locked server.
+func unlocked(op string, c cloud.Caller, v cloud.Server) error {
+	if v.Locked && !c.IsAdmin() {
+		return cloud.E(op, cloud.Conflict, "Instance %s is locked", v.ID)
+	}
+	return nil
+}
+
+// recordTx adds an action to the server's history. Every action has its request:
+// what the cloud does by itself has none.
+func (s *Service) recordTx(tx *store.Tx, a Actor, v cloud.Server, action string) error {
+	if action == "" {
+		return nil
+	}
+	now := s.clock.Now()
+	return tx.Actions.Insert(cloud.ActionRecord{
+		ID: cloud.NewID(), ServerID: v.ID, Action: action, RequestID: a.RequestID, UserID: a.UserID, ProjectID: a.ProjectID,
+		StartedAt: now, UpdatedAt: now,
+	})
+}
+
+// Actions lists a server's history, newest first.
+func (s *Service) Actions(ctx context.Context, c cloud.Caller, id string) (list []cloud.ActionRecord, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		if _, err := serverTx(tx, "compute.Actions", c, id); err != nil {
+			return err
+		}
+		list, err = tx.Actions.List(store.Query{
+			Where: []store.Cond{store.Eq("server_id", id)}, Order: []store.Order{{Column: "started_at", Desc: true}},
+		})
+		return err
+	})
+	return list, err
+}
+
+// ServerUpdate is what an owner may change of a server; nil leaves it.
+type ServerUpdate struct {
+	Name, Hostname, Description, DiskConfig, AccessIPv4, AccessIPv6 *string
+}
+
+// UpdateServer changes a server's own words about itself.
+func (s *Service) UpdateServer(ctx context.Context, a Actor, id string, u ServerUpdate) (Detail, error) {
+	const op = "compute.UpdateServer"
+	return s.change(ctx, op, a, id, "", func(_ *store.Tx, v *cloud.Server) error {
+		for _, f := range []struct{ from, to *string }{
+			{u.Name, &v.Name}, {u.Hostname, &v.Hostname}, {u.Description, &v.Description},
+			{u.DiskConfig, &v.DiskConfig}, {u.AccessIPv4, &v.AccessIPv4}, {u.AccessIPv6, &v.AccessIPv6},
+		} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		if u.Hostname != nil {
+			s.push(v) // the guest's metadata says it
+		}
+		return nil
+	})
+}
+
+// want notes that what is wanted of the server has changed and is to be carried
+// out now.
+func (s *Service) want(v *cloud.Server) {
+	v.Intent.Generation++
+	v.NextAttemptAt = s.clock.Now()
+	v.Attempt = 0
+}
+
+// push has the server's words about itself handed to its node, with the same
+// intent.
+func (s *Service) push(v *cloud.Server) { v.NextAttemptAt = s.clock.Now() }
+
+// DeleteServer asks for the server's end. It can be repeated. A locked server
+// stays.
+func (s *Service) DeleteServer(ctx context.Context, a Actor, id string) error {
+	const op = "compute.DeleteServer"
+	_, err := s.change(ctx, op, a, id, "delete", func(_ *store.Tx, v *cloud.Server) error {
+		if err := unlocked(op, a.Caller, *v); err != nil {
+			return err
+		}
+		if !v.Intent.Deleted {
+			v.Intent.Deleted = true
+			s.want(v)
+		}
+		return nil
+	})
+	return err
+}

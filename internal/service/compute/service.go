@@ -1,0 +1,50 @@
+package compute
+
+import (
+	"context"
+	"log/slog"
+
+	"hearth/internal/cloud"
+	"hearth/internal/store"
+)
+
+// DefaultZone is the availability zone of a host that was given none.
+const DefaultZone = "nova"
+
+// Consoles reads what guests wrote on their serial lines. The fleet of nodes is
+// behind it.
+type Consoles interface {
+	// Console gives the last max bytes (0: all that is kept) of a server's serial
+	// log on a node. NotFound when there is none yet, Unavailable when the node
+	// cannot be reached.
+	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
+}
+
+// Options are what an operator may set.
+type Options struct {
+	Log *slog.Logger // nil for slog's default
+}
+
+// Service is the compute service.
+type Service struct {
+	store    *store.Store
+	clock    cloud.Clock
+	network  Network
+	consoles Consoles
+	log      *slog.Logger
+}
+
+// New makes the service on its parts.
+func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles, o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log}
+}
+
+// Actor is a caller in one request: who changes something, and the request's id
+// for the server's history.
+type Actor struct {
+	cloud.Caller
+	RequestID string
+}

@@ -1,0 +1,49 @@
+// Package operate is what the operator of the cloud asks of it beyond the
+// OpenStack APIs: where everything of a server, image or port is, and whether
+// anything is left over or missing.
+package operate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"hearth/internal/cloud"
+	"hearth/internal/node"
+	"hearth/internal/store"
+)
+
+// Blobs lists the bytes that the image service keeps.
+type Blobs interface {
+	// Digests lists what is kept, by digest ("sha256:<hex>").
+	Digests(ctx context.Context) ([]string, error)
+	// Path is the file with the bytes of a digest; NotFound.
+	Path(digest string) (string, error)
+}
+
+// Service answers the operator.
+type Service struct {
+	store *store.Store
+	fleet *node.Fleet
+	blobs Blobs
+	log   *slog.Logger
+}
+
+// New makes the service.
+func New(st *store.Store, fleet *node.Fleet, blobs Blobs, log *slog.Logger) *Service {
+	return &Service{store: st, fleet: fleet, blobs: blobs, log: log}
+}
+
+// Explanation is one page about one thing.
+type Explanation struct {
+	Title string       `json:"title"`
+	Facts []cloud.Fact `json:"facts"`
+}
+
+func (e *Explanation) say(topic, format string, args ...any) {
+	e.Facts = append(e.Facts, cloud.Fact{Topic: topic, Value: fmt.Sprintf(format, args...)})
+}
+
+// moment is a time in the form of the logs.
+func moment(t time.Time) string { return t.Format("2006-01-02 15:04:05.000 MST") }

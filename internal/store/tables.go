@@ -1,0 +1,65 @@
+package store
+
+// newTx gives a transaction its tables.
+func newTx(r *run) *Tx {
+	return &Tx{
+		Domains: table(r, &domainSchema), Projects: table(r, &projectSchema), Users: table(r, &userSchema),
+		Roles: table(r, &roleSchema), Assignments: table(r, &assignmentSchema), AppCreds: table(r, &appCredSchema),
+		Revocations: table(r, &revocationSchema),
+
+		Images: table(r, &imageSchema), ImageMembers: table(r, &imageMemberSchema),
+
+		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
+		Actions: table(r, &actionSchema), Hosts: table(r, &hostSchema),
+
+		Networks: table(r, &networkSchema), Subnets: table(r, &subnetSchema), Ports: table(r, &portSchema),
+		Allocations: table(r, &allocationSchema), Routers: table(r, &routerSchema), FloatingIPs: table(r, &floatingIPSchema),
+		SecurityGroups: table(r, &securityGroupSchema), SecurityRules: table(r, &securityRuleSchema),
+
+		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
+		run: r,
+	}
+}
+
+// newShelves makes the shelf of each table.
+func newShelves() map[string]any {
+	m := map[string]any{}
+	shelve(m, &domainSchema)
+	shelve(m, &projectSchema)
+	shelve(m, &userSchema)
+	shelve(m, &roleSchema)
+	shelve(m, &assignmentSchema)
+	shelve(m, &appCredSchema)
+	shelve(m, &revocationSchema)
+	shelve(m, &imageSchema)
+	shelve(m, &imageMemberSchema)
+	shelve(m, &flavorSchema)
+	shelve(m, &keypairSchema)
+	shelve(m, &serverSchema)
+	shelve(m, &actionSchema)
+	shelve(m, &hostSchema)
+	shelve(m, &networkSchema)
+	shelve(m, &subnetSchema)
+	shelve(m, &portSchema)
+	shelve(m, &allocationSchema)
+	shelve(m, &routerSchema)
+	shelve(m, &floatingIPSchema)
+	shelve(m, &securityGroupSchema)
+	shelve(m, &securityRuleSchema)
+	shelve(m, &quotaSchema)
+	shelve(m, &settingSchema)
+	return m
+}
+
+func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() }
+
+// shapes are the declarations that the migrations must match.
+func shapes() []shape {
+	return []shape{
+		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
+		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
+		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
+		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
+		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
+	}
+}
