@@ -57,7 +57,7 @@ func (t *Table) answer6(server net.HardwareAddr, from netip.Addr, msg *dhcpv6.Me
 	case dhcpv6.MessageTypeConfirm:
 		return made(dhcpv6.NewReplyFromMessage(msg, append(common, confirm(msg, l))...))
 	case dhcpv6.MessageTypeInformationRequest:
-		return made(dhcpv6.NewReplyFromMessage(msg, common...))
+		return information(msg, common)
 	case dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
 		return made(dhcpv6.NewReplyFromMessage(msg, append(common, status(iana.StatusSuccess, ""))...))
 	}
@@ -69,6 +69,19 @@ func made(msg *dhcpv6.Message, err error) *dhcpv6.Message {
 		return nil
 	}
 	return msg
+}
+
+// information answers a client that wants no address; it need not say who it
+// is (RFC 8415, 18.2.6).
+func information(msg *dhcpv6.Message, common []dhcpv6.Modifier) *dhcpv6.Message {
+	reply := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: msg.TransactionID}
+	if id := msg.Options.ClientID(); id != nil {
+		reply.AddOption(dhcpv6.OptClientID(id))
+	}
+	for _, set := range common {
+		set(reply)
+	}
+	return reply
 }
 
 func status(code iana.StatusCode, text string) dhcpv6.Modifier {

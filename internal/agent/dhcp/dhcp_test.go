@@ -91,7 +91,7 @@ func TestDiscover(t *testing.T) {
 		"marker":  {string(offer.Options.Get(dhcpv4.GenericOptionCode(239))), "cluster-1"},
 		"ntp":     {offer.NTPServers()[0].String(), "10.0.0.5"},
 		"boot":    {offer.BootFileName, "pxe.0"},
-		"routes":  {routes.String(), "route to 169.254.169.254/32 via 10.0.0.2, route to 192.0.2.0/24 via 10.0.0.9, route to 0.0.0.0/0 via 10.0.0.1"},
+		"routes":  {routes.String(), "route to 169.254.169.254/32 via 10.0.0.2; route to 192.0.2.0/24 via 10.0.0.9; route to 0.0.0.0/0 via 10.0.0.1"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", name, c.got, c.want)
