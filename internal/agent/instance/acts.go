@@ -20,6 +20,9 @@ const (
 // once or not at all.
 func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 	spec := w.wanted()
+	if ctx.Err() != nil { // condemned since ctx was made: the next one lasts
+		return 0, more
+	}
 	if !w.found && !spec.Intent.Deleted {
 		if err := w.find(ctx, spec.Intent); err != nil {
 			return w.later("find the guest", err), rest

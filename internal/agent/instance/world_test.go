@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -205,6 +206,7 @@ func (s *timers) next(t *testing.T) {
 			first = o
 		}
 	}
+	s.set = slices.DeleteFunc(s.set, func(o timer) bool { return o.c == first.c })
 	s.clock.Advance(first.at.Sub(s.clock.Now()))
 	first.c <- s.clock.Now()
 }
