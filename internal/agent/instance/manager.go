@@ -1,7 +1,7 @@
 // Package instance keeps the instances of a node the way their specs want them.
 //
 // Each instance has a folder with what is wanted (spec.json) and what is there
-// (state.json), and one worker that compares the two and does the next thing:
+// (state.jsonl), and one worker that compares the two and does the next thing:
 // a step of a start, a shutdown, a removal. A start is an ordered list of named
 // steps, each with its undo; what is done is written down before and after
 // each. So whatever the agent was doing when it was killed, a new one finishes

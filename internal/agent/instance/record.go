@@ -18,7 +18,7 @@ import (
 // none is a generation that no intent has.
 const none = -1
 
-// record is what is there of an instance, as its worker knows it (state.json).
+// record is what is there of an instance, as its worker knows it (state.jsonl).
 type record struct {
 	State      cloud.InstanceState
 	Generation int64 // the newest intent carried out
@@ -45,7 +45,7 @@ func (r record) clone() record {
 
 const (
 	specName  = "spec.json"
-	stateName = "state.json"
+	stateName = "state.jsonl"
 )
 
 // load reads all instances and sweeps what was half made or half removed.
@@ -89,16 +89,12 @@ func (m *Manager) read(dir string) (*worker, error) {
 	}
 	// Without a readable state all steps are done again; they find what is there.
 	rec := record{State: cloud.InstancePreparing, Halted: none, At: m.Clock.Now()}
-	data, err = os.ReadFile(filepath.Join(dir, stateName))
-	if err == nil {
-		var read record
-		if jerr := json.Unmarshal(data, &read); jerr == nil {
-			rec = read
-		} else {
-			m.Log.Warn("the state of an instance cannot be read; its steps are done again", "instance", spec.ID, "error", jerr)
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	found, err := lastRecord(filepath.Join(dir, stateName), &rec)
+	if err != nil {
 		return nil, err
+	}
+	if !found {
+		m.Log.Debug("no state of an instance is written down; its steps are done again", "instance", spec.ID)
 	}
 	return m.newWorker(spec, rec), nil
 }

@@ -31,6 +31,7 @@ type worker struct {
 
 	// Only run touches these:
 	rec      record
+	journal  journal
 	guest    hypervisor.Guest // nil: none, or not found again yet
 	found    bool             // the guest of before has been looked for
 	deadline time.Time        // for a guest that was asked to shut down; zero: it was not
@@ -41,7 +42,7 @@ type worker struct {
 
 func (m *Manager) newWorker(spec cloud.InstanceSpec, rec record) *worker {
 	w := &worker{m: m, id: spec.ID, dir: filepath.Join(m.Dir, spec.ID), log: m.Log.With("instance", spec.ID),
-		wake: make(chan struct{}, 1), spec: spec, rec: rec, shown: rec.clone()}
+		wake: make(chan struct{}, 1), journal: journal{path: filepath.Join(m.Dir, spec.ID, stateName)}, spec: spec, rec: rec, shown: rec.clone()}
 	if spec.Intent.Deleted {
 		w.shown.State = cloud.InstanceRemoving
 	}
@@ -122,7 +123,7 @@ func (w *worker) nudge() {
 // write writes the record down.
 func (w *worker) write(durable bool) error {
 	w.rec.At = w.m.Clock.Now()
-	return hostError("instance.save", w.m.write(w.dir, stateName, w.rec, durable))
+	return hostError("instance.save", w.journal.add(w.rec, durable && !w.m.NoSync))
 }
 
 // save writes the record down and tells the watchers.
@@ -146,6 +147,7 @@ func (w *worker) show() {
 
 // run does what is to be done until the instance is gone or ctx ends.
 func (w *worker) run(ctx context.Context) {
+	defer w.journal.close()
 	defer w.letGo()
 	defer w.closeTaps()
 	w.show()

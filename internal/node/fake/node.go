@@ -1,0 +1,106 @@
+// Package fake is a node without a host: the real agent over drivers in memory.
+// Nothing but the drivers differs from a real node, so whatever the agent
+// promises, a fake node keeps too.
+package fake
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"hearth/internal/agent"
+	"hearth/internal/cloud"
+	hypervisor "hearth/internal/driver/hypervisor/fake"
+	network "hearth/internal/driver/network/fake"
+	storage "hearth/internal/driver/storage/fake"
+	"hearth/internal/node/local"
+)
+
+// World is what outlives an agent: the guests, disks and networks of a host.
+// A test restarts a node by opening it anew on the same world.
+type World struct {
+	Host    *hypervisor.Host
+	Storage *storage.Driver
+	Network *network.Driver
+}
+
+// NewWorld makes an empty host; nil is the machine's clock.
+func NewWorld(clock cloud.Clock) *World {
+	return &World{Host: hypervisor.NewHost(clock), Storage: storage.New(), Network: network.New()}
+}
+
+// Options are what a fake node may be given.
+type Options struct {
+	World       *World // nil: a fresh one
+	Clock       cloud.Clock
+	Log         *slog.Logger
+	Hook        func(point string)
+	Grace       time.Duration // for guests to shut down
+	ConfigDrive func(cloud.InstanceSpec) (map[string][]byte, error)
+	// NewNetworks makes the keeper of networks; nil: one that keeps specs in
+	// memory and serves nothing.
+	NewNetworks func(find agent.Find) (agent.Networks, error)
+	VCPUs       int // 0: 64
+	MemoryMB    int // 0: 256 GiB
+}
+
+// Node is a node whose guests, disks and networks are in memory.
+type Node struct {
+	*local.Node
+	Agent *agent.Agent
+	World *World
+}
+
+// New starts a fake node. Its few small files are in dir, and are not synced.
+func New(ctx context.Context, dir string, images agent.Images, opt Options) (*Node, error) {
+	if opt.World == nil {
+		opt.World = NewWorld(opt.Clock)
+	}
+	w := opt.World
+	if opt.NewNetworks == nil {
+		opt.NewNetworks = func(agent.Find) (agent.Networks, error) { return newPlane(w.Network), nil }
+	}
+	if opt.ConfigDrive == nil {
+		opt.ConfigDrive = func(spec cloud.InstanceSpec) (map[string][]byte, error) {
+			return map[string][]byte{"openstack/latest/meta_data.json": fmt.Appendf(nil, "{\"uuid\": %q}", spec.ID)}, nil
+		}
+	}
+	a, err := agent.New(ctx, agent.Config{
+		Dir: dir, Storage: w.Storage, Hypervisor: hypervisor.New(w.Host), Network: w.Network, NewNetworks: opt.NewNetworks,
+		Images: images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB}, HypervisorIs: "fake",
+		Version: "fake", IP: "127.0.0.1", ShutdownGrace: opt.Grace, Clock: opt.Clock, Log: opt.Log, Hook: opt.Hook, NoSync: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Node{Node: local.New(a), Agent: a, World: w}, nil
+}
+
+// Close stops the agent; the world stays.
+func (n *Node) Close() error { return n.Agent.Close() }
+
+// machine is a host of any size.
+type machine struct{ vcpus, memoryMB int }
+
+// BootID implements agent.Host: the first boot of the fake hypervisor's host.
+func (machine) BootID() (string, error) { return "fa4e0000-0000-4000-8000-000000000001", nil }
+
+// VCPUs implements agent.Host.
+func (m machine) VCPUs() int {
+	if m.vcpus == 0 {
+		return 64
+	}
+	return m.vcpus
+}
+
+// MemoryMB implements agent.Host.
+func (m machine) MemoryMB() (int, error) {
+	if m.memoryMB == 0 {
+		return 256 << 10, nil
+	}
+	return m.memoryMB, nil
+}
+
+// CPU implements agent.Host.
+func (machine) CPU() (arch, model string) { return "x86_64", "in memory" }
