@@ -20,6 +20,9 @@ const (
 // once or not at all.
 func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 	spec := w.wanted()
+	if ctx.Err() != nil { // condemned since ctx was made: the next one lasts
+		return 0, more
+	}
 	if !w.found && !spec.Intent.Deleted {
 		if err := w.find(ctx, spec.Intent); err != nil {
 			return w.later("find the guest", err), rest
@@ -150,7 +153,7 @@ func (w *worker) remove(ctx context.Context, spec cloud.InstanceSpec) error {
 // instance that ran before are its owner's and stay.
 func (w *worker) undoStart(ctx context.Context, spec cloud.InstanceSpec) error {
 	for _, s := range w.steps(spec).reversed() {
-		if w.rec.Built && !s.again {
+		if w.rec.Built && s.lasts {
 			continue
 		}
 		if err := w.undo(ctx, s); err != nil {

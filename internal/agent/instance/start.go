@@ -41,10 +41,13 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 // skip tells whether a step is not to be done: it is done already and lasts, or
 // belongs to a guest that is there.
 func (w *worker) skip(s step) bool {
-	if s.again {
+	switch {
+	case s.fleeting:
 		return w.guest != nil
+	case s.lasts && w.rec.Built:
+		return true
 	}
-	return w.rec.Built || slices.Contains(w.rec.Done, s.name)
+	return slices.Contains(w.rec.Done, s.name)
 }
 
 // do does one step. That it begins is written down before; that it is done with
@@ -71,8 +74,10 @@ func (w *worker) do(ctx context.Context, s step) error {
 	}
 	w.m.Hook("instance." + s.name + ".after")
 	r.Timeline = append(r.Timeline, entry)
-	r.Done = append(r.Done, s.name)
-	r.Attempts = 0
+	if !slices.Contains(r.Done, s.name) { // else it was done before, and is no progress
+		r.Done = append(r.Done, s.name)
+		r.Attempts = 0
+	}
 	return nil
 }
 

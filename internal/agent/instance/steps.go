@@ -18,7 +18,8 @@ type step struct {
 	name     string
 	do, undo func(ctx context.Context) error
 	slots    slots
-	again    bool // what it makes lasts only as long as the guest: done at every start
+	lasts    bool // what it makes is there for the instance's life: not done at later starts
+	fleeting bool // what it makes ends with the agent or the guest: done again after either
 	patient  bool // its failures pass, unless the request itself is wrong
 }
 
@@ -66,19 +67,19 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		return func(ctx context.Context) error { return st.RemoveDisk(ctx, diskID(id, disk)) }
 	}
 	all := steps{
-		{name: "image", slots: w.m.fetches, again: true, do: func(ctx context.Context) error { return w.fetch(ctx, spec) }},
-		{name: "disk", slots: w.m.heavy, undo: drop(rootDisk), do: func(ctx context.Context) error {
+		{name: "image", slots: w.m.fetches, do: func(ctx context.Context) error { return w.fetch(ctx, spec) }},
+		{name: "disk", slots: w.m.heavy, lasts: true, undo: drop(rootDisk), do: func(ctx context.Context) error {
 			img, err := w.image(ctx, spec.Image)
 			if err == nil {
 				_, err = st.CloneDisk(ctx, diskID(id, rootDisk), img, int64(spec.RootGB)*gib)
 			}
 			return err
 		}},
-		{name: "ephemeral", slots: w.m.heavy, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
-		{name: "swap", slots: w.m.heavy, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
-		{name: "config-drive", undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
-		{name: "ports", again: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
-		{name: "guest", slots: w.m.heavy, again: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
+		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
+		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
+		{name: "config-drive", lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
+		{name: "ports", fleeting: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
+		{name: "guest", slots: w.m.heavy, fleeting: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
 	}
 	for i := range all {
 		if !needed(spec, all[i].name) {

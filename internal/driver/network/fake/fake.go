@@ -24,7 +24,8 @@ type Driver struct {
 	mu       sync.Mutex
 	networks map[string]cloud.NetworkSpec
 	routers  map[string]cloud.RouterSpec
-	taps     map[string]*tap // by port
+	taps     map[string]*tap   // by port
+	sockets  map[string]string // by what was asked for
 }
 
 // tap is a pipe: the guest has one end, the driver the other.
@@ -37,7 +38,7 @@ var _ network.Driver = (*Driver)(nil)
 
 // New makes a driver with nothing built.
 func New() *Driver {
-	return &Driver{networks: map[string]cloud.NetworkSpec{}, routers: map[string]cloud.RouterSpec{}, taps: map[string]*tap{}}
+	return &Driver{networks: map[string]cloud.NetworkSpec{}, routers: map[string]cloud.RouterSpec{}, taps: map[string]*tap{}, sockets: map[string]string{}}
 }
 
 // Probe implements network.Driver.
@@ -221,11 +222,29 @@ func loopback(address string) string {
 
 // ListenPacket implements network.Driver; see the package comment. Networks
 // other than UDP get a UDP socket, which nothing is ever sent to.
-func (d *Driver) ListenPacket(ctx context.Context, place, _, address string) (net.PacketConn, error) {
+func (d *Driver) ListenPacket(ctx context.Context, place, network, address string) (net.PacketConn, error) {
 	if err := d.check(place); err != nil {
 		return nil, err
 	}
-	return new(net.ListenConfig).ListenPacket(ctx, "udp", loopback(address))
+	conn, err := new(net.ListenConfig).ListenPacket(ctx, "udp", loopback(address))
+	if err == nil {
+		d.note(place, network, address, conn.LocalAddr())
+	}
+	return conn, err
+}
+
+func (d *Driver) note(place, network, address string, got net.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sockets[place+" "+network+" "+address] = got.String()
+}
+
+// Address tells where on the loopback the socket is that was last opened for an
+// address at a place; "" when none was.
+func (d *Driver) Address(place, network, address string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sockets[place+" "+network+" "+address]
 }
 
 // Listen implements network.Driver; see the package comment.
@@ -233,7 +252,11 @@ func (d *Driver) Listen(ctx context.Context, place, network, address string) (ne
 	if err := d.check(place); err != nil {
 		return nil, err
 	}
-	return new(net.ListenConfig).Listen(ctx, network, loopback(address))
+	l, err := new(net.ListenConfig).Listen(ctx, network, loopback(address))
+	if err == nil {
+		d.note(place, network, address, l.Addr())
+	}
+	return l, err
 }
 
 // GuestDevice implements network.Driver.

@@ -3,17 +3,74 @@ package linux
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"hearth/internal/cloud"
 )
 
-// AttachGuest gives a namespace the place of a port's guest: a veth in place of
-// the tap, under its name and so behind its filters. Tests and benchmarks do
-// without a hypervisor by it.
-func (d *Driver) AttachGuest(ctx context.Context, networkID, portID string, guest netns.NsHandle, device string) error {
+// Guest is a namespace that poses as a guest or as the world outside, with one
+// interface, eth0. Tests and benchmarks do without a hypervisor by it.
+type Guest struct{ ns netns.NsHandle }
+
+const guestDevice = "eth0"
+
+// NewGuest makes a guest that is attached to nothing.
+func NewGuest() (*Guest, error) {
+	ns, err := anonymousNamespace()
+	if err != nil {
+		return nil, err
+	}
+	return &Guest{ns}, nil
+}
+
+// Close ends the guest; its end of the veth goes with it.
+func (g *Guest) Close() error { return g.ns.Close() }
+
+// Do runs fn on a thread in the guest: sockets that it opens are the guest's.
+func (g *Guest) Do(fn func() error) error { return inNamespace(g.ns, fn) }
+
+// SetUp gives the attached guest exactly these addresses, and default routes.
+func (g *Guest) SetUp(addresses []netip.Prefix, gateways ...netip.Addr) error {
+	err := setSysctls(g.ns, []sysctl{{"ipv6/conf/eth0/accept_dad", "0"}, {"ipv6/conf/eth0/dad_transmits", "0"}})
+	if err != nil {
+		return err
+	}
+	handle, err := netlink.NewHandleAt(g.ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	s := &space{ns: g.ns, Handle: handle}
+	link, err := s.LinkByName(guestDevice)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.loopbackUp(), s.LinkSetUp(link)); err != nil {
+		return err
+	}
+	if _, err := s.setAddresses(link, addresses); err != nil {
+		return err
+	}
+	for _, hop := range gateways {
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if hop.Is6() {
+			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: toIPNet(all), Gw: hop.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
+		if err := s.RouteReplace(route); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AttachGuest gives a guest the place of a port's: a veth in place of the tap,
+// under its name and so behind its filters.
+func (d *Driver) AttachGuest(ctx context.Context, networkID, portID string, guest *Guest) error {
 	const op = "network.AttachGuest"
 	spec, err := d.appliedPort(op, networkID, portID)
 	if err != nil {
@@ -21,19 +78,19 @@ func (d *Driver) AttachGuest(ctx context.Context, networkID, portID string, gues
 	}
 	for _, p := range spec.Ports {
 		if p.ID == portID {
-			return d.attach(op, networkID, tapName(portID), portAlias+portID, p.MAC, spec.MTU, guest, device)
+			return d.attach(op, networkID, tapName(portID), portAlias+portID, p.MAC, spec.MTU, guest)
 		}
 	}
 	return nil
 }
 
-// AttachOutside connects a namespace to the bridge of a physical network, as
+// AttachOutside connects a guest to the bridge of a physical network, as
 // its uplink would be.
-func (d *Driver) AttachOutside(ctx context.Context, networkID string, outside netns.NsHandle, device, mac string) error {
-	return d.attach("network.AttachOutside", networkID, linkName(prefixUplink, mac), "hearth outside", mac, defaultMTU, outside, device)
+func (d *Driver) AttachOutside(ctx context.Context, networkID string, outside *Guest, mac string) error {
+	return d.attach("network.AttachOutside", networkID, linkName(prefixUplink, mac), "hearth outside", mac, defaultMTU, outside)
 }
 
-func (d *Driver) attach(op, networkID, near, alias, mac string, mtu int, guest netns.NsHandle, device string) error {
+func (d *Driver) attach(op, networkID, near, alias, mac string, mtu int, guest *Guest) error {
 	hw, err := parseMAC(op, "the guest", mac)
 	if err != nil {
 		return err
@@ -48,7 +105,7 @@ func (d *Driver) attach(op, networkID, near, alias, mac string, mtu int, guest n
 		return wrap(op, err, "network %s", networkID)
 	}
 	attrs := netlink.LinkAttrs{Name: near, MTU: mtu, MasterIndex: bridge.Attrs().Index, HardwareAddr: peerMAC(hw)}
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: device, PeerHardwareAddr: hw, PeerNamespace: netlink.NsFd(guest), PeerMTU: uint32(mtu)}
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: guestDevice, PeerHardwareAddr: hw, PeerNamespace: netlink.NsFd(guest.ns), PeerMTU: uint32(mtu)}
 	if err := sw.LinkAdd(veth); err != nil {
 		return wrap(op, err, "attach %s", near)
 	}

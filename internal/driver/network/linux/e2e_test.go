@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"hearth/internal/cloud"
@@ -46,72 +44,34 @@ func newLab(t *testing.T, physical map[string]Uplink) *lab {
 
 // guest is a namespace that poses as a guest.
 type guest struct {
-	t    *testing.T
-	ns   netns.NsHandle
-	link string
+	t *testing.T
+	*Guest
 }
 
 func (l *lab) namespace() *guest {
 	l.t.Helper()
-	ns, err := anonymousNamespace()
+	g, err := NewGuest()
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Cleanup(func() { _ = ns.Close() })
-	return &guest{l.t, ns, "eth0"}
+	l.t.Cleanup(func() { _ = g.Close() })
+	return &guest{l.t, g}
 }
 
 // setUp gives the guest its addresses and its ways out.
 func (g *guest) setUp(addresses []netip.Prefix, gateways ...netip.Addr) *guest {
 	g.t.Helper()
-	err := setSysctls(g.ns, []sysctl{{"ipv6/conf/eth0/accept_dad", "0"}, {"ipv6/conf/eth0/dad_transmits", "0"}})
-	if err != nil {
+	if err := g.SetUp(addresses, gateways...); err != nil {
 		g.t.Fatal(err)
-	}
-	s, err := asSpace(netns.NsHandle(dup(g.t, g.ns)), nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer s.close()
-	link, err := s.LinkByName(g.link)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if err := s.loopbackUp(); err != nil {
-		g.t.Fatal(err)
-	}
-	if err := s.LinkSetUp(link); err != nil {
-		g.t.Fatal(err)
-	}
-	if _, err := s.setAddresses(link, addresses); err != nil {
-		g.t.Fatal(err)
-	}
-	for _, hop := range gateways {
-		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		if hop.Is6() {
-			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-		}
-		if err := s.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: toIPNet(all), Gw: hop.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}); err != nil {
-			g.t.Fatal(err)
-		}
 	}
 	return g
-}
-
-func dup(t *testing.T, ns netns.NsHandle) int {
-	t.Helper()
-	fd, err := unix.FcntlInt(uintptr(ns), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fd
 }
 
 // serve answers TCP connections with the address that the guest saw.
 func (g *guest) serve(address string) {
 	g.t.Helper()
 	var l net.Listener
-	err := inNamespace(g.ns, func() (err error) {
+	err := g.Do(func() (err error) {
 		l, err = net.Listen("tcp", address)
 		return err
 	})
@@ -148,7 +108,7 @@ func (g *guest) ask(address string, patience time.Duration) string {
 
 func (g *guest) dial(address string, patience time.Duration) net.Conn {
 	var conn net.Conn
-	_ = inNamespace(g.ns, func() (err error) {
+	_ = g.Do(func() (err error) {
 		fd, err := connect(address, patience)
 		if err != nil {
 			return err
@@ -262,7 +222,7 @@ func (l *lab) apply(p *plan) {
 func (l *lab) guest(p *plan, port cloud.PortSpec) *guest {
 	l.t.Helper()
 	g := l.namespace()
-	if err := l.d.AttachGuest(context.Background(), p.ID, port.ID, g.ns, "eth0"); err != nil {
+	if err := l.d.AttachGuest(context.Background(), p.ID, port.ID, g.Guest); err != nil {
 		l.t.Fatal(err)
 	}
 	var addresses []netip.Prefix

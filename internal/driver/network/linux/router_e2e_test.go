@@ -21,7 +21,7 @@ func (l *lab) wan(cidrs ...string) *wan {
 	p.Type, p.PhysicalNetwork, p.DHCP, p.MTU = cloud.NetworkFlat, "public", nil, 1500
 	l.apply(p)
 	out := l.namespace()
-	if err := l.d.AttachOutside(context.Background(), p.ID, out.ns, "eth0", "fa:16:3e:ff:00:01"); err != nil {
+	if err := l.d.AttachOutside(context.Background(), p.ID, out.Guest, "fa:16:3e:ff:00:01"); err != nil {
 		l.t.Fatal(err)
 	}
 	var own []netip.Prefix
@@ -180,7 +180,7 @@ func TestE2EHostUplink(t *testing.T) {
 	r.FloatingIPs = []cloud.FloatingSpec{{ID: cloud.NewID(), Floating: netip.MustParseAddr("203.0.113.50"), Fixed: b.Addresses[0].IP}}
 	l.applyRouter(r)
 	gb.serve(":22")
-	host := &guest{t, l.d.host, name}
+	host := &guest{t, &Guest{l.d.host}}
 	host.mustSee("203.0.113.50:22", "203.0.113.1")
 	l.apply(w) // again, with the cable there
 	host.mustSee("203.0.113.50:22", "203.0.113.1")

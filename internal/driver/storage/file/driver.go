@@ -57,18 +57,12 @@ type Kitchen interface {
 type Config struct {
 	Paths   Paths
 	Kitchen Kitchen
-	// Owner is who the guests run as: disks are given to it. Nil keeps them
-	// with this process.
-	Owner *Owner
 	// NoSync leaves out fsync: for tests, whose disks need not outlive a power
 	// failure.
 	NoSync bool
 	// NoReflink takes overlays even where the file system could share blocks.
 	NoReflink bool
 }
-
-// Owner is a user and group of this host.
-type Owner struct{ UID, GID int }
 
 // Driver keeps images and disks in folders. It is safe for concurrent use; one
 // process at a time may have the folders.
@@ -89,7 +83,7 @@ func New(cfg Config) (*Driver, error) {
 		return nil, hostError("storage.New", err)
 	}
 	for _, dir := range []string{cfg.Paths.Images, cfg.Paths.Disks, cfg.Paths.Tmp} {
-		// Guests run under another uid and must pass through to their disks.
+		// Kernels are read by guests' own users, who must pass through.
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, hostError("storage.New", err)
 		}

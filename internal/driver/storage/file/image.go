@@ -98,21 +98,16 @@ func (d *Driver) fill(ctx context.Context, work string, ref cloud.ImageRef, loca
 }
 
 // link makes dst have the bytes of the host's file src without writing them:
-// shared blocks, else the same file by another name, else a copy. A file that
-// the guests' user could not read is not linked, for its mode is not ours to
-// change.
+// shared blocks, else the same file by another name, else a copy.
 func (d *Driver) link(ctx context.Context, src, dst string) error {
 	if d.reflink && reflinkFile(src, dst) == nil {
 		return os.Chmod(dst, 0o644)
 	}
-	fi, err := os.Stat(src)
-	if err != nil {
-		return cloud.E("storage.EnsureImage", cloud.Unavailable, "the image store's file cannot be read: %w", err)
+	if os.Link(src, dst) == nil {
+		return nil
 	}
-	if fi.Mode().Perm()&0o004 != 0 || d.Owner == nil {
-		if os.Link(src, dst) == nil {
-			return nil
-		}
+	if _, err := os.Stat(src); err != nil {
+		return cloud.E("storage.EnsureImage", cloud.Unavailable, "the image store's file cannot be read: %w", err)
 	}
 	if err := d.copyFile(ctx, src, dst); err != nil {
 		return err

@@ -81,14 +81,3 @@ func readMeta(dir string, into any) error {
 	}
 	return json.Unmarshal(data, into)
 }
-
-// give hands a file to the guests' user, who may write it or only read it.
-func (d *Driver) give(path string, mode os.FileMode) error {
-	if err := os.Chmod(path, mode); err != nil {
-		return err
-	}
-	if d.Owner == nil {
-		return nil
-	}
-	return os.Chown(path, d.Owner.UID, d.Owner.GID)
-}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	configLabel = "config-2"
+	service     = "169.254.169.254"
+	latest      = "openstack/latest/"
+)
+
+// find looks for the instance's metadata: on a config drive, which is there at
+// once if it is there at all, else at the metadata service until the deadline.
+func (g *guest) find(deadline time.Time) (*instance, error) {
+	if dev := configDrive(); dev != "" {
+		i, err := g.fromDrive(dev)
+		if err == nil {
+			g.say("metadata of %s from config drive %s", i.UUID, dev)
+			return i, nil
+		}
+		g.say("config drive %s: %v", dev, err)
+	}
+	i, err := fromService(deadline)
+	if err == nil {
+		g.say("metadata of %s from http://%s after %.1f s of uptime", i.UUID, service, uptime())
+	}
+	return i, err
+}
+
+// configDrive names the block device with an ISO 9660 volume named config-2.
+func configDrive() string {
+	devices, _ := filepath.Glob("/sys/block/*")
+	for _, d := range devices {
+		dev := "/dev/" + filepath.Base(d)
+		f, err := os.OpenFile(dev, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		head := make([]byte, 72)
+		_, err = f.ReadAt(head, 16*2048)
+		f.Close()
+		if err == nil && isConfigVolume(head) {
+			return dev
+		}
+	}
+	return ""
+}
+
+// isConfigVolume reads the first 72 bytes of a volume descriptor (ECMA-119, 8.4).
+func isConfigVolume(head []byte) bool {
+	return len(head) >= 72 && string(head[1:6]) == "CD001" && strings.EqualFold(strings.TrimRight(string(head[40:72]), " \x00"), configLabel)
+}
+
+func (g *guest) fromDrive(dev string) (*instance, error) {
+	point := g.path("run/hearth-guest.drive")
+	if err := os.MkdirAll(point, 0o700); err != nil {
+		return nil, err
+	}
+	if err := syscall.Mount(dev, point, "iso9660", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	defer syscall.Unmount(point, 0)
+	return readDrive(point)
+}
+
+// readDrive reads a config drive that is mounted at dir.
+func readDrive(dir string) (*instance, error) {
+	b, err := os.ReadFile(filepath.Join(dir, latest, "meta_data.json"))
+	if err != nil {
+		return nil, err
+	}
+	i, err := parseInstance(b)
+	if err != nil {
+		return nil, err
+	}
+	i.UserData, err = os.ReadFile(filepath.Join(dir, latest, "user_data"))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return i, err
+}
+
+// fromService asks the metadata service, again each time the routes of this
+// guest change (a lease came) and each second (the service comes up).
+func fromService(deadline time.Time) (*instance, error) {
+	changes, err := watchRoutes()
+	if err != nil {
+		return nil, err
+	}
+	defer changes.close()
+	for {
+		i, err := askService(address{ip: [4]byte{169, 254, 169, 254}, port: 80})
+		if err == nil {
+			return i, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
+		changes.wait(time.Second)
+	}
+}
+
+func askService(at address) (*instance, error) {
+	status, body, err := get(at, "/"+latest+"meta_data.json")
+	if err != nil {
+		return nil, err
+	}
+	if status != 200 {
+		return nil, fmt.Errorf("meta_data.json: status %d", status)
+	}
+	i, err := parseInstance(body)
+	if err != nil {
+		return nil, err
+	}
+	status, body, err = get(at, "/"+latest+"user_data")
+	if err != nil {
+		return nil, err
+	}
+	switch status {
+	case 200:
+		i.UserData = body
+	case 404: // there is none
+	default:
+		return nil, fmt.Errorf("user_data: status %d", status)
+	}
+	return i, nil
+}
+
+// uptime is in seconds.
+func uptime() float64 {
+	var t syscall.Sysinfo_t
+	if syscall.Sysinfo(&t) != nil {
+		return 0
+	}
+	return float64(t.Uptime)
+}

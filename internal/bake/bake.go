@@ -1,0 +1,219 @@
+package bake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hearth/internal/disk"
+)
+
+// Options says what to bake.
+type Options struct {
+	Recipe   string // "ember" or "debian"
+	OutDir   string // where the images go; made if it lacks
+	CacheDir string // packages, kept for the next time; "": hearth/bake in the user's cache folder
+	Size     int64  // bytes of the disk; 0: as small as the recipe allows
+	User     string // who logs in with the ssh key; "": the recipe's own
+	Suite    string // of Debian, for the recipe debian; "": bookworm
+	Raw      bool   // keep the bootable disk as raw too
+	Progress func(Step)
+}
+
+// Result names what was baked. Paths are absolute.
+type Result struct {
+	Recipe   string
+	Disk     string // bootable qcow2
+	RawDisk  string // the same as sparse raw; "" unless asked for
+	Kernel   string // aki
+	Ramdisk  string // ari
+	Root     string // ami: an ext4 file system without partition table
+	Manifest string // JSON: sizes, SHA-256 sums, packages
+	User     string
+	// CommandLine is what the kernel of the triplet wants, for the image
+	// property os_command_line.
+	CommandLine string
+	Packages    []string
+}
+
+// recipe fills a kitchen table with a system.
+type recipe func(ctx context.Context, o *oven) (*system, error)
+
+// system is what a recipe makes and the images are cut from.
+type system struct {
+	kernel  []byte
+	ramdisk []byte
+	root    *staged     // the root file system
+	boot    []disk.File // what the bootable disk has besides it
+	label   string      // of the root file system
+	uuid    string      // of the root file system
+	params  string      // of the kernel
+	minSize int64       // of the root file system, bytes
+	user    string
+}
+
+// recipes is the list of all there are.
+func recipes() map[string]recipe {
+	return map[string]recipe{"ember": ember, "debian": debian}
+}
+
+// Recipes names all recipes.
+func Recipes() []string { return slices.Sorted(maps.Keys(recipes())) }
+
+// oven is one run of Bake.
+type oven struct {
+	Options
+	run      disk.Runner
+	work     string // removed at the end
+	steps    steps
+	packages []string
+}
+
+// Bake makes the images of a recipe in OutDir. Files of a former run are
+// replaced only when all are done. It runs as any user.
+func Bake(ctx context.Context, opt Options) (Result, error) {
+	cook, ok := recipes()[opt.Recipe]
+	if !ok {
+		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
+	}
+	o, err := newOven(opt)
+	if err != nil {
+		return Result{}, err
+	}
+	defer os.RemoveAll(o.work)
+	sys, err := cook(ctx, o)
+	if err != nil {
+		return Result{}, fmt.Errorf("bake %s: %w", opt.Recipe, err)
+	}
+	res, err := o.images(ctx, sys)
+	if err != nil {
+		return Result{}, fmt.Errorf("bake %s: %w", opt.Recipe, err)
+	}
+	return res, nil
+}
+
+// newOven checks the options and makes the folders.
+func newOven(opt Options) (*oven, error) {
+	var err error
+	if opt.OutDir, err = filepath.Abs(opt.OutDir); err != nil {
+		return nil, err
+	}
+	if opt.CacheDir == "" {
+		home, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("bake: say where packages are kept: %w", err)
+		}
+		opt.CacheDir = filepath.Join(home, "hearth", "bake")
+	}
+	if opt.CacheDir, err = filepath.Abs(opt.CacheDir); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{opt.OutDir, opt.CacheDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	work, err := os.MkdirTemp(opt.OutDir, ".bake-")
+	if err != nil {
+		return nil, err
+	}
+	return &oven{Options: opt, work: work, steps: steps{tell: opt.Progress, now: time.Now}}, nil
+}
+
+// images cuts the images from the system and moves them to their place.
+func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
+	res := Result{Recipe: o.Recipe, User: sys.user, CommandLine: sys.params, Packages: o.packages}
+	root := filepath.Join(o.work, "root")
+	size := sys.minSize
+	if o.Size > 0 {
+		if size = (o.Size - gap) / blockSize * blockSize; size < sys.minSize {
+			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+gap)
+		}
+	}
+	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {
+		return res, err
+	}
+	raw, err := o.bootable(ctx, sys, root, size)
+	if err != nil {
+		return res, err
+	}
+	packed := filepath.Join(o.work, "packed")
+	done := o.steps.begin("write the qcow2 image", size)
+	err = o.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, disk.Target{Path: packed, Format: disk.QCOW2, Compress: true},
+		func(part float64) { done.at(int64(part * float64(size))) })
+	if done.end(err) != nil {
+		return res, err
+	}
+	kernel, ramdisk := filepath.Join(o.work, "kernel"), filepath.Join(o.work, "ramdisk")
+	if err := os.WriteFile(kernel, sys.kernel, 0o644); err != nil {
+		return res, err
+	}
+	if err := os.WriteFile(ramdisk, sys.ramdisk, 0o644); err != nil {
+		return res, err
+	}
+	moves := []move{{packed, ".qcow2", &res.Disk}, {kernel, ".vmlinuz", &res.Kernel}, {ramdisk, ".initrd", &res.Ramdisk}, {root, ".ext4", &res.Root}}
+	if o.Raw {
+		moves = append(moves, move{raw, ".raw", &res.RawDisk})
+	}
+	return res, o.publish(&res, moves)
+}
+
+// move is one finished file and the name it gets.
+type move struct {
+	from, suffix string
+	to           *string
+}
+
+// publish writes the manifest and moves all files to OutDir.
+func (o *oven) publish(res *Result, moves []move) error {
+	done := o.steps.begin("check sums", 0)
+	type entry struct {
+		File   string `json:"file"`
+		Size   int64  `json:"size"`
+		SHA256 string `json:"sha256"`
+	}
+	var entries []entry
+	for _, m := range moves {
+		sum, size, err := hash(m.from)
+		if err != nil {
+			return done.end(err)
+		}
+		*m.to = filepath.Join(o.OutDir, o.Recipe+m.suffix)
+		entries = append(entries, entry{filepath.Base(*m.to), size, sum})
+	}
+	res.Manifest = filepath.Join(o.OutDir, o.Recipe+".json")
+	b, err := json.MarshalIndent(map[string]any{"recipe": o.Recipe, "user": res.User, "files": entries, "packages": o.packages,
+		"properties": map[string]string{"hw_disk_bus": "virtio", "hw_vif_model": "virtio", "os_distro": o.Recipe, "default_user": res.User, "os_command_line": res.CommandLine}}, "", "  ")
+	if err != nil {
+		return done.end(err)
+	}
+	for _, m := range moves {
+		if err := os.Chmod(m.from, 0o644); err != nil {
+			return done.end(err)
+		}
+		if err := os.Rename(m.from, *m.to); err != nil {
+			return done.end(err)
+		}
+	}
+	return done.end(os.WriteFile(res.Manifest, append(b, '\n'), 0o644))
+}
+
+func hash(path string) (string, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), n, err
+}

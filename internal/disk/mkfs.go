@@ -1,0 +1,76 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ExtOptions says what ext4 file system [Runner.MakeExt] makes.
+type ExtOptions struct {
+	Size       int64  // bytes
+	Label      string // at most 16 bytes
+	UUID       string
+	Dir        string // a folder of the host that is copied into it; "" for none
+	InodeRatio int64  // one inode per so many bytes; 0: mke2fs's own
+}
+
+// MakeExt makes an ext4 file system in the file path, which must not exist,
+// filled from a folder. Blocks have 4 KiB, for boot loaders read no smaller
+// ones (LAB 6). Nothing is mounted.
+func (r *Runner) MakeExt(ctx context.Context, path string, o ExtOptions) error {
+	args := []string{"-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", o.Label, "-U", o.UUID}
+	var read []string
+	if o.Dir != "" {
+		args, read = append(args, "-d", o.Dir), []string{o.Dir}
+	}
+	if o.InodeRatio > 0 {
+		args = append(args, "-i", fmt.Sprint(o.InodeRatio))
+	}
+	args = append(args, path, fmt.Sprintf("%dk", o.Size/1024))
+	return r.create(ctx, path, Command{Name: "mke2fs", Args: args, Read: read})
+}
+
+// Owner says to whom a file in an ext file system belongs. Mode is as in
+// stat(2), with the type of the file.
+type Owner struct {
+	Path     string
+	UID, GID int
+	Mode     uint32
+}
+
+// SetOwners sets owners and modes in the ext file system that is the whole file
+// image: what chown and chmod would do, for a user who may not.
+func (r *Runner) SetOwners(ctx context.Context, image string, owners []Owner) error {
+	var script strings.Builder
+	for _, o := range owners {
+		if err := checkName(o.Path); err != nil {
+			return err
+		}
+		setOwner(&script, o.Path, File{UID: o.UID, GID: o.GID}, o.Mode)
+	}
+	dir, err := os.MkdirTemp("", "hearth-owners-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "commands")
+	if err := os.WriteFile(name, []byte(script.String()), 0o600); err != nil {
+		return err
+	}
+	out, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-f", name, image}, Read: []string{dir}, Write: []string{image}})
+	if err != nil {
+		return err
+	}
+	return complaints(out.Stderr)
+}
+
+// GRUB makes GRUB's core image for BIOS machines in the file path: it looks for
+// its configuration in the folder prefix, such as (hd0,msdos1)/boot/grub, and
+// has modules built in.
+func (r *Runner) GRUB(ctx context.Context, path, prefix string, modules ...string) error {
+	args := append([]string{"-O", "i386-pc", "-o", path, "-p", prefix}, modules...)
+	return r.create(ctx, path, Command{Name: "grub-mkimage", Args: args})
+}

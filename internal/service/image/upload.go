@@ -1,0 +1,191 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+
+	"hearth/internal/cloud"
+	"hearth/internal/disk"
+	"hearth/internal/store"
+)
+
+// Upload gives a queued image its bytes. length is how many will come; -1 if
+// that is not known. Conflict in another state; Invalid for bytes that are not
+// what the image says, or not safe; TooLarge; Gone when the image was deleted
+// meanwhile. On any error the image is queued again, and it can be repeated.
+func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, body io.Reader, length int64) error {
+	const op = "image.Upload"
+	img, err := s.uploadable(ctx, caller, id)
+	if err != nil {
+		return err
+	}
+	if length > s.opts.MaxSize {
+		return tooLarge(s.opts.MaxSize)
+	}
+	prefix := make([]byte, disk.SniffLen)
+	n, err := fill(body, prefix)
+	prefix = prefix[:n]
+	switch {
+	case err != nil && err != io.EOF:
+		return brokenOff(err)
+	case n == 0:
+		return cloud.E(op, cloud.Invalid, "The upload has no bytes: send the image as the body of the request.")
+	case err == io.EOF:
+		length = int64(n)
+	}
+	if _, err := s.judge(img.DiskFormat, bytes.NewReader(prefix), orUnknown(length)); err != nil {
+		return err
+	}
+	img, err = s.begin(ctx, caller, id)
+	if err != nil {
+		return err
+	}
+	if err := s.take(ctx, img, io.MultiReader(bytes.NewReader(prefix), body)); err != nil {
+		s.requeue(ctx, img)
+		return err
+	}
+	return nil
+}
+
+func orUnknown(length int64) int64 {
+	if length < 0 {
+		return math.MaxInt64
+	}
+	return length
+}
+
+// uploadable gives an image that waits for its bytes.
+func (s *Service) uploadable(ctx context.Context, caller cloud.Caller, id string) (img cloud.Image, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		img, err = waiting(tx, caller, id)
+		return err
+	})
+	return img, err
+}
+
+func waiting(tx *store.Tx, caller cloud.Caller, id string) (cloud.Image, error) {
+	const op = "image.Upload"
+	img, err := owned(tx, caller, id, "upload_image")
+	switch {
+	case err != nil:
+		return img, err
+	case img.Status != cloud.ImageQueued:
+		return img, cloud.E(op, cloud.Conflict, "Image status transition from %s to saving is not allowed: an image takes its bytes once.", img.Status)
+	case img.DiskFormat == "" || img.ContainerFormat == "":
+		return img, cloud.E(op, cloud.Invalid, "Properties disk_format, container_format must be set prior to saving data.")
+	}
+	return img, nil
+}
+
+// begin marks the image as being saved by this upload.
+func (s *Service) begin(ctx context.Context, caller cloud.Caller, id string) (img cloud.Image, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if img, err = waiting(tx, caller, id); err != nil {
+			return err
+		}
+		img.Status, img.UploadID, img.UpdatedAt = cloud.ImageSaving, cloud.NewID(), s.clock.Now()
+		return tx.Images.Update(img)
+	})
+	return img, err
+}
+
+// requeue takes the mark away, if it is still this upload's, whether the caller
+// waits or not.
+func (s *Service) requeue(ctx context.Context, img cloud.Image) {
+	err := s.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		now, err := tx.Images.Get(img.ID)
+		if cloud.Is(err, cloud.NotFound) || err == nil && now.UploadID != img.UploadID {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now.Status, now.UploadID, now.UpdatedAt = cloud.ImageQueued, "", s.clock.Now()
+		return tx.Images.Update(now)
+	})
+	if err != nil {
+		s.opts.Log.Error("a broken upload stays in state saving until the next start", "image", img.ID, "error", err)
+	}
+}
+
+// take stages, judges and keeps the bytes.
+func (s *Service) take(ctx context.Context, img cloud.Image, body io.Reader) error {
+	stage, err := s.blobs.Stage(ctx)
+	if err != nil {
+		return err
+	}
+	defer stage.Discard()
+	got, err := receive(ctx, stage, body, s.opts.MaxSize)
+	var read readError
+	switch {
+	case errors.As(err, &read):
+		return brokenOff(read.error)
+	case errors.Is(err, errTooMuch):
+		return tooLarge(s.opts.MaxSize)
+	case err != nil:
+		return err
+	}
+	if err := stage.Seal(); err != nil {
+		return err
+	}
+	virtual, err := s.judge(img.DiskFormat, stage, got.size)
+	if err != nil {
+		return err
+	}
+	return s.activate(ctx, img, stage, got, virtual)
+}
+
+// activate keeps the bytes and gives them to the image, unless it was deleted
+// meanwhile.
+func (s *Service) activate(ctx context.Context, img cloud.Image, stage Stage, got sums, virtual int64) error {
+	const op = "image.Upload"
+	digest := "sha256:" + got.sha256
+	s.keeping.Lock()
+	err := stage.Keep(digest)
+	if err == nil {
+		err = s.store.Update(ctx, func(tx *store.Tx) error {
+			now, err := tx.Images.Get(img.ID)
+			if cloud.Is(err, cloud.NotFound) || err == nil && now.UploadID != img.UploadID {
+				return cloud.E(op, cloud.Gone, "Image %s could not be found after upload. The image may have been deleted during the upload.", img.ID)
+			}
+			if err != nil {
+				return err
+			}
+			now.Status, now.UploadID, now.UpdatedAt = cloud.ImageActive, "", s.clock.Now()
+			now.Size, now.VirtualSize = got.size, virtual
+			now.Checksum, now.HashAlgo, now.HashValue, now.Digest = got.md5, "sha512", got.sha512, digest
+			return tx.Images.Update(now)
+		})
+	}
+	s.keeping.Unlock()
+	if err != nil {
+		s.dropUnused(ctx, digest)
+	}
+	return err
+}
+
+// judge holds bytes against the format that the image claims, and gives the size
+// of the disk in them. size is math.MaxInt64 while it is not known. Invalid,
+// with the reason.
+func (s *Service) judge(claim string, r io.ReaderAt, size int64) (virtual int64, err error) {
+	info, err := disk.Detect(r, size)
+	if mismatch := disk.CheckClaim(claim, info); mismatch != nil {
+		err = mismatch // tells more than what is wrong with a header
+	}
+	if err == nil && info.VirtualSize > s.opts.MaxVirtualSize && size != math.MaxInt64 {
+		return 0, cloud.E("image.Upload", cloud.Invalid, "The image was refused: its disk would have %d bytes, the limit is %d.", info.VirtualSize, s.opts.MaxVirtualSize)
+	}
+	var reason *disk.Error
+	if errors.As(err, &reason) {
+		return 0, cloud.E("image.Upload", cloud.Invalid, "The image was refused: %s.", reason.Reason)
+	}
+	return info.VirtualSize, err
+}
+
+// brokenOff is the error for a sender that went away.
+func brokenOff(err error) error {
+	return cloud.E("image.Upload", cloud.Invalid, "The upload broke off; the image waits for its bytes again, repeat the upload. (%w)", err)
+}
