@@ -25,8 +25,20 @@ type theCloud struct {
 	data string
 	env  []string // of the clients, once ready
 	conf []string // HEARTH_… of the process
+	*process
+}
+
+// process is the hearth that runs now, or ran last.
+type process struct {
 	proc *exec.Cmd
 	gone chan error
+}
+
+// in is the same cloud for a subtest to use.
+func (c *theCloud) in(t *testing.T) *theCloud {
+	sub := *c
+	sub.t = t
+	return &sub
 }
 
 // needE2E skips a test where only the quick ones are asked for.
@@ -50,7 +62,7 @@ func needE2E(t *testing.T) string {
 // taken down, with all its guests, when the test ends.
 func newCloud(t *testing.T, driver string, conf ...string) *theCloud {
 	t.Helper()
-	c := &theCloud{t: t, bin: needE2E(t), data: tempDir(t)}
+	c := &theCloud{t: t, bin: needE2E(t), data: tempDir(t), process: &process{}}
 	c.conf = append([]string{
 		"HEARTH_DATA=" + c.data, "HEARTH_DRIVER=" + driver, "HEARTH_LISTEN=" + freePort(t), "HEARTH_NODE=e2e",
 		"HEARTH_NETWORK_PUBLIC_INTERFACE=hearth-e2e", "HEARTH_NETWORK_PUBLIC_CIDR=172.24.5.0/24", "HEARTH_NETWORK_PUBLIC_CIDR6=2001:db8:5::/64",
