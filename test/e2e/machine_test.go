@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -33,16 +34,20 @@ type wish struct {
 	fixed                                    string // IPv4 address; "" for any
 }
 
-// flavor gives the id of a flavor of 256 MB with a root disk of a size; it is
-// made if it lacks.
+// flavor gives the id of a flavor of 256 MB with a root disk of a size.
 func (s *session) flavor(gb int) string {
 	s.t.Helper()
-	name := "e2e." + string(rune('0'+gb))
-	if id, err := flavors.Get(s.ctx, s.compute, name).Extract(); err == nil {
-		return id.ID
+	return s.sizedFlavor(fmt.Sprintf("e2e.%d", gb), 256, 1, gb)
+}
+
+// sizedFlavor gives the id of a flavor, which is its name too; it is made if it
+// lacks.
+func (s *session) sizedFlavor(name string, mb, cpus, gb int) string {
+	s.t.Helper()
+	if f, err := flavors.Get(s.ctx, s.compute, name).Extract(); err == nil {
+		return f.ID
 	}
-	f := must(flavors.Create(s.ctx, s.compute, flavors.CreateOpts{ID: name, Name: name, RAM: 256, VCPUs: 1, Disk: &gb}).Extract())(s.t)
-	return f.ID
+	return must(flavors.Create(s.ctx, s.compute, flavors.CreateOpts{ID: name, Name: name, RAM: mb, VCPUs: cpus, Disk: &gb}).Extract())(s.t).ID
 }
 
 // launch asks for a server.
