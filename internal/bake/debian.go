@@ -2,7 +2,150 @@ package bake
 
 import (
 	"context"
+	"embed"
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"hearth/internal/disk"
 )
 
-func debian(ctx context.Context, o *oven) (*system, error) { return nil, errors.New("later") }
+//go:embed debian
+var debianFiles embed.FS
+
+const (
+	debianUser  = "debian"
+	debianSuite = "bookworm"
+)
+
+// debianPackages make a server that people expect of a cloud image.
+var debianPackages = []string{"linux-image-cloud-amd64", "initramfs-tools", "zstd", "systemd-sysv", "udev", "dbus", "systemd-resolved",
+	"netplan.io", "cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs", "openssh-server", "sudo", "iproute2", "iputils-ping",
+	"isc-dhcp-client", "ca-certificates", "procps", "kmod"}
+
+// debianModules keeps the ramdisk small: what finds the root, not all drivers.
+const debianModules = `virtio_pci\nvirtio_blk\nvirtio_scsi\nvirtio_net\nsd_mod\nata_piix\n`
+
+// debian makes a Debian server with cloud-init and sshd by mmdebstrap, which
+// works as root and, in a user namespace, as anyone with ids in /etc/subuid.
+func debian(ctx context.Context, o *oven) (*system, error) {
+	archive := filepath.Join(o.work, "debian.tar")
+	if err := o.bootstrap(ctx, archive); err != nil {
+		return nil, err
+	}
+	uuid, user := newUUID(), orElse(o.User, debianUser)
+	over, err := debianOverlay(user, uuid)
+	if err != nil {
+		return nil, err
+	}
+	done := o.steps.begin("unpack the system", fileLength(archive))
+	s, err := stageTar(archive, filepath.Join(o.work, "tree"), over, done.at)
+	if done.end(err) != nil {
+		return nil, err
+	}
+	if err := os.Remove(archive); err != nil {
+		return nil, err
+	}
+	kernel, err := readOne(s.dir, "boot/vmlinuz-*")
+	if err != nil {
+		return nil, err
+	}
+	initrd, err := readOne(s.dir, "boot/initrd.img-*")
+	if err != nil {
+		return nil, err
+	}
+	params := "root=UUID=" + uuid + " ro " + console
+	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
+		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
+			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params))}}}, nil
+}
+
+// roomFor leaves a third, and 128 MiB, to a system.
+func roomFor(s *staged) int64 {
+	need := s.bytes + int64(s.files)*256
+	return (need + need/3 + 128<<20) / (16 << 20) * (16 << 20)
+}
+
+// bootstrap makes the archive. Packages that were fetched stay in the cache.
+func (o *oven) bootstrap(ctx context.Context, archive string) error {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		return errors.New("mmdebstrap is not installed; Debian has it in a package of the same name")
+	}
+	suite := orElse(o.Suite, debianSuite)
+	cache := filepath.Join(o.CacheDir, suite)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
+	if strings.ContainsAny(cache, " '\"\\$`\n") {
+		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
+	}
+	initramfs := `mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"` +
+		` && printf 'MODULES=list\nCOMPRESS=zstd\n' >"$1/etc/initramfs-tools/conf.d/hearth"` +
+		` && printf '` + debianModules + `' >"$1/usr/share/initramfs-tools/modules.d/hearth"`
+	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
+	_, err := command(ctx, o.work, nil, "mmdebstrap", "--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
+		"--architectures=amd64", "--include="+strings.Join(debianPackages, ","),
+		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		"--skip=download/empty", "--skip=essential/unlink",
+		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in "+cache+" /var/cache/apt/archives",
+		"--essential-hook="+initramfs, "--customize-hook=sync-out /var/cache/apt/archives "+cache,
+		suite, archive)
+	return done.end(err)
+}
+
+// debianOverlay is what this recipe puts over the packages' files. An entry
+// without mode removes a file.
+func debianOverlay(user, uuid string) (*tree, error) {
+	cfg, err := debianFiles.ReadFile("debian/cloud.cfg")
+	if err != nil {
+		return nil, err
+	}
+	ssh, err := debianFiles.ReadFile("debian/ssh.conf")
+	if err != nil {
+		return nil, err
+	}
+	t := newTree()
+	t.text("/etc/cloud/cloud.cfg.d/90_hearth.cfg", strings.ReplaceAll(string(cfg), "@USER@", user))
+	t.text("/etc/cloud/ds-identify.cfg", "policy: search,found=first,maybe=all,notfound=enabled\n")
+	t.file("/etc/systemd/system/ssh.service.d/hearth.conf", 0o644, ssh)
+	t.text("/etc/fstab", "UUID="+uuid+" / ext4 defaults,errors=remount-ro 0 1\n")
+	t.text("/etc/hostname", "debian\n")
+	t.text("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	t.text("/etc/machine-id", "")
+	t.symlink("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
+	wants := "/etc/systemd/system/multi-user.target.wants/"
+	t.symlink(wants+"systemd-networkd.service", "/lib/systemd/system/systemd-networkd.service")
+	t.symlink("/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service", "/lib/systemd/system/serial-getty@.service")
+	return t, nil
+}
+
+// dropped are files of an installation that must not be in an image.
+func dropped(name string) bool {
+	for _, pattern := range []string{"/etc/ssh/ssh_host_*", "/var/lib/dbus/machine-id", "/var/lib/systemd/random-seed", "/var/log/*.log",
+		"/var/log/apt/*", "/var/cache/ldconfig/*", "/var/lib/dhcp/*", "/dev/*", "/etc/machine-id", "/etc/hostname", "/etc/resolv.conf"} {
+		if ok, _ := filepath.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func readOne(dir, pattern string) ([]byte, error) {
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("the system has %d files %s, it should have one", len(found), pattern)
+	}
+	return os.ReadFile(found[0])
+}
+
+func fileLength(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}

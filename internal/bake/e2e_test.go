@@ -97,8 +97,7 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 	defer retry.Stop()
 	for time.Since(m.start) < limit {
 		<-retry.C
-		c, err := ssh.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", m.port), &ssh.ClientConfig{User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second})
+		c, err := m.dial(user, key)
 		if err == nil {
 			t.Logf("ssh as %s after %.1f s", user, time.Since(m.start).Seconds())
 			t.Cleanup(func() { c.Close() })
@@ -108,6 +107,38 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 	t.Fatalf("no ssh after %v", limit)
 	return nil
 }
+
+// dial tries once. slirp accepts before the guest does and then holds the
+// connection, so a server that does not speak soon is not there.
+func (m *machine) dial(user string, key ssh.Signer) (*ssh.Client, error) {
+	addr := fmt.Sprintf("127.0.0.1:%d", m.port)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	first := bufio.NewReader(conn)
+	if _, err := first.Peek(4); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	conn.SetDeadline(time.Time{})
+	c, chans, reqs, err := ssh.NewClientConn(&spoken{conn, first}, addr, &ssh.ClientConfig{User: user,
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return ssh.NewClient(c, chans, reqs), nil
+}
+
+// spoken is a connection of which something was read ahead.
+type spoken struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s *spoken) Read(p []byte) (int, error) { return s.r.Read(p) }
 
 // waitFor waits until the serial line has all of want.
 func (m *machine) waitFor(t *testing.T, limit time.Duration, want ...string) {
@@ -258,7 +289,7 @@ func grow(t *testing.T, run *disk.Runner, top disk.Layer, below []disk.Layer) {
 // checkEmber logs in and looks at all that the agent promises.
 func checkEmber(t *testing.T, m *machine, key ssh.Signer, root string) *ssh.Client {
 	t.Helper()
-	c := m.login(t, "ember", key, 2*time.Minute)
+	c := m.login(t, "ember", key, time.Minute)
 	m.waitFor(t, time.Minute, "hearth-guest: user-data: done")
 	for command, want := range map[string]string{
 		"id -un":                  "ember",

@@ -31,7 +31,8 @@ func (o *oven) fetch(ctx context.Context, names ...string) (map[string]deb, erro
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	out, err := command(ctx, dir, nil, "apt-get", append([]string{"download", "--print-uris"}, names...)...)
+	// In the cache folder itself apt would say nothing of what it finds there.
+	out, err := command(ctx, o.work, nil, "apt-get", append([]string{"download", "--print-uris"}, names...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for packages (apt-get update may help): %w", err)
 	}

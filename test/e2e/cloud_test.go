@@ -25,8 +25,20 @@ type theCloud struct {
 	data string
 	env  []string // of the clients, once ready
 	conf []string // HEARTH_… of the process
+	*process
+}
+
+// process is the hearth that runs now, or ran last.
+type process struct {
 	proc *exec.Cmd
 	gone chan error
+}
+
+// in is the same cloud for a subtest to use.
+func (c *theCloud) in(t *testing.T) *theCloud {
+	sub := *c
+	sub.t = t
+	return &sub
 }
 
 // needE2E skips a test where only the quick ones are asked for.
@@ -50,15 +62,20 @@ func needE2E(t *testing.T) string {
 // taken down, with all its guests, when the test ends.
 func newCloud(t *testing.T, driver string, conf ...string) *theCloud {
 	t.Helper()
-	c := &theCloud{t: t, bin: needE2E(t), data: tempDir(t)}
-	c.conf = append([]string{
-		"HEARTH_DATA=" + c.data, "HEARTH_DRIVER=" + driver, "HEARTH_LISTEN=" + freePort(t), "HEARTH_NODE=e2e",
-		"HEARTH_NETWORK_PUBLIC_INTERFACE=hearth-e2e", "HEARTH_NETWORK_PUBLIC_CIDR=172.24.5.0/24", "HEARTH_NETWORK_PUBLIC_CIDR6=2001:db8:5::/64",
-		"HEARTH_COMPUTE_SHUTDOWN_GRACE=10s",
-	}, conf...)
+	c := &theCloud{t: t, bin: needE2E(t), data: tempDir(t), process: &process{}}
+	c.settings(driver, conf...)
 	t.Cleanup(c.down)
 	c.up()
 	return c
+}
+
+// settings are those of a cloud that meddles with no other on this host.
+func (c *theCloud) settings(driver string, conf ...string) {
+	c.conf = append([]string{
+		"HEARTH_DATA=" + c.data, "HEARTH_DRIVER=" + driver, "HEARTH_LISTEN=" + freePort(c.t), "HEARTH_NODE=e2e",
+		"HEARTH_NETWORK_PUBLIC_INTERFACE=hearth-e2e", "HEARTH_NETWORK_PUBLIC_CIDR=172.24.5.0/24", "HEARTH_NETWORK_PUBLIC_CIDR6=2001:db8:5::/64",
+		"HEARTH_COMPUTE_SHUTDOWN_GRACE=10s",
+	}, conf...)
 }
 
 // tempDir is a directory that guests' own users can reach into, unlike

@@ -18,12 +18,32 @@ func TestClientsFake(t *testing.T) {
 	c.fsck()
 }
 
+// TestClientsQEMU runs the same against real guests, and logs in.
+func TestClientsQEMU(t *testing.T) {
+	needE2E(t)
+	ember := bakeImage(t, "ember")
+	c := newCloud(t, "qemu")
+	walkReadme(t, c, ember.disk, func(vm string, in *login) {
+		if got := in.run("hostname"); got != vm {
+			t.Errorf("the host name is %q, want %s", got, vm)
+		}
+		checkDisk(t, in, 1)
+		eventually(t, "user-data ran", func() bool { out, _ := in.try("cat /tmp/proof"); return out == "user-data-ran" })
+		c.awaitConsole(vm, "Ember (Hearth)", "Linux version", vm+" login:")
+	})
+	c.fsck()
+}
+
 // walkReadme is the README's tour, one command after the other. guest, if
-// given, is called with the floating address while the server runs.
-func walkReadme(t *testing.T, c *theCloud, image string, guest func(vm, address string)) {
+// given, is called with a login at the floating address while the server runs.
+func walkReadme(t *testing.T, c *theCloud, image string, guest func(vm string, in *login)) {
 	t.Helper()
-	_, public := keyPair(t)
-	walkReadmeWithKey(t, c, image, public, guest)
+	signer, public := keyPair(t)
+	walkReadmeWithKey(t, c, image, public, func(vm, address string) {
+		if guest != nil {
+			guest(vm, sshTo(t, "ember", address, signer))
+		}
+	})
 }
 
 func walkReadmeWithKey(t *testing.T, c *theCloud, image, publicKey string, guest func(vm, address string)) {
@@ -55,9 +75,7 @@ func walkReadmeWithKey(t *testing.T, c *theCloud, image, publicKey string, guest
 	if got := c.field("addresses", "server", "show", "vm1"); !strings.Contains(got, address) {
 		t.Errorf("the server does not show its floating IP %s: %s", address, got)
 	}
-	if guest != nil {
-		guest("vm1", address)
-	}
+	guest("vm1", address)
 	c.client("openstack", "console", "log", "show", "vm1")
 	for _, step := range []struct{ verb, status string }{{"stop", "SHUTOFF"}, {"start", "ACTIVE"}} {
 		c.client("openstack", "server", step.verb, "vm1")

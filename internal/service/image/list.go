@@ -45,10 +45,19 @@ func (r Range) holds(n int64) bool {
 
 // TimeCond is a condition on created_at or updated_at, to whole seconds.
 type TimeCond struct {
-	Field string
-	Op    store.Op
-	At    time.Time
+	Field, Op string
+	At        time.Time
 }
+
+// The operators of a TimeCond, as glance spells them.
+const (
+	After     = "gt"
+	NotBefore = "gte"
+	Before    = "lt"
+	NotAfter  = "lte"
+	At        = "eq"
+	NotAt     = "neq"
+)
 
 // Sort is a sort key.
 type Sort struct {
@@ -185,15 +194,15 @@ func (t TimeCond) holds(img cloud.Image) bool {
 	}
 	c := at.Truncate(time.Second).Compare(t.At.Truncate(time.Second))
 	switch t.Op {
-	case store.OpGt:
+	case After:
 		return c > 0
-	case store.OpGe:
+	case NotBefore:
 		return c >= 0
-	case store.OpLt:
+	case Before:
 		return c < 0
-	case store.OpLe:
+	case NotAfter:
 		return c <= 0
-	case store.OpNe:
+	case NotAt:
 		return c != 0
 	}
 	return c == 0

@@ -24,8 +24,8 @@ import (
 	"hearth/internal/cloud"
 )
 
-// Dir is a folder of blobs. It is safe for concurrent use, by one process.
-type Dir struct{ blobs, staged string }
+// Store is a folder of blobs. It is safe for concurrent use, by one process.
+type Store struct{ blobs, staged string }
 
 // stage is an upload under way. It is spelt as in service/image: an alias of an
 // unnamed interface, so that neither room imports the other.
@@ -37,19 +37,19 @@ type stage = interface {
 	Discard()
 }
 
-// New opens a folder, and makes it if need be.
-func New(dir string) (*Dir, error) {
-	d := &Dir{blobs: filepath.Join(dir, "sha256"), staged: filepath.Join(dir, "staged")}
+// Open opens a folder, and makes it if need be.
+func Open(dir string) (*Store, error) {
+	d := &Store{blobs: filepath.Join(dir, "sha256"), staged: filepath.Join(dir, "staged")}
 	for _, path := range []string{dir, d.blobs, d.staged} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, cloud.E("blob.New", cloud.Internal, "the folder of the images cannot be made: %w", err)
+			return nil, cloud.E("blob.Open", cloud.Internal, "the folder of the images cannot be made: %w", err)
 		}
 	}
 	return d, nil
 }
 
 // Stage begins an upload.
-func (d *Dir) Stage(context.Context) (stage, error) {
+func (d *Store) Stage(context.Context) (stage, error) {
 	f, err := os.OpenFile(filepath.Join(d.staged, cloud.NewID()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, failed("blob.Stage", err)
@@ -58,7 +58,7 @@ func (d *Dir) Stage(context.Context) (stage, error) {
 }
 
 // Open reads a blob; NotFound.
-func (d *Dir) Open(digest string) (io.ReadSeekCloser, error) {
+func (d *Store) Open(digest string) (io.ReadSeekCloser, error) {
 	path, err := d.Path(digest)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (d *Dir) Open(digest string) (io.ReadSeekCloser, error) {
 }
 
 // Path is the file with the bytes of a digest; NotFound.
-func (d *Dir) Path(digest string) (string, error) {
+func (d *Store) Path(digest string) (string, error) {
 	const op = "blob.Path"
 	path, err := d.place(digest)
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *Dir) Path(digest string) (string, error) {
 }
 
 // place is where the bytes of a digest belong.
-func (d *Dir) place(digest string) (string, error) {
+func (d *Store) place(digest string) (string, error) {
 	name, ok := strings.CutPrefix(digest, "sha256:")
 	if raw, err := hex.DecodeString(name); !ok || err != nil || len(raw) != 32 || strings.ToLower(name) != name {
 		return "", cloud.E("blob.Path", cloud.Internal, "%q is not a digest: want sha256: and 64 hexadecimal digits", digest)
@@ -96,7 +96,7 @@ func (d *Dir) place(digest string) (string, error) {
 
 // Remove removes a blob. No error when it is gone. Who reads it already, may
 // read on.
-func (d *Dir) Remove(digest string) error {
+func (d *Store) Remove(digest string) error {
 	path, err := d.place(digest)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (d *Dir) Remove(digest string) error {
 }
 
 // Digests lists what is kept, sorted.
-func (d *Dir) Digests(context.Context) ([]string, error) {
+func (d *Store) Digests(context.Context) ([]string, error) {
 	entries, err := os.ReadDir(d.blobs)
 	if err != nil {
 		return nil, failed("blob.Digests", err)
@@ -127,7 +127,7 @@ func (d *Dir) Digests(context.Context) ([]string, error) {
 
 // Clean removes what uploads left behind that died with their process. It must
 // be called before the first Stage.
-func (d *Dir) Clean(context.Context) error {
+func (d *Store) Clean(context.Context) error {
 	entries, err := os.ReadDir(d.staged)
 	if err != nil {
 		return failed("blob.Clean", err)

@@ -15,10 +15,10 @@ import (
 	"hearth/internal/driver/storage/blob"
 )
 
-func open(t *testing.T) (*blob.Dir, string) {
+func open(t *testing.T) (*blob.Store, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "images")
-	d, err := blob.New(path)
+	d, err := blob.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func digest(p []byte) string {
 }
 
 // keep stores bytes and gives their digest.
-func keep(t *testing.T, d *blob.Dir, p []byte) string {
+func keep(t *testing.T, d *blob.Store, p []byte) string {
 	t.Helper()
 	s, err := d.Stage(context.Background())
 	if err != nil {
@@ -58,7 +58,7 @@ func keep(t *testing.T, d *blob.Dir, p []byte) string {
 	return digest(p)
 }
 
-func read(t *testing.T, d *blob.Dir, digest string) []byte {
+func read(t *testing.T, d *blob.Store, digest string) []byte {
 	t.Helper()
 	r, err := d.Open(digest)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // staged is an upload under way.
 type staged struct {
-	dir     *Dir
+	dir     *Store
 	file    *os.File
 	sparse  *disk.SparseWriter
 	flushed int64 // up to where the kernel was asked to write to the disk
@@ -23,7 +23,7 @@ type staged struct {
 // that Seal has little to wait for.
 const flushEvery = 16 << 20
 
-func newStaged(d *Dir, f *os.File) (*staged, error) {
+func newStaged(d *Store, f *os.File) (*staged, error) {
 	w, err := disk.NewSparseWriter(f)
 	if err != nil {
 		f.Close()

@@ -1,0 +1,103 @@
+package bake
+
+import (
+	"archive/tar"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"hearth/internal/disk"
+)
+
+// stageTar unpacks an archive into the new folder dir and puts the tree over it.
+// Devices are left out: the kernel makes its own. Extended attributes are too,
+// for a user without rights could not set them; Debian's minimal system has one,
+// ping's capability, for which systemd's ping_group_range stands in.
+// The archive was made here from signed packages; names that lead out of dir are
+// refused all the same by os.Root.
+func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	s, read := &staged{dir: dir}, tar.NewReader(f)
+	for {
+		h, err := read.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if pos, err := f.Seek(0, io.SeekCurrent); err == nil {
+			at(pos)
+		}
+		if err := s.unpack(root, h, read, over); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", h.Name, err)
+		}
+	}
+	return s, s.overlay(over)
+}
+
+// unpack writes one file of the archive, if the tree has none in its place.
+func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) error {
+	name := path.Clean("/" + h.Name)
+	if _, ours := over.entries[name]; name == "/" || dropped(name) || ours && h.Typeflag != tar.TypeDir {
+		return nil
+	}
+	rel := name[1:]
+	switch h.Typeflag {
+	case tar.TypeDir:
+		if err := root.Mkdir(rel, 0o755); err != nil {
+			return err
+		}
+	case tar.TypeSymlink:
+		return root.Symlink(h.Linkname, rel)
+	case tar.TypeLink:
+		return root.Link(path.Clean("/" + h.Linkname)[1:], rel)
+	case tar.TypeReg:
+		f, err := root.OpenFile(rel, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(f, r)
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+		s.bytes += (n + blockSize - 1) / blockSize * blockSize
+	default: // devices, pipes
+		return nil
+	}
+	s.files++
+	mode := entry{mode: h.FileInfo().Mode()}.unixMode()
+	s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: mode})
+	return nil
+}
+
+// overlay adds the tree; folders that are there stay as they are.
+func (s *staged) overlay(over *tree) error {
+	for _, e := range over.sorted() {
+		if st, err := os.Lstat(filepath.Join(s.dir, e.path)); err == nil && st.IsDir() && e.mode&fs.ModeDir != 0 {
+			continue
+		}
+		if err := s.add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

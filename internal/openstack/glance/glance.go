@@ -1,0 +1,87 @@
+// Package glance says what service/image does in the words of OpenStack's Image
+// API v2 (https://docs.openstack.org/api-ref/image/v2/). It renders images as
+// glance does, paths below the endpoint included: clients put them together.
+package glance
+
+import (
+	"fmt"
+	"net/http"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/image"
+)
+
+// Prefix is where the API is.
+const Prefix = "/image"
+
+// handlers are the operations on a service.
+type handlers struct{ images *image.Service }
+
+// API is the Image API of a service.
+func API(images *image.Service) wire.API {
+	h := handlers{images}
+	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: h.routes()}
+}
+
+func (h handlers) routes() []wire.Route {
+	read := func(name string) wire.Policy { return wire.Allow(wire.Reader, name) }
+	write := func(name string) wire.Policy { return wire.Allow(wire.Member, name) }
+	open := func(name string) wire.Policy { return wire.Allow(wire.Public, name) }
+	return []wire.Route{
+		{Method: "GET", Path: "", Policy: open("versions"), Handler: versions},
+		{Method: "GET", Path: "/versions", Policy: open("versions"), Handler: versions},
+
+		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: h.list},
+		{Method: "POST", Path: "/v2/images", Policy: write("add_image"), Handler: h.create},
+		{Method: "GET", Path: "/v2/images/{image}", Policy: read("get_image"), Handler: h.show},
+		{Method: "PATCH", Path: "/v2/images/{image}", Policy: write("modify_image"), Handler: h.update},
+		{Method: "DELETE", Path: "/v2/images/{image}", Policy: write("delete_image"), Handler: h.remove},
+		{Method: "PUT", Path: "/v2/images/{image}/file", Policy: write("upload_image"), Handler: h.upload},
+		{Method: "GET", Path: "/v2/images/{image}/file", Policy: read("download_image"), Handler: h.download},
+		{Method: "POST", Path: "/v2/images/{image}/actions/deactivate", Policy: write("deactivate"), Handler: h.deactivate},
+		{Method: "POST", Path: "/v2/images/{image}/actions/reactivate", Policy: write("reactivate"), Handler: h.reactivate},
+		{Method: "PUT", Path: "/v2/images/{image}/tags/{tag}", Policy: write("modify_image"), Handler: h.addTag},
+		{Method: "DELETE", Path: "/v2/images/{image}/tags/{tag}", Policy: write("modify_image"), Handler: h.removeTag},
+
+		{Method: "GET", Path: "/v2/images/{image}/members", Policy: read("get_members"), Handler: h.members},
+		{Method: "POST", Path: "/v2/images/{image}/members", Policy: write("add_member"), Handler: h.addMember},
+		{Method: "GET", Path: "/v2/images/{image}/members/{member}", Policy: read("get_member"), Handler: h.member},
+		{Method: "PUT", Path: "/v2/images/{image}/members/{member}", Policy: write("modify_member"), Handler: h.setMember},
+		{Method: "DELETE", Path: "/v2/images/{image}/members/{member}", Policy: write("delete_member"), Handler: h.removeMember},
+
+		{Method: "GET", Path: "/v2/schemas/image", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(imageSchema)},
+		{Method: "GET", Path: "/v2/schemas/images", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(imagesSchema)},
+		{Method: "GET", Path: "/v2/schemas/member", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(memberSchema)},
+		{Method: "GET", Path: "/v2/schemas/members", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(membersSchema)},
+
+		{Method: "GET", Path: "/v2/info/import", Policy: wire.Allow(wire.Anyone, "get_import_info"), Handler: importInfo},
+		{Method: "GET", Path: "/v2/info/stores", Policy: wire.Allow(wire.Anyone, "get_stores_info"), Handler: storesInfo},
+	}
+}
+
+// minors are the minor versions whose features are here, newest first. 2.8 and
+// those from 2.10 on are of several stores, or of import, which are not.
+var minors = []int{9, 7, 6, 5, 4, 3, 2, 1, 0}
+
+// versions lists the versions; glance answers 300 to it.
+func versions(r *wire.Request) (*wire.Response, error) {
+	list := make([]wire.M, len(minors))
+	for i, minor := range minors {
+		status := "SUPPORTED"
+		if i == 0 {
+			status = "CURRENT"
+		}
+		list[i] = wire.M{"id": fmt.Sprintf("v2.%d", minor), "status": status, "links": []wire.M{{"rel": "self", "href": r.BaseURL + Prefix + "/v2/"}}}
+	}
+	return &wire.Response{Status: http.StatusMultipleChoices, Body: wire.M{"versions": list}}, nil
+}
+
+// importInfo says that nothing is imported: bytes come by upload.
+func importInfo(*wire.Request) (*wire.Response, error) {
+	return wire.JSON(wire.M{"import-methods": wire.M{"description": "Import methods available.", "type": "array", "value": []string{}}}), nil
+}
+
+func storesInfo(*wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("glance.stores", cloud.NotFound, "Multi backend is not configured at this site.")
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
+)
+
+// book is what a client was told, and so may rely on: what was answered is so
+// after any crash; what was asked and never answered may be so.
+type book struct {
+	here, maybe, going map[string]bool // names of servers
+	nets, maybeNets    map[string]bool
+}
+
+// TestRandomKills kills hearth at random moments while a client works, fifty
+// times over: after each start the lists are what the client was told, and
+// nothing is left over.
+func TestRandomKills(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	c := newCloud(t, "fake")
+	blank := filepath.Join(t.TempDir(), "i.qcow2")
+	c.run(nil, "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", blank, "64M")
+	image := c.session().upload("i", "qcow2", blank, nil)
+	b := book{here: map[string]bool{}, maybe: map[string]bool{}, going: map[string]bool{}, nets: map[string]bool{"private": true, "public": true}, maybeNets: map[string]bool{}}
+	for round := range 50 {
+		stop, done := make(chan struct{}), make(chan struct{})
+		s := c.session()
+		private := s.networkNamed("private")
+		plan := rand.New(rand.NewPCG(seed, uint64(round)+1))
+		go func() { defer close(done); b.work(s, plan, image, private, round, stop) }()
+		<-time.NewTimer(time.Duration(random.IntN(300)) * time.Millisecond).C // the moment of the power cut
+		c.kill()
+		close(stop)
+		<-done
+		c.up()
+		b.compare(c, round)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d servers and %d networks at the end", len(b.here), len(b.nets))
+}
+
+// work makes and deletes servers and networks until it is told to stop or
+// nobody answers, and keeps the book.
+func (b *book) work(s *session, random *rand.Rand, image, network string, round int, stop chan struct{}) {
+	ids := map[string]string{}
+	pages, err := servers.List(s.compute, nil).AllPages(s.ctx)
+	if err != nil {
+		return
+	}
+	all, _ := servers.ExtractServers(pages)
+	for _, one := range all {
+		ids[one.Name] = one.ID
+	}
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		name := fmt.Sprintf("r%d-%d", round, i)
+		switch dice := random.IntN(10); {
+		case dice < 5 && len(b.here) < 8:
+			b.maybe[name] = true
+			made, err := servers.Create(s.ctx, s.compute, servers.CreateOpts{Name: name, ImageRef: image, FlavorRef: "42", Networks: []servers.Network{{UUID: network}}}, nil).Extract()
+			if err != nil {
+				return
+			}
+			delete(b.maybe, name)
+			b.here[name], ids[name] = true, made.ID
+		case dice < 6:
+			b.maybeNets[name] = true
+			if _, err := networks.Create(s.ctx, s.network, networks.CreateOpts{Name: name}).Extract(); err != nil {
+				return
+			}
+			delete(b.maybeNets, name)
+			b.nets[name] = true
+		default:
+			if !b.deleteOne(s, ids) {
+				return
+			}
+		}
+	}
+}
+
+// deleteOne deletes any server; false when nobody answers.
+func (b *book) deleteOne(s *session, ids map[string]string) bool {
+	for name := range b.here {
+		delete(b.here, name)
+		b.maybe[name] = true
+		if err := servers.Delete(s.ctx, s.compute, ids[name]).ExtractErr(); err != nil {
+			return false
+		}
+		delete(b.maybe, name)
+		b.going[name] = true
+		return true
+	}
+	return true
+}
+
+// compare waits until everything rests and holds the lists against the book.
+// What may or may not have been is settled by it.
+func (b *book) compare(c *theCloud, round int) {
+	c.t.Helper()
+	s := c.session()
+	var found map[string]string
+	within(c.t, 30*time.Second, fmt.Sprintf("round %d: every server rests", round), func() bool {
+		found = map[string]string{}
+		all := must(servers.ExtractServers(must(servers.List(s.compute, nil).AllPages(s.ctx))(c.t)))(c.t)
+		rest := true
+		for _, one := range all {
+			found[one.Name] = one.Status
+			rest = rest && one.Status == "ACTIVE" && !b.going[one.Name]
+		}
+		return rest
+	})
+	for name := range b.here {
+		if found[name] == "" {
+			c.t.Errorf("round %d: server %s was promised and is not there", round, name)
+		}
+	}
+	for name := range found {
+		if !b.here[name] && !b.maybe[name] {
+			c.t.Errorf("round %d: server %s is there and nobody asked for it", round, name)
+		}
+		b.here[name] = true
+	}
+	nets := map[string]bool{}
+	for _, n := range must(networks.ExtractNetworks(must(networks.List(s.network, nil).AllPages(s.ctx))(c.t)))(c.t) {
+		nets[n.Name] = true
+		if !b.nets[n.Name] && !b.maybeNets[n.Name] {
+			c.t.Errorf("round %d: network %s is there and nobody asked for it", round, n.Name)
+		}
+	}
+	for name := range b.nets {
+		if !nets[name] {
+			c.t.Errorf("round %d: network %s was promised and is not there", round, name)
+		}
+	}
+	b.nets, b.maybe, b.maybeNets, b.going = nets, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	c.fsck()
+}
