@@ -33,7 +33,7 @@ func running(t *testing.T, w *world) (*Manager, cloud.InstanceSpec) {
 	return m, spec
 }
 
-func pid(w *world, t *testing.T, m *Manager, id string) int {
+func pid(t *testing.T, m *Manager, id string) int {
 	t.Helper()
 	handles, err := m.Hypervisor.List(t.Context(), m.GuestDir(id))
 	if err != nil || len(handles) != 1 {
@@ -165,7 +165,7 @@ func TestReboots(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			m, spec := running(t, w)
-			before := pid(w, t, m, spec.ID)
+			before := pid(t, m, spec.ID)
 			if name == "hard" {
 				w.host.IgnoreButton(spec.ID)
 			}
@@ -181,7 +181,7 @@ func TestReboots(t *testing.T) {
 			st := awaitState(t, m, spec.ID, cloud.InstanceRunning, 2)
 			cancel()
 			<-watched
-			if st.Reboots != 1 || pid(w, t, m, spec.ID) == before || stopped {
+			if st.Reboots != 1 || pid(t, m, spec.ID) == before || stopped {
 				t.Errorf("%+v; reported stopped in between: %v", st, stopped)
 			}
 		})
@@ -208,12 +208,12 @@ func TestGuestPowersItselfOff(t *testing.T) {
 func TestGuestResetsItself(t *testing.T) {
 	w := newWorld(t)
 	m, spec := running(t, w)
-	before := pid(w, t, m, spec.ID)
+	before := pid(t, m, spec.ID)
 	w.host.Reboot(spec.ID)
 	spec = with(spec, on)
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 2)
-	if pid(w, t, m, spec.ID) != before {
+	if pid(t, m, spec.ID) != before {
 		t.Error("the guest was replaced")
 	}
 }
@@ -236,14 +236,14 @@ func TestCrashOfTheGuestsProcess(t *testing.T) {
 func TestAgentRestartTouchesNoGuest(t *testing.T) {
 	w := newWorld(t)
 	m, spec := running(t, w)
-	before := pid(w, t, m, spec.ID)
+	before := pid(t, m, spec.ID)
 	must(t, m.Close())
 	m = w.agent()
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
 	spec = with(spec, on) // once this is settled, the guest has been found
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 2)
-	if pid(w, t, m, spec.ID) != before {
+	if pid(t, m, spec.ID) != before {
 		t.Error("the guest was replaced")
 	}
 	w.host.PowerOff(spec.ID)
@@ -421,7 +421,7 @@ func TestPowerOnOvertakesAShutdown(t *testing.T) {
 	spec = with(spec, on)
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 3)
-	before := pid(w, t, m, spec.ID)
+	before := pid(t, m, spec.ID)
 	w.host.PowerOff(spec.ID) // it heeds the button late
 	await(t, m, spec.ID, "running anew", func(st cloud.InstanceStatus) bool {
 		handles, _ := m.Hypervisor.List(context.Background(), m.GuestDir(spec.ID))

@@ -7,8 +7,6 @@ import (
 	"net"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"hearth/internal/cloud"
 	"hearth/internal/node"
 	"hearth/internal/node/remote/pki"
@@ -75,11 +73,7 @@ func Serve(ctx context.Context, cfg NodeConfig, n node.Node) error {
 		if err == nil {
 			wait = firstWait
 			cfg.Log.Info("connected to the head", "head", cfg.Head)
-			stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-			server := &http2.Server{ReadIdleTimeout: idle, PingTimeout: patience}
-			server.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, Handler: h})
-			stop()
-			_ = conn.Close()
+			newLine(conn).serve(ctx, h, cfg.Log)
 			err = cloud.E("remote.Serve", cloud.Unavailable, "the connection to the head was lost")
 		}
 		if ctx.Err() == nil {

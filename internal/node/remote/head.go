@@ -7,9 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
-
-	"golang.org/x/net/http2"
 
 	"hearth/internal/cloud"
 	"hearth/internal/node"
@@ -92,8 +89,7 @@ func (h *Head) serve(ctx context.Context, raw net.Conn) error {
 	}
 	switch state.NegotiatedProtocol {
 	case protocolImages:
-		server := &http2.Server{IdleTimeout: 5 * time.Minute, ReadIdleTimeout: idle, PingTimeout: patience}
-		server.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, Handler: h.images})
+		newLine(conn).serve(ctx, h.images, h.Log)
 		return nil
 	case protocolNode:
 		return h.keep(ctx, name, conn)
@@ -103,11 +99,8 @@ func (h *Head) serve(ctx context.Context, raw net.Conn) error {
 
 // keep has a node in the fleet as long as its connection lasts.
 func (h *Head) keep(ctx context.Context, name string, conn net.Conn) error {
-	lost := make(chan struct{})
-	var once sync.Once
-	watched := &watchedConn{Conn: conn, closed: func() { once.Do(func() { close(lost) }) }}
-	transport := &http2.Transport{AllowHTTP: true, ReadIdleTimeout: idle, PingTimeout: patience}
-	line, err := transport.NewClientConn(watched)
+	l := newLine(conn)
+	over, err := l.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,11 +109,11 @@ func (h *Head) keep(ctx context.Context, name string, conn net.Conn) error {
 		_ = old.Close() // the node has come again: the old line is dead, or soon found so
 	}
 	h.lines[name] = conn
-	h.Join(name, newClient(name, line))
+	h.Join(name, newClient(name, over))
 	h.mu.Unlock()
 	h.Log.Info("a node has joined", "node", name, "from", conn.RemoteAddr().String())
 	select {
-	case <-lost:
+	case <-l.lost:
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
@@ -129,24 +122,5 @@ func (h *Head) keep(ctx context.Context, name string, conn net.Conn) error {
 		h.Leave(name)
 	}
 	h.mu.Unlock()
-	return line.Close()
-}
-
-// watchedConn tells when the connection is found lost or closed.
-type watchedConn struct {
-	net.Conn
-	closed func()
-}
-
-func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err != nil {
-		c.closed()
-	}
-	return n, err
-}
-
-func (c *watchedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
+	return over.Close()
 }

@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"sync"
 
-	"golang.org/x/net/http2"
-
 	"hearth/internal/cloud"
 	"hearth/internal/node"
 )
@@ -38,7 +36,7 @@ type Images struct {
 	cfg NodeConfig
 
 	mu   sync.Mutex
-	line *http2.ClientConn
+	line *http.ClientConn
 }
 
 var _ node.Images = (*Images)(nil)
@@ -47,18 +45,17 @@ var _ node.Images = (*Images)(nil)
 func NewImages(cfg NodeConfig) *Images { return &Images{cfg: cfg.withDefaults()} }
 
 // connection gives one that takes requests.
-func (i *Images) connection(ctx context.Context) (*http2.ClientConn, error) {
+func (i *Images) connection(ctx context.Context) (*http.ClientConn, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.line != nil && i.line.CanTakeNewRequest() {
+	if i.line != nil && i.line.Err() == nil {
 		return i.line, nil
 	}
 	conn, err := i.cfg.dial(ctx, protocolImages)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http2.Transport{AllowHTTP: true, ReadIdleTimeout: idle, PingTimeout: patience}
-	line, err := transport.NewClientConn(conn)
+	line, err := newLine(conn).client(ctx)
 	if err != nil {
 		_ = conn.Close()
 		return nil, cloud.E("images.Open", cloud.Unavailable, "the head speaks another protocol: %w", err)
