@@ -49,6 +49,11 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	if err := os.Remove(archive); err != nil {
 		return nil, err
 	}
+	status, err := os.ReadFile(filepath.Join(s.dir, "var/lib/dpkg/status"))
+	if err != nil {
+		return nil, err
+	}
+	o.packages = installed(string(status))
 	kernel, err := readOne(s.dir, "boot/vmlinuz-*")
 	if err != nil {
 		return nil, err
@@ -61,6 +66,26 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
 		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
 			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params))}}}, nil
+}
+
+// installed lists the packages of dpkg's status file as NAME_VERSION.
+func installed(status string) []string {
+	var list []string
+	for stanza := range strings.SplitSeq(status, "\n\n") {
+		name, version := "", ""
+		for line := range strings.Lines(stanza) {
+			if v, ok := strings.CutPrefix(line, "Package: "); ok {
+				name = strings.TrimSpace(v)
+			}
+			if v, ok := strings.CutPrefix(line, "Version: "); ok {
+				version = strings.TrimSpace(v)
+			}
+		}
+		if name != "" {
+			list = append(list, name+"_"+version)
+		}
+	}
+	return list
 }
 
 // roomFor leaves a third, and 128 MiB, to a system.

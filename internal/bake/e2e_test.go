@@ -97,7 +97,8 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 	defer retry.Stop()
 	for time.Since(m.start) < limit {
 		<-retry.C
-		c, err := m.dial(user, key)
+		patience := 300*time.Millisecond + time.Since(m.start)/20
+		c, err := m.dial(user, key, patience)
 		if err == nil {
 			t.Logf("ssh as %s after %.1f s", user, time.Since(m.start).Seconds())
 			t.Cleanup(func() { c.Close() })
@@ -110,13 +111,13 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 
 // dial tries once. slirp accepts before the guest does and then holds the
 // connection, so a server that does not speak soon is not there.
-func (m *machine) dial(user string, key ssh.Signer) (*ssh.Client, error) {
+func (m *machine) dial(user string, key ssh.Signer, patience time.Duration) (*ssh.Client, error) {
 	addr := fmt.Sprintf("127.0.0.1:%d", m.port)
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	conn.SetDeadline(time.Now().Add(patience))
 	first := bufio.NewReader(conn)
 	if _, err := first.Peek(4); err != nil {
 		conn.Close()
