@@ -235,7 +235,7 @@ func checkImages(t *testing.T, o *oven, res Result) {
 	if err != nil || !strings.Contains(string(manifest), `"ember.qcow2"`) {
 		t.Errorf("manifest %s, %v", manifest, err)
 	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(res.Disk), "*"))
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(res.Disk), "ember*"))
 	if len(left) != 6 {
 		t.Errorf("files %q", left)
 	}

@@ -137,6 +137,8 @@ func debianOverlay(user, uuid string) (*tree, error) {
 	t.text("/etc/cloud/cloud.cfg.d/90_hearth.cfg", strings.ReplaceAll(string(cfg), "@USER@", user))
 	t.text("/etc/cloud/ds-identify.cfg", "policy: search,found=first,maybe=all,notfound=enabled\n")
 	t.file("/etc/systemd/system/ssh.service.d/hearth.conf", 0o644, ssh)
+	// After 50-cloud-init.conf, so that user-data may allow passwords.
+	t.text("/etc/ssh/sshd_config.d/60-hearth.conf", "PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
 	t.text("/etc/fstab", "UUID="+uuid+" / ext4 defaults,errors=remount-ro 0 1\n")
 	t.text("/etc/hostname", "debian\n")
 	t.text("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")

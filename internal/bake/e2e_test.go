@@ -235,7 +235,7 @@ func TestEmberBoots(t *testing.T) {
 		m := boot(t, metadataServer(t, "uuid-ami", key), append(drive("format=raw,file="+root), "-m", "256", "-kernel", res.Kernel, "-initrd", res.Ramdisk,
 			"-append", "root=/dev/vda ro console=ttyS0 quiet")...)
 		checkEmber(t, m, signer, "vda")
-		m.waitFor(t, time.Minute, "login:", "hearth-guest: metadata of uuid-ami from http://169.254.169.254")
+		m.waitFor(t, 4*time.Minute, "login:", "hearth-guest: metadata of uuid-ami from http://169.254.169.254")
 	})
 	t.Run("BARE with a config drive", func(t *testing.T) {
 		over, config := filepath.Join(dir, "bare.qcow2"), filepath.Join(dir, "config.iso")
@@ -249,7 +249,7 @@ func TestEmberBoots(t *testing.T) {
 		grow(t, run, disk.Layer{Path: over, Format: disk.QCOW2}, []disk.Layer{base})
 		m := boot(t, "", append(drive("format=qcow2,file="+over), append(drive("format=raw,readonly=on,file="+config), "-m", "256")...)...)
 		c := checkEmber(t, m, signer, "vda1")
-		m.waitFor(t, time.Minute, "Ember (Hearth)", "Loading /boot/vmlinuz", "Linux version", "login:", "config drive /dev/vdb", "host key rsa")
+		m.waitFor(t, 4*time.Minute, "Ember (Hearth)", "Loading /boot/vmlinuz", "Linux version", "login:", "config drive /dev/vdb", "host key rsa")
 		do(t, c, "sync")
 	})
 }
@@ -290,8 +290,8 @@ func grow(t *testing.T, run *disk.Runner, top disk.Layer, below []disk.Layer) {
 // checkEmber logs in and looks at all that the agent promises.
 func checkEmber(t *testing.T, m *machine, key ssh.Signer, root string) *ssh.Client {
 	t.Helper()
-	c := m.login(t, "ember", key, time.Minute)
-	m.waitFor(t, time.Minute, "hearth-guest: user-data: done")
+	c := m.login(t, "ember", key, 3*time.Minute)
+	m.waitFor(t, 4*time.Minute, "hearth-guest: user-data: done")
 	for command, want := range map[string]string{
 		"id -un":                  "ember",
 		"hostname":                "spark",
