@@ -112,7 +112,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, spec cloud.Insta
 		http.Error(w, "metadata can only be read", http.StatusMethodNotAllowed)
 		return
 	}
-	body, ok := Render(spec).Lookup(path)
+	body, ok := find(spec, path)
 	if !ok {
 		http.Error(w, "there is nothing at this path", http.StatusNotFound)
 		return
