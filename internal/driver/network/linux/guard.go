@@ -61,6 +61,7 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 		return err
 	}
 	pass := join(setMark(0, index), accept())
+	dropTagged(t, chain)
 	dropServers(t, chain)
 	advertise := t.chain("advertise-" + tapName(p.ID))
 	done := map[string]bool{}
@@ -87,6 +88,15 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 	t.rule(advertise, drop())
 	t.rule(chain, drop())
 	return nil
+}
+
+// dropTagged drops frames with a VLAN tag: the kernel has taken the tag off when
+// the filters look, so they would take what is inside for a plain packet, and
+// the groups' table would not see it at all.
+func dropTagged(t chainSet, chain *nftables.Chain) {
+	for _, tag := range []uint16{0x8100, 0x88a8} {
+		t.rule(chain, payloadIs(ethernet, 12, be16(tag)), drop())
+	}
 }
 
 // dropServers drops what only the node may send: a server's answers and router
@@ -130,7 +140,9 @@ func guardDestination(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index
 		t.rule(chain, drop())
 		return
 	}
-	if !p.Security {
+	if p.Security {
+		dropTagged(t, chain)
+	} else {
 		index = 0
 	}
 	t.rule(chain, setMark(markSource, index<<16), accept())
