@@ -123,7 +123,8 @@ func (d *Driver) ensureSwitch(spec cloud.NetworkSpec) (*space, error) {
 	if !hasIPv6(sw.ns) {
 		settings = settings[2:]
 	}
-	if err := setSysctls(sw.ns, settings); err == nil {
+	err = setSysctls(sw.ns, settings)
+	if err == nil {
 		_, err = sw.ensureBridge(spec.MTU, "hearth network "+spec.ID)
 	}
 	if err != nil {
