@@ -60,9 +60,9 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 	if err != nil {
 		return err
 	}
-	pass := join(setMark(0, index), accept())
-	dropTagged(t, chain)
-	dropServers(t, chain)
+	pass := accept()
+	t.rule(chain, setMark(0, index))
+	t.rule(chain, jump(chainNever))
 	advertise := t.chain("advertise-" + tapName(p.ID))
 	done := map[string]bool{}
 	for _, s := range list {
@@ -88,6 +88,26 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 	t.rule(advertise, drop())
 	t.rule(chain, drop())
 	return nil
+}
+
+// The chains that all ports of a network go through in the guard's table.
+const (
+	chainNever      = "never"      // what no port may send
+	chainTagged     = "tagged"     // what no port may send or receive
+	chainUnnumbered = "unnumbered" // what a port may send without an address
+)
+
+// addNever writes the chains that are the same for all ports.
+func addNever(t chainSet) {
+	tagged, never, unnumbered := t.chain(chainTagged), t.chain(chainNever), t.chain(chainUnnumbered)
+	dropTagged(t, tagged)
+	t.rule(never, jump(chainTagged))
+	dropServers(t, never)
+	none4, none6 := host(netip.IPv4Unspecified()), host(netip.IPv6Unspecified())
+	t.rule(unnumbered, protocolIs(etherIPv4), sourceIn(none4), udp(68, 67), accept())
+	for _, kind := range []byte{icmpListenerReport, icmpListenerReport2, icmpRouterSolicitation, icmpNeighbourSolicitation} {
+		t.rule(unnumbered, protocolIs(etherIPv6), sourceIn(none6), l4Is(protoICMPv6), icmpType(kind), accept())
+	}
 }
 
 // dropTagged drops frames with a VLAN tag: the kernel has taken the tag off when
@@ -125,13 +145,8 @@ const (
 
 // guardUnnumbered lets a port ask for its address: DHCP, probes for duplicates.
 func guardUnnumbered(t chainSet, chain *nftables.Chain, mac net.HardwareAddr, pass match) {
-	none4 := host(netip.IPv4Unspecified())
-	none6 := host(netip.IPv6Unspecified())
-	t.rule(chain, sourceMAC(mac), protocolIs(etherIPv4), sourceIn(none4), udp(68, 67), pass)
-	t.rule(chain, sourceMAC(mac), protocolIs(etherARP), payloadIs(networkHd, 8, mac), payloadIn(networkHd, 14, none4), pass)
-	for _, kind := range []byte{icmpListenerReport, icmpListenerReport2, icmpRouterSolicitation, icmpNeighbourSolicitation} {
-		t.rule(chain, sourceMAC(mac), protocolIs(etherIPv6), sourceIn(none6), l4Is(protoICMPv6), icmpType(kind), pass)
-	}
+	t.rule(chain, sourceMAC(mac), jump(chainUnnumbered))
+	t.rule(chain, sourceMAC(mac), protocolIs(etherARP), payloadIs(networkHd, 8, mac), payloadIn(networkHd, 14, host(netip.IPv4Unspecified())), pass)
 }
 
 // guardDestination notes for whom a packet is.
@@ -141,7 +156,7 @@ func guardDestination(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index
 		return
 	}
 	if p.Security {
-		dropTagged(t, chain)
+		t.rule(chain, jump(chainTagged))
 	} else {
 		index = 0
 	}

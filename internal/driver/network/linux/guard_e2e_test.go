@@ -32,7 +32,7 @@ func (l *lab) drops(port cloud.PortSpec) uint64 {
 		}
 		var total uint64
 		for _, c := range chains {
-			if c.Name == "from-"+tapName(port.ID) || c.Name == "advertise-"+tapName(port.ID) || c.Name == "send-"+tapName(port.ID) {
+			if c.Name == "from-"+tapName(port.ID) || c.Name == "advertise-"+tapName(port.ID) || c.Name == "send-"+tapName(port.ID) || c.Name == chainNever || c.Name == chainTagged {
 				rules, err := conn.GetRules(c.Table, c)
 				if err != nil {
 					l.t.Fatal(err)

@@ -169,6 +169,11 @@ func (d *Driver) applyService(sw *space, spec cloud.NetworkSpec) error {
 	if err := errors.Join(sv.loopbackUp(), sv.LinkSetUp(link)); err != nil {
 		return err
 	}
+	if fresh {
+		if err := sw.awaitUp(near); err != nil {
+			return err
+		}
+	}
 	if _, err := sv.setAddresses(link, serviceOwn(spec)); err != nil {
 		return err
 	}
