@@ -23,7 +23,7 @@ import (
 type Images struct {
 	mu     sync.Mutex
 	bytes  map[string][]byte
-	Opened int // how often bytes were asked for; read it when nothing runs
+	opened int
 }
 
 // NewImages makes an empty store.
@@ -39,11 +39,18 @@ func (i *Images) Add(data []byte) cloud.ImageRef {
 	return cloud.ImageRef{ID: cloud.NewID(), Digest: digest, Format: "raw", Size: int64(len(data)), VirtualSize: int64(len(data))}
 }
 
+// Opened is how often bytes were asked for.
+func (i *Images) Opened() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.opened
+}
+
 // Open implements node.Images.
 func (i *Images) Open(_ context.Context, digest string) (io.ReadCloser, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.Opened++
+	i.opened++
 	if data, ok := i.bytes[digest]; ok {
 		return io.NopCloser(bytes.NewReader(data)), nil
 	}
@@ -68,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 	for name, test := range map[string]func(*testing.T, Bench){
 		"a host tells what it has":               status,
 		"an instance lives":                      life,
+		"an image is fetched once":               cached,
 		"a guest's own doing is told":            ownDoing,
 		"a failure keeps its sentence":           failure,
 		"errors keep their kind":                 kinds,

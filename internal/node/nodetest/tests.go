@@ -52,6 +52,18 @@ func life(t *testing.T, b Bench) {
 	must(t, b.Node.RemoveInstance(t.Context(), spec.ID))
 }
 
+// cached is IMG-06: what a node has fetched once it does not fetch again.
+func cached(t *testing.T, b Bench) {
+	one := b.start(t)
+	two := b.Spec()
+	must(t, b.Node.ApplyNetwork(t.Context(), NetworkSpec(2, one, two)))
+	must(t, b.Node.ApplyInstance(t.Context(), two))
+	b.await(t, two.ID, cloud.InstanceRunning, 1)
+	if n := b.Images.Opened(); n != 1 {
+		t.Errorf("the image was fetched %d times", n)
+	}
+}
+
 func ownDoing(t *testing.T, b Bench) {
 	quiet, loud := b.start(t), b.Spec()
 	must(t, b.Node.ApplyNetwork(t.Context(), NetworkSpec(2, quiet, loud)))

@@ -1,0 +1,75 @@
+package remote
+
+import (
+	"context"
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"hearth/internal/cloud"
+	"hearth/internal/node"
+)
+
+// handler answers the calls of a head by a node.
+func handler(n node.Node) http.Handler {
+	mux := http.NewServeMux()
+	options := []connect.HandlerOption{connect.WithCodec(jsonCodec{}), connect.WithReadMaxBytes(maxRequest)}
+	unary(mux, options, callStatus, func(ctx context.Context, _ empty) (cloud.HostStatus, error) { return n.Status(ctx) })
+	unary(mux, options, callInstances, func(ctx context.Context, _ empty) (list[cloud.InstanceStatus], error) { return items(n.Instances(ctx)) })
+	unary(mux, options, callNetworks, func(ctx context.Context, _ empty) (cloud.NetworkStatus, error) { return n.Networks(ctx) })
+	unary(mux, options, callFindings, func(ctx context.Context, _ empty) (list[string], error) { return items(n.Findings(ctx)) })
+	unary(mux, options, callConsole, func(ctx context.Context, r excerpt) (list[byte], error) { return items(n.Console(ctx, r.ID, r.Max)) })
+	unary(mux, options, callExplain, func(ctx context.Context, r named) (list[cloud.Fact], error) {
+		return items(n.Explain(ctx, r.Kind, r.ID))
+	})
+	act(mux, options, callApplyInstance, n.ApplyInstance)
+	act(mux, options, callApplyNetwork, n.ApplyNetwork)
+	act(mux, options, callApplyRouter, n.ApplyRouter)
+	act(mux, options, callRemoveInstance, n.RemoveInstance)
+	act(mux, options, callRemoveNetwork, n.RemoveNetwork)
+	act(mux, options, callRemoveRouter, n.RemoveRouter)
+	mux.Handle(callWatch, connect.NewServerStreamHandler(callWatch,
+		func(ctx context.Context, _ *connect.Request[empty], out *connect.ServerStream[cloud.InstanceStatus]) error {
+			return toWire(watch(ctx, n, out.Send))
+		}, options...))
+	return mux
+}
+
+func unary[In, Out any](mux *http.ServeMux, options []connect.HandlerOption, path string, do func(context.Context, In) (Out, error)) {
+	mux.Handle(path, connect.NewUnaryHandler(path, func(ctx context.Context, r *connect.Request[In]) (*connect.Response[Out], error) {
+		out, err := do(ctx, *r.Msg)
+		if err != nil {
+			return nil, toWire(err)
+		}
+		return connect.NewResponse(&out), nil
+	}, options...))
+}
+
+// act serves a call that answers nothing.
+func act[In any](mux *http.ServeMux, options []connect.HandlerOption, path string, do func(context.Context, In) error) {
+	unary(mux, options, path, func(ctx context.Context, in In) (empty, error) { return empty{}, do(ctx, in) })
+}
+
+func items[T any](all []T, err error) (list[T], error) { return list[T]{Items: all}, err }
+
+// watch sends the statuses of a node in order, however slow the line is, until
+// ctx ends or the line breaks.
+func watch(ctx context.Context, n node.Node, send func(*cloud.InstanceStatus) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	q := newQueue()
+	watched := make(chan error, 1)
+	go func() { watched <- n.Watch(ctx, q.put) }()
+	for {
+		select {
+		case err := <-watched:
+			return err
+		case <-q.arrived:
+		}
+		for _, st := range q.takeAll() {
+			if err := send(&st); err != nil {
+				return err
+			}
+		}
+	}
+}
