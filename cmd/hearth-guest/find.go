@@ -16,9 +16,27 @@ const (
 	latest      = "openstack/latest/"
 )
 
-// find looks for the instance's metadata: on a config drive, which is there at
-// once if it is there at all, else at the metadata service until the deadline.
+// find looks for the instance's metadata until the deadline: on a config drive,
+// which needs no network, and at the metadata service. It tries again each time
+// the routes of this guest change (a lease came), and each second (a drive's
+// driver was loaded, the service came up).
 func (g *guest) find(deadline time.Time) (*instance, error) {
+	changes, err := watchRoutes()
+	if err != nil {
+		return nil, err
+	}
+	defer changes.close()
+	for {
+		i, err := g.look()
+		if err == nil || time.Now().After(deadline) {
+			return i, err
+		}
+		changes.wait(time.Second)
+	}
+}
+
+// look tries both sources once.
+func (g *guest) look() (*instance, error) {
 	if dev := configDrive(); dev != "" {
 		i, err := g.fromDrive(dev)
 		if err == nil {
@@ -27,9 +45,9 @@ func (g *guest) find(deadline time.Time) (*instance, error) {
 		}
 		g.say("config drive %s: %v", dev, err)
 	}
-	i, err := fromService(deadline)
+	i, err := askService(address{ip: [4]byte{169, 254, 169, 254}, port: 80})
 	if err == nil {
-		g.say("metadata of %s from http://%s after %.1f s of uptime", i.UUID, service, uptime())
+		g.say("metadata of %s from http://%s after %.0f s of uptime", i.UUID, service, uptime())
 	}
 	return i, err
 }
@@ -87,26 +105,7 @@ func readDrive(dir string) (*instance, error) {
 	return i, err
 }
 
-// fromService asks the metadata service, again each time the routes of this
-// guest change (a lease came) and each second (the service comes up).
-func fromService(deadline time.Time) (*instance, error) {
-	changes, err := watchRoutes()
-	if err != nil {
-		return nil, err
-	}
-	defer changes.close()
-	for {
-		i, err := askService(address{ip: [4]byte{169, 254, 169, 254}, port: 80})
-		if err == nil {
-			return i, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, err
-		}
-		changes.wait(time.Second)
-	}
-}
-
+// askService asks the metadata service at an address for all it has.
 func askService(at address) (*instance, error) {
 	status, body, err := get(at, "/"+latest+"meta_data.json")
 	if err != nil {

@@ -49,6 +49,11 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	if err := os.Remove(archive); err != nil {
 		return nil, err
 	}
+	status, err := os.ReadFile(filepath.Join(s.dir, "var/lib/dpkg/status"))
+	if err != nil {
+		return nil, err
+	}
+	o.packages = installed(string(status))
 	kernel, err := readOne(s.dir, "boot/vmlinuz-*")
 	if err != nil {
 		return nil, err
@@ -61,6 +66,26 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
 		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
 			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params))}}}, nil
+}
+
+// installed lists the packages of dpkg's status file as NAME_VERSION.
+func installed(status string) []string {
+	var list []string
+	for stanza := range strings.SplitSeq(status, "\n\n") {
+		name, version := "", ""
+		for line := range strings.Lines(stanza) {
+			if v, ok := strings.CutPrefix(line, "Package: "); ok {
+				name = strings.TrimSpace(v)
+			}
+			if v, ok := strings.CutPrefix(line, "Version: "); ok {
+				version = strings.TrimSpace(v)
+			}
+		}
+		if name != "" {
+			list = append(list, name+"_"+version)
+		}
+	}
+	return list
 }
 
 // roomFor leaves a third, and 128 MiB, to a system.
@@ -112,6 +137,8 @@ func debianOverlay(user, uuid string) (*tree, error) {
 	t.text("/etc/cloud/cloud.cfg.d/90_hearth.cfg", strings.ReplaceAll(string(cfg), "@USER@", user))
 	t.text("/etc/cloud/ds-identify.cfg", "policy: search,found=first,maybe=all,notfound=enabled\n")
 	t.file("/etc/systemd/system/ssh.service.d/hearth.conf", 0o644, ssh)
+	// After 50-cloud-init.conf, so that user-data may allow passwords.
+	t.text("/etc/ssh/sshd_config.d/60-hearth.conf", "PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
 	t.text("/etc/fstab", "UUID="+uuid+" / ext4 defaults,errors=remount-ro 0 1\n")
 	t.text("/etc/hostname", "debian\n")
 	t.text("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")

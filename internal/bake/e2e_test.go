@@ -97,7 +97,8 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 	defer retry.Stop()
 	for time.Since(m.start) < limit {
 		<-retry.C
-		c, err := m.dial(user, key)
+		patience := 300*time.Millisecond + time.Since(m.start)/20
+		c, err := m.dial(user, key, patience)
 		if err == nil {
 			t.Logf("ssh as %s after %.1f s", user, time.Since(m.start).Seconds())
 			t.Cleanup(func() { c.Close() })
@@ -110,13 +111,13 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 
 // dial tries once. slirp accepts before the guest does and then holds the
 // connection, so a server that does not speak soon is not there.
-func (m *machine) dial(user string, key ssh.Signer) (*ssh.Client, error) {
+func (m *machine) dial(user string, key ssh.Signer, patience time.Duration) (*ssh.Client, error) {
 	addr := fmt.Sprintf("127.0.0.1:%d", m.port)
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	conn.SetDeadline(time.Now().Add(patience))
 	first := bufio.NewReader(conn)
 	if _, err := first.Peek(4); err != nil {
 		conn.Close()
@@ -234,7 +235,7 @@ func TestEmberBoots(t *testing.T) {
 		m := boot(t, metadataServer(t, "uuid-ami", key), append(drive("format=raw,file="+root), "-m", "256", "-kernel", res.Kernel, "-initrd", res.Ramdisk,
 			"-append", "root=/dev/vda ro console=ttyS0 quiet")...)
 		checkEmber(t, m, signer, "vda")
-		m.waitFor(t, time.Minute, "login:", "hearth-guest: metadata of uuid-ami from http://169.254.169.254")
+		m.waitFor(t, 4*time.Minute, "login:", "hearth-guest: metadata of uuid-ami from http://169.254.169.254")
 	})
 	t.Run("BARE with a config drive", func(t *testing.T) {
 		over, config := filepath.Join(dir, "bare.qcow2"), filepath.Join(dir, "config.iso")
@@ -248,7 +249,7 @@ func TestEmberBoots(t *testing.T) {
 		grow(t, run, disk.Layer{Path: over, Format: disk.QCOW2}, []disk.Layer{base})
 		m := boot(t, "", append(drive("format=qcow2,file="+over), append(drive("format=raw,readonly=on,file="+config), "-m", "256")...)...)
 		c := checkEmber(t, m, signer, "vda1")
-		m.waitFor(t, time.Minute, "Ember (Hearth)", "Loading /boot/vmlinuz", "Linux version", "login:", "config drive /dev/vdb", "host key rsa")
+		m.waitFor(t, 4*time.Minute, "Ember (Hearth)", "Loading /boot/vmlinuz", "Linux version", "login:", "config drive /dev/vdb", "host key rsa")
 		do(t, c, "sync")
 	})
 }
@@ -289,8 +290,8 @@ func grow(t *testing.T, run *disk.Runner, top disk.Layer, below []disk.Layer) {
 // checkEmber logs in and looks at all that the agent promises.
 func checkEmber(t *testing.T, m *machine, key ssh.Signer, root string) *ssh.Client {
 	t.Helper()
-	c := m.login(t, "ember", key, time.Minute)
-	m.waitFor(t, time.Minute, "hearth-guest: user-data: done")
+	c := m.login(t, "ember", key, 3*time.Minute)
+	m.waitFor(t, 4*time.Minute, "hearth-guest: user-data: done")
 	for command, want := range map[string]string{
 		"id -un":                  "ember",
 		"hostname":                "spark",

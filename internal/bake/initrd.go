@@ -8,26 +8,36 @@ import (
 //go:embed ember/init
 var initScript []byte
 
-// bootModules is what a kernel needs to find its root and its network on any
-// machine that Hearth or another cloud makes, and its config drive.
-var bootModules = []string{"virtio_pci", "virtio_blk", "virtio_net", "virtio_scsi", "sd_mod", "virtio_rng", "virtio_balloon",
-	"ata_piix", "sr_mod", "isofs", "button", "evdev"}
+// bootModules is what a kernel needs on any machine that Hearth or another cloud
+// makes, in three parts: the usual disk, which is loaded first; network, config
+// drive and power button; all else, which is loaded while the rest starts, or
+// at once when the root is not on the usual disk.
+var bootModules = [3][]string{
+	{"virtio_pci", "virtio_blk"},
+	{"virtio_net", "isofs", "button", "evdev", "virtio_rng"},
+	{"virtio_scsi", "sd_mod", "ata_piix", "sr_mod", "virtio_balloon"},
+}
 
 // initialRamdisk makes a small ramdisk: busybox, the modules in the order they
 // load, and a script that mounts the root and goes there.
 func initialRamdisk(busybox []byte, mods modules) ([]byte, error) {
-	order, err := mods.order(bootModules...)
-	if err != nil {
-		return nil, err
-	}
 	t := newTree()
 	t.dir(0o755, "/dev", "/proc", "/sys", "/root")
 	t.file("/bin/busybox", 0o755, busybox)
-	for _, name := range []string{"sh", "mount", "insmod", "findfs", "switch_root", "sleep", "cat", "poweroff"} {
+	for _, name := range []string{"sh", "mount", "insmod", "findfs", "switch_root", "sleep", "cat", "cp"} {
 		t.symlink("/bin/"+name, "busybox")
 	}
-	for i, name := range order {
-		t.file(fmt.Sprintf("/modules/%02d-%s.ko", i, name), 0o644, mods[name])
+	var wanted []string
+	placed := 0
+	for part, names := range bootModules {
+		wanted = append(wanted, names...)
+		order, err := mods.order(wanted...) // begins with the order of the part before
+		if err != nil {
+			return nil, err
+		}
+		for ; placed < len(order); placed++ {
+			t.file(fmt.Sprintf("/modules/%d/%02d-%s.ko", part+1, placed, order[placed]), 0o644, mods[order[placed]])
+		}
 	}
 	t.file("/init", 0o755, initScript)
 	return ramdisk(t)

@@ -13,14 +13,33 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Render makes the tree of an instance. It is pure.
 func Render(spec cloud.InstanceSpec) Tree {
-	t := Tree{EC2: ec2Files(spec), OpenStack: map[string]map[string][]byte{}}
-	for _, key := range spec.Meta.Keys {
-		t.KeyNames = append(t.KeyNames, key.Name)
-	}
+	t := Tree{EC2: ec2Files(spec), KeyNames: keyNames(spec), OpenStack: map[string]map[string][]byte{}}
 	for _, version := range OpenStackVersions {
 		t.OpenStack[version] = openStackFiles(spec, version)
 	}
 	return t
+}
+
+func keyNames(spec cloud.InstanceSpec) []string {
+	var names []string
+	for _, key := range spec.Meta.Keys {
+		names = append(names, key.Name)
+	}
+	return names
+}
+
+// find is Render(spec).Lookup(path) with nothing rendered that the path does
+// not ask for.
+func find(spec cloud.InstanceSpec, path string) ([]byte, bool) {
+	t := Tree{}
+	switch parts := split(path); {
+	case len(parts) == 0:
+	case parts[0] != "openstack":
+		t.EC2, t.KeyNames = ec2Files(spec), keyNames(spec)
+	case len(parts) > 1 && contains(OpenStackVersions, parts[1]):
+		t.OpenStack = map[string]map[string][]byte{parts[1]: openStackFiles(spec, parts[1])}
+	}
+	return t.Lookup(path)
 }
 
 // EC2ID makes an id as EC2 writes it from a UUID: its first eight digits.

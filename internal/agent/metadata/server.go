@@ -51,15 +51,28 @@ const (
 	patience    = 10 * time.Second
 )
 
-// HTTPServer wraps the handler for one network's guests in a server with short
-// patience and small bounds.
-func (s *Server) HTTPServer(lookup Lookup) *http.Server {
-	return &http.Server{
+// Site is a server for the guests of one network.
+type Site struct{ web http.Server }
+
+// Site makes the server of a network, with short patience and small bounds.
+func (s *Server) Site(lookup Lookup) *Site {
+	return &Site{http.Server{
 		Handler: s.Handler(lookup), MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: 3 * patience,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+	}}
 }
+
+// Serve answers on a listener until Close, which is no error.
+func (s *Site) Serve(l net.Listener) error {
+	if err := s.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close ends every Serve and its connections.
+func (s *Site) Close() error { return s.web.Close() }
 
 // Handler answers the guests of one network, whom lookup knows by address.
 func (s *Server) Handler(lookup Lookup) http.Handler {
@@ -112,7 +125,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, spec cloud.Insta
 		http.Error(w, "metadata can only be read", http.StatusMethodNotAllowed)
 		return
 	}
-	body, ok := Render(spec).Lookup(path)
+	body, ok := find(spec, path)
 	if !ok {
 		http.Error(w, "there is nothing at this path", http.StatusNotFound)
 		return

@@ -43,7 +43,7 @@ func (t Tree) Lookup(path string) ([]byte, bool) {
 	if len(path) > maxPath {
 		return nil, false
 	}
-	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	parts := split(path)
 	if len(parts) == 0 {
 		return lines(EC2Versions), true
 	}
@@ -54,6 +54,10 @@ func (t Tree) Lookup(path string) ([]byte, bool) {
 		return nil, false
 	}
 	return t.ec2(strings.Join(parts[1:], "/"))
+}
+
+func split(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
 func (t Tree) openStack(parts []string) ([]byte, bool) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
@@ -161,6 +162,77 @@ func converse(t *testing.T, conn net.PacketConn, m *dhcpv4.DHCPv4) *dhcpv4.DHCPv
 		return resp
 	}
 	t.Fatal("no answer from the DHCP server")
+	return nil
+}
+
+// TestE2EStateful asks for an IPv6 address by DHCPv6, with router
+// advertisements from the service port.
+func TestE2EStateful(t *testing.T) {
+	if os.Getenv("HEARTH_E2E") != "1" {
+		t.Skip("needs root and the kernel: set HEARTH_E2E=1")
+	}
+	ctx := context.Background()
+	driver, err := linux.New(linux.Config{Node: fmt.Sprintf("q%d", time.Now().UnixNano()%1e9)})
+	ok(t, err)
+	defer driver.Close()
+	defer func() { ok(t, driver.Down(ctx)) }()
+	spec, _, instance := bootExample()
+	six := &spec.Subnets[1]
+	six.RAMode, six.AddressMode, six.Routed = "dhcpv6-stateful", "dhcpv6-stateful", false
+	m, err := New(t.TempDir(), driver, func(string) (cloud.InstanceSpec, bool) { return instance, true }, Options{})
+	ok(t, err)
+	defer m.Close()
+	ok(t, m.ApplyNetwork(ctx, spec))
+	g, err := linux.NewGuest()
+	ok(t, err)
+	defer g.Close()
+	ok(t, driver.AttachGuest(ctx, spec.ID, spec.Ports[0].ID, g))
+	ok(t, g.SetUp(nil))
+	var conn net.PacketConn
+	var index int
+	ok(t, g.Do(func() (err error) {
+		device, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		index = device.Index
+		conn, err = net.ListenPacket("udp6", "[::]:546")
+		return err
+	}))
+	defer conn.Close()
+	mac, err := net.ParseMAC(spec.Ports[0].MAC)
+	ok(t, err)
+	solicit, err := dhcpv6.NewSolicit(mac)
+	ok(t, err)
+	advertise := converse6(t, conn, index, solicit)
+	request, err := dhcpv6.NewRequestFromAdvertise(advertise)
+	ok(t, err)
+	reply := converse6(t, conn, index, request)
+	if ia := reply.Options.OneIANA(); ia == nil || ia.Options.OneAddress() == nil || ia.Options.OneAddress().IPv6Addr.String() != "2001:db8:1:0:f816:3eff:fe00:b" {
+		t.Errorf("reply %s", reply.Summary())
+	}
+	if dns := reply.Options.DNS(); len(dns) != 1 || dns[0].String() != "2001:db8:1::2" {
+		t.Errorf("DNS %v", dns)
+	}
+}
+
+func converse6(t *testing.T, conn net.PacketConn, index int, m *dhcpv6.Message) *dhcpv6.Message {
+	t.Helper()
+	buf := make([]byte, 2048)
+	for range 50 {
+		// It fails until the kernel has made the link-local address.
+		_, _ = conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: fmt.Sprint(index)})
+		ok(t, conn.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		n, _, err := conn.ReadFrom(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
+		ok(t, err)
+		resp, err := dhcpv6.MessageFromBytes(buf[:n])
+		ok(t, err)
+		return resp
+	}
+	t.Fatal("no answer from the DHCPv6 server")
 	return nil
 }
 

@@ -80,7 +80,7 @@ func (r *routerService) apply(ctx context.Context, spec cloud.RouterSpec) error 
 
 func (r *routerService) startWeb(ctx context.Context, spec cloud.RouterSpec) error {
 	open := newSockets(r.manager, "router:"+spec.ID)
-	web := r.manager.metadata.HTTPServer(r.find)
+	web := r.manager.metadata.Site(r.find)
 	open.onClose(func() { _ = web.Close() })
 	if err := open.stream(ctx, "tcp4", "169.254.169.254:80", web.Serve); err != nil {
 		open.close()

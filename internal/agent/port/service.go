@@ -83,7 +83,7 @@ func (n *netService) apply(ctx context.Context, spec cloud.NetworkSpec) error {
 
 // start opens the sockets that a network's servers have.
 func (n *netService) start(ctx context.Context, open *sockets, spec cloud.NetworkSpec, config ra.Config) error {
-	web := n.manager.metadata.HTTPServer(n.find)
+	web := n.manager.metadata.Site(n.find)
 	open.onClose(func() { _ = web.Close() })
 	err := errors.Join(
 		open.packet(ctx, "udp4", "0.0.0.0:67", n.dhcp.Serve4),

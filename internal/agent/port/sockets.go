@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"sync"
 
 	"hearth/internal/agent/ra"
@@ -69,7 +68,7 @@ func (s *sockets) run(what string, serve func() error) {
 	go func() {
 		defer s.running.Done()
 		err := serve()
-		if err != nil && s.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+		if err != nil && s.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
 			s.manager.log.Error("a server of a network ended", "place", s.place, "address", what, "error", err)
 		}
 	}()

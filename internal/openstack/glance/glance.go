@@ -29,8 +29,8 @@ func (h handlers) routes() []wire.Route {
 	write := func(name string) wire.Policy { return wire.Allow(wire.Member, name) }
 	open := func(name string) wire.Policy { return wire.Allow(wire.Public, name) }
 	return []wire.Route{
-		{Method: "GET", Path: "", Policy: open("versions"), Handler: versions},
-		{Method: "GET", Path: "/versions", Policy: open("versions"), Handler: versions},
+		{Method: "GET", Path: "", Policy: open("versions"), Handler: versions(http.StatusMultipleChoices)},
+		{Method: "GET", Path: "/versions", Policy: open("versions"), Handler: versions(http.StatusOK)},
 
 		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: h.list},
 		{Method: "POST", Path: "/v2/images", Policy: write("add_image"), Handler: h.create},
@@ -64,17 +64,20 @@ func (h handlers) routes() []wire.Route {
 // those from 2.10 on are of several stores, or of import, which are not.
 var minors = []int{9, 7, 6, 5, 4, 3, 2, 1, 0}
 
-// versions lists the versions; glance answers 300 to it.
-func versions(r *wire.Request) (*wire.Response, error) {
-	list := make([]wire.M, len(minors))
-	for i, minor := range minors {
-		status := "SUPPORTED"
-		if i == 0 {
-			status = "CURRENT"
+// versions lists the versions. Glance answers 300 at its root but 200 at
+// /versions, where its client takes a 300 for a failure.
+func versions(status int) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		list := make([]wire.M, len(minors))
+		for i, minor := range minors {
+			status := "SUPPORTED"
+			if i == 0 {
+				status = "CURRENT"
+			}
+			list[i] = wire.M{"id": fmt.Sprintf("v2.%d", minor), "status": status, "links": []wire.M{{"rel": "self", "href": r.BaseURL + Prefix + "/v2/"}}}
 		}
-		list[i] = wire.M{"id": fmt.Sprintf("v2.%d", minor), "status": status, "links": []wire.M{{"rel": "self", "href": r.BaseURL + Prefix + "/v2/"}}}
+		return &wire.Response{Status: status, Body: wire.M{"versions": list}}, nil
 	}
-	return &wire.Response{Status: http.StatusMultipleChoices, Body: wire.M{"versions": list}}, nil
 }
 
 // importInfo says that nothing is imported: bytes come by upload.

@@ -52,6 +52,9 @@ func (a *api) catalog(r *wire.Request) []wire.M {
 }
 
 func (a *api) ownCatalog(r *wire.Request) (*wire.Response, error) {
+	if c := r.Caller; c.ProjectID == "" && c.DomainID == "" && !c.System {
+		return nil, cloud.E("keystone.catalog", cloud.Forbidden, "A scoped token is required to produce a service catalog: log in to a project")
+	}
 	return wire.JSON(wire.M{"catalog": a.catalog(r), "links": links(r)}), nil
 }
 

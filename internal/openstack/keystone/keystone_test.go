@@ -379,4 +379,8 @@ func TestCatalogResources(t *testing.T) {
 		t.Errorf("%s", got.Body)
 	}
 	admin.Do("POST", "/v3/services", wire.M{}).Want(t, 405)
+	f.login("admin", secret, wire.M{"unscoped": wire.M{}}).Do("GET", "/v3/auth/catalog", nil).Want(t, 403)
+	if got := admin.Do("GET", "/v3/auth/catalog", nil).Want(t, 200).Text("catalog", 0, "name"); got != "keystone" {
+		t.Errorf("catalog: %s", got)
+	}
 }

@@ -14,7 +14,7 @@ type attribute struct {
 // sorted by, h is not shown.
 func attributes(table string) map[string]attribute {
 	out := map[string]attribute{}
-	for _, word := range strings.Fields(table + " " + standard) {
+	for _, word := range strings.Fields(standard + " " + table) {
 		i := strings.LastIndexByte(word, '=')
 		letters := word[i+1:]
 		has := func(l string) bool { return strings.Contains(letters, l) }
@@ -25,7 +25,7 @@ func attributes(table string) map[string]attribute {
 	return out
 }
 
-// standard are the attributes of every resource.
+// standard are the attributes of every resource, where its own table says nothing else.
 const standard = "id=fs tenant_id=cfs project_id=cfs description=cufs created_at=s updated_at=s revision_number=fs " +
 	"tags=f tags-any=fh not-tags=fh not-tags-any=fh"
 

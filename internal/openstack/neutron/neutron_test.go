@@ -78,17 +78,3 @@ func (l *lab) subnet(c *wiretest.Client, net, cidr string, more wire.M) string {
 	}
 	return str(do(l.t, c, "POST", "/subnets", wire.M{"subnet": body}, 201), "subnet", "id")
 }
-
-func TestSmoke(t *testing.T) {
-	l := newLab(t)
-	n := l.network(l.alice, wire.M{"name": "n"})
-	s := l.subnet(l.alice, n, "10.1.0.0/24", nil)
-	p := do(t, l.alice, "POST", "/ports", wire.M{"port": wire.M{"network_id": n}}, 201)
-	t.Log(p)
-	refused(t, l.alice, "DELETE", "/networks/"+n, nil, 409, "NetworkInUse")
-	refused(t, l.alice, "DELETE", "/subnets/"+s, nil, 409, "SubnetInUse")
-	refused(t, l.bob, "GET", "/networks/"+n, nil, 404, "NetworkNotFound")
-	do(t, l.alice, "DELETE", "/ports/"+str(p, "port", "id"), nil, 204)
-	do(t, l.alice, "DELETE", "/networks/"+n, nil, 204)
-	t.Log(do(t, l.alice, "GET", "/security-groups", nil, 200))
-}

@@ -15,6 +15,7 @@ func (a *api) quotaRoutes() []wire.Route {
 		{Method: "GET", Path: one, Policy: get, Handler: a.showQuota},
 		{Method: "GET", Path: one + "/default", Policy: get, Handler: a.defaultQuota},
 		{Method: "GET", Path: one + "/details", Policy: get, Handler: a.quotaDetails},
+		{Method: "GET", Path: one + "/details.json", Policy: get, Handler: a.quotaDetails}, // as tempest and old clients ask
 		{Method: "PUT", Path: one, Policy: set, Handler: a.setQuota},
 		{Method: "DELETE", Path: one, Policy: wire.Allow(wire.Admin, "delete_quota"), Handler: a.resetQuota},
 	}

@@ -20,6 +20,7 @@ func (a *api) hostRoutes() []wire.Route {
 		route("GET", hv+"/detail", wire.Admin, "os-hypervisors:list-detail", a.listHypervisors(true)),
 		until(87, route("GET", hv+"/statistics", wire.Admin, "os-hypervisors:statistics", a.hypervisorStatistics)),
 		route("GET", hv+"/{id}", wire.Admin, "os-hypervisors:show", a.showHypervisor),
+		until(87, route("GET", hv+"/{id}/uptime", wire.Admin, "os-hypervisors:uptime", a.hypervisorUptime)),
 		until(52, route("GET", hv+"/{id}/search", wire.Admin, "os-hypervisors:search", a.searchHypervisors(false))),
 		until(52, route("GET", hv+"/{id}/servers", wire.Admin, "os-hypervisors:servers", a.searchHypervisors(true))),
 		route("GET", "/os-services", wire.Admin, "os-services:list", a.listServices),
@@ -199,6 +200,15 @@ func (a *api) showHypervisor(r *wire.Request) (*wire.Response, error) {
 		return wire.JSON(wire.M{"hypervisor": m}), nil
 	}
 	return nil, cloud.E(op, cloud.NotFound, "Hypervisor with ID '%s' could not be found.", id)
+}
+
+// hypervisorUptime says that nodes do not report it, as nova does for drivers
+// that cannot.
+func (a *api) hypervisorUptime(r *wire.Request) (*wire.Response, error) {
+	if _, err := a.showHypervisor(r); err != nil {
+		return nil, err
+	}
+	return nil, cloud.E("nova.hypervisorUptime", cloud.Unsupported, "the uptime of a host is not reported")
 }
 
 func (a *api) searchHypervisors(servers bool) wire.Handler {

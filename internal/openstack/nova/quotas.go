@@ -17,8 +17,60 @@ func (a *api) quotaRoutes() []wire.Route {
 		route("GET", "/os-quota-sets/{id}/defaults", wire.Reader, "os-quota-sets:defaults", a.defaultQuota),
 		route("PUT", "/os-quota-sets/{id}", wire.Admin, "os-quota-sets:update", a.updateQuota),
 		route("DELETE", "/os-quota-sets/{id}", wire.Admin, "os-quota-sets:delete", a.deleteQuota),
+		route("GET", "/os-quota-class-sets/{id}", wire.Admin, "os-quota-class-sets:show", a.showClass),
+		route("PUT", "/os-quota-class-sets/{id}", wire.Admin, "os-quota-class-sets:update", a.updateClass),
 		route("GET", "/limits", wire.Reader, "limits", a.limits),
 	}
+}
+
+// classView says the limits of a class. The one class there is is "default".
+func classView(r *wire.Request, limits map[string]int, withID bool) *wire.Response {
+	m := wire.M{}
+	if withID {
+		m["id"] = r.PathValue("id")
+	}
+	for name, limit := range limits {
+		// The names of networks left in 2.50, and server groups came.
+		if r.Version.AtLeast(50) && !shownQuota(r, name) || !r.Version.AtLeast(50) && strings.HasPrefix(name, "server_group") {
+			continue
+		}
+		m[name] = limit
+	}
+	return wire.JSON(wire.M{"quota_class_set": m})
+}
+
+// defaultClass refuses any other class: what would it apply to?
+func defaultClass(r *wire.Request) error {
+	if r.PathValue("id") != "default" {
+		return cloud.E("nova.quotaClass", cloud.NotFound, "Quota class %s could not be found: there is the class default only.", r.PathValue("id"))
+	}
+	return nil
+}
+
+func (a *api) showClass(r *wire.Request) (*wire.Response, error) {
+	limits, err := a.svc.DefaultQuota(r.Context())
+	if err := wire.First(defaultClass(r), err); err != nil {
+		return nil, err
+	}
+	return classView(r, limits, true), nil
+}
+
+func (a *api) updateClass(r *wire.Request) (*wire.Response, error) {
+	var in struct {
+		Set map[string]json.RawMessage `json:"quota_class_set"`
+	}
+	if err := wire.First(defaultClass(r), a.schemas.decode(r, "quotas.json#/class", &in)); err != nil {
+		return nil, err
+	}
+	limits, _, err := limitsOf(in.Set)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.svc.SetDefaultQuota(r.Context(), limits)
+	if err != nil {
+		return nil, err
+	}
+	return classView(r, all, false), nil
 }
 
 // shownQuota tells whether a resource is still in the API in a microversion:

@@ -100,7 +100,7 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 	req = compute.CreateRequest{
 		Name: strings.TrimSpace(v.Name), Hostname: v.Hostname, ImageID: v.ImageRef, FlavorID: unquoted(v.FlavorRef), KeyName: v.KeyName,
 		Metadata: v.Metadata, Tags: v.Tags, AvailabilityZone: v.Zone, Host: v.Host, Min: 1,
-		ConfigDrive: bool(v.ConfigDrive), DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6,
+		ConfigDrive: bool(v.ConfigDrive), DiskConfig: v.DiskConfig, AccessIPv4: canonical(v.AccessIPv4), AccessIPv6: canonical(v.AccessIPv6),
 	}
 	if req.Description = req.Name; r.Version.AtLeast(19) {
 		req.Description = ""
@@ -134,6 +134,14 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 	}
 	req.Networks, err = networksOf(v.Networks)
 	return req, err
+}
+
+// canonical writes an address in its shortest form (RFC 5952).
+func canonical(text string) string {
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return ip.String()
+	}
+	return text
 }
 
 // hintsOf reads scheduler hints, of which each is a text or a list of texts.

@@ -86,6 +86,11 @@ func (a *api) updateServer(r *wire.Request) (*wire.Response, error) {
 	}
 	v := in.Server
 	u := compute.ServerUpdate{Name: v.Name, Hostname: v.Hostname, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6}
+	for _, address := range []*string{v.AccessIPv4, v.AccessIPv6} {
+		if address != nil {
+			*address = canonical(*address)
+		}
+	}
 	if v.Description.Set {
 		text := v.Description.Or("")
 		u.Description = &text

@@ -99,11 +99,16 @@ func TestKeypairs(t *testing.T) {
 	}
 	for name, r := range map[string]compute.KeypairRequest{
 		"again": {Name: "me", PublicKey: edKey}, "not a key": {Name: "x", PublicKey: "ssh-rsa nothing"}, "two keys": {Name: "x", PublicKey: edKey + "\n" + edKey},
-		"another's": {Name: "x", PublicKey: edKey, UserID: "someone"}, "not a certificate": {Name: "x", Type: "x509", PublicKey: edKey}, "x509 to make": {Name: "x", Type: "x509"},
+		"another's": {Name: "x", PublicKey: edKey, UserID: "someone"}, "not a certificate": {Name: "x", Type: "x509", PublicKey: edKey},
 	} {
 		if _, _, err := b.Compute.CreateKeypair(ctx, c, r); err == nil {
 			t.Errorf("%s was taken", name)
 		}
+	}
+	cert, _, err := b.Compute.CreateKeypair(ctx, c, compute.KeypairRequest{Name: "cert", Type: "x509"})
+	b.Must(err)
+	if block, _ := pem.Decode([]byte(cert.PublicKey)); block == nil || block.Type != "CERTIFICATE" || len(strings.Split(cert.Fingerprint, ":")) != 20 {
+		t.Errorf("%+v", cert)
 	}
 	list, err := b.Compute.Keypairs(ctx, c, "", "me", 10)
 	b.Must(err)

@@ -62,3 +62,63 @@ func (s *Service) changeGroups(ctx context.Context, op string, a Actor, id, grou
 	})
 	return err
 }
+
+// GroupDetail is a security group with its rules.
+type GroupDetail struct {
+	cloud.SecurityGroup
+	Rules []cloud.SecurityRule
+}
+
+// SecurityGroups lists the groups of the caller's project.
+func (s *Service) SecurityGroups(ctx context.Context, c cloud.Caller) (list []GroupDetail, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		groups, err := tx.SecurityGroups.List(store.Query{Where: []store.Cond{store.Eq("project_id", c.ProjectID)}, Order: []store.Order{{Column: "name"}}})
+		if err == nil {
+			list, err = groupDetails(tx, groups)
+		}
+		return err
+	})
+	return list, err
+}
+
+// ServerGroups lists the security groups that the ports of a server wear.
+func (s *Service) ServerGroups(ctx context.Context, c cloud.Caller, id string) (list []GroupDetail, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		if _, err := serverTx(tx, "compute.ServerGroups", c, id); err != nil {
+			return err
+		}
+		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", id)))
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, p := range ports {
+			ids = append(ids, p.SecurityGroups...)
+		}
+		groups, err := tx.SecurityGroups.List(store.Query{Where: []store.Cond{store.In("id", ids...)}, Order: []store.Order{{Column: "name"}}})
+		if err == nil {
+			list, err = groupDetails(tx, groups)
+		}
+		return err
+	})
+	return list, err
+}
+
+// groupDetails reads the rules of groups in one query.
+func groupDetails(tx *store.Tx, groups []cloud.SecurityGroup) ([]GroupDetail, error) {
+	ids := make([]string, len(groups))
+	for i, g := range groups {
+		ids[i] = g.ID
+	}
+	rules, err := tx.SecurityRules.List(store.Where(store.In("group_id", ids...)))
+	out := make([]GroupDetail, len(groups))
+	for i, g := range groups {
+		out[i].SecurityGroup = g
+		for _, r := range rules {
+			if r.GroupID == g.ID {
+				out[i].Rules = append(out[i].Rules, r)
+			}
+		}
+	}
+	return out, err
+}

@@ -40,7 +40,7 @@ func (s *Service) CreateKeypair(ctx context.Context, c cloud.Caller, r KeypairRe
 	}
 	private := ""
 	if k.PublicKey == "" {
-		k.PublicKey, private, err = generateKey(op, k.Type)
+		k.PublicKey, private, err = generateKey(op, k.Type, owner, s.clock.Now())
 	}
 	if err == nil {
 		k.Fingerprint, err = fingerprint(op, k.Type, k.PublicKey)

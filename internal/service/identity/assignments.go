@@ -108,7 +108,11 @@ type AssignmentNames struct {
 // Assignments lists assignments, and all that they name.
 func (s *Service) Assignments(ctx context.Context, f AssignmentFilter) (out []cloud.Assignment, names AssignmentNames, err error) {
 	err = s.view(ctx, func(tx *store.Tx) error {
-		all, err := tx.Assignments.List(store.Query{})
+		var q store.Query
+		if f.UserID != "" {
+			q = store.Where(store.Eq("user_id", f.UserID))
+		}
+		all, err := tx.Assignments.List(q)
 		if err != nil {
 			return err
 		}

@@ -147,12 +147,14 @@ func emptyDomain(tx *store.Tx, id string) error {
 		return err
 	}
 	projects, err := tx.Projects.List(in)
-	for _, p := range projects {
-		if err == nil {
-			err = deleteProject(tx, p.ID)
-		}
-	}
 	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, p := range projects {
+		ids = append(ids, p.ID)
+	}
+	if err := deleteProjects(tx, ids...); err != nil {
 		return err
 	}
 	roles, err := tx.Roles.List(in)

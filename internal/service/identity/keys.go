@@ -45,6 +45,9 @@ type keyring struct {
 // keysSetting names the setting that holds the keys.
 const keysSetting = "identity.token_keys"
 
+// maxKeys bounds how many keys are kept: an id, a byte, names one only.
+const maxKeys = 200
+
 // tokenVersion is the first byte of a token.
 const tokenVersion = 1
 
@@ -80,7 +83,7 @@ func (s *Service) open(ctx context.Context, token string) (claims, error) {
 		return c, notOurs
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(raw) < 2 || raw[0] != tokenVersion {
+	if err != nil || len(raw) < 2 || raw[0] != tokenVersion || base64.RawURLEncoding.EncodeToString(raw) != token {
 		return c, notOurs
 	}
 	key, err := s.keyOf(ctx, raw[1])
@@ -181,6 +184,7 @@ func (s *Service) rotate(ctx context.Context, always bool) error {
 				keys = keys[1:]
 			}
 		}
+		keys = keys[max(0, len(keys)-maxKeys+1):]
 		key := signingKey{ID: last + 1, Key: make([]byte, 32), Created: now}
 		_, _ = rand.Read(key.Key)
 		keys = append(keys, key)

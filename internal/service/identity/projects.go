@@ -145,23 +145,30 @@ func (s *Service) DeleteProject(ctx context.Context, id string) error {
 		if n > 0 {
 			return cloud.E("identity.DeleteProject", cloud.Forbidden, "Cannot delete the project %s since it is not a leaf in the hierarchy.", id)
 		}
-		return deleteProject(tx, id)
+		return deleteProjects(tx, id)
 	})
 }
 
-func deleteProject(tx *store.Tx, id string) error {
-	if _, err := tx.Assignments.DeleteWhere(store.Eq("project_id", id)); err != nil {
-		return err
-	}
-	if _, err := tx.AppCreds.DeleteWhere(store.Eq("project_id", id)); err != nil {
-		return err
+// deleteProjects removes projects with what hangs on them. It looks through the
+// users once, for those whose default project goes.
+func deleteProjects(tx *store.Tx, ids ...string) error {
+	for _, id := range ids {
+		if _, err := tx.Assignments.DeleteWhere(store.Eq("project_id", id)); err != nil {
+			return err
+		}
+		if _, err := tx.AppCreds.DeleteWhere(store.Eq("project_id", id)); err != nil {
+			return err
+		}
+		if err := tx.Projects.Delete(id); err != nil {
+			return err
+		}
 	}
 	users, err := tx.Users.List(store.Query{})
 	if err != nil {
 		return err
 	}
 	for _, u := range users {
-		if u.DefaultProjectID != id {
+		if u.DefaultProjectID == "" || !slices.Contains(ids, u.DefaultProjectID) {
 			continue
 		}
 		u.DefaultProjectID = ""
@@ -169,7 +176,7 @@ func deleteProject(tx *store.Tx, id string) error {
 			return err
 		}
 	}
-	return tx.Projects.Delete(id)
+	return nil
 }
 
 // UserProjects are the enabled projects that a user has a role in.

@@ -169,12 +169,17 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, c cloud.Caller, id strin
 		if err != nil {
 			return err
 		}
-		if err := release(tx, f.OwnPortID); err != nil {
-			return err
-		}
-		if err := tx.Ports.Delete(f.OwnPortID); err != nil {
-			return err
-		}
-		return tx.FloatingIPs.Delete(id)
+		return dropFloatingIP(tx, f)
 	})
+}
+
+// dropFloatingIP removes the rows of a floating IP.
+func dropFloatingIP(tx *store.Tx, f cloud.FloatingIP) error {
+	if err := release(tx, f.OwnPortID); err != nil {
+		return err
+	}
+	if err := tx.Ports.Delete(f.OwnPortID); err != nil {
+		return err
+	}
+	return tx.FloatingIPs.Delete(f.ID)
 }

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -226,27 +227,48 @@ func checkUnexternal(tx *store.Tx, id string) error {
 }
 
 // DeleteNetwork removes a network with its subnets, unless a port is on it that
-// is not the cloud's own.
+// is not DHCP's nor an idle floating IP's.
 func (s *Service) DeleteNetwork(ctx context.Context, c cloud.Caller, id string) error {
 	return s.store.Update(ctx, func(tx *store.Tx) error {
 		if _, err := ownNetwork(tx, c, id, "delete_network"); err != nil {
 			return err
 		}
-		ports, err := tx.Ports.List(store.Where(store.Eq("network_id", id)))
-		if err != nil {
+		if err := s.dropIdleFloatingIPs(tx, id); err != nil {
 			return err
 		}
-		used := ""
-		for _, p := range ports {
-			if p.DeviceOwner != cloud.OwnerDHCP {
-				used += "," + p.ID
-			}
-		}
-		if used != "" {
-			return conflict("NetworkInUse", "Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.", id, used[1:])
+		if err := checkNetworkUnused(tx, id); err != nil {
+			return err
 		}
 		return dropNetwork(tx, id)
 	})
+}
+
+// checkNetworkUnused refuses when a port is on the network that is not DHCP's.
+func checkNetworkUnused(tx *store.Tx, id string) error {
+	ports, err := tx.Ports.List(store.Where(store.Eq("network_id", id), store.Ne("device_owner", cloud.OwnerDHCP)))
+	if err != nil || len(ports) == 0 {
+		return err
+	}
+	ids := make([]string, len(ports))
+	for i, p := range ports {
+		ids[i] = p.ID
+	}
+	return conflict("NetworkInUse", "Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.", id, strings.Join(ids, ","))
+}
+
+// dropIdleFloatingIPs gives the floating IPs of a network back that are mapped
+// to no port, as neutron does before it removes the network.
+func (s *Service) dropIdleFloatingIPs(tx *store.Tx, id string) error {
+	rows, err := tx.FloatingIPs.List(store.Where(store.Eq("network_id", id), store.Eq("port_id", "")))
+	if err != nil {
+		return err
+	}
+	for _, f := range rows {
+		if err := dropFloatingIP(tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropNetwork removes the rows of a network.

@@ -158,3 +158,12 @@ func TestFloatingIPs(t *testing.T) {
 	}
 	h.changes(map[string]int{"floating IPs": -1, "ports": -1, "addresses": -1}, func() error { return h.DeleteFloatingIP(h.ctx, alice, f.ID) })
 }
+
+func TestNetworkGoesWithIdleFloatingIPs(t *testing.T) {
+	h := newHouse(t)
+	pub := h.public("172.24.4.0/24")
+	must(h.CreateFloatingIPs(h.ctx, alice, network.FloatingCreate{NetworkID: pub.ID}))(t)
+	h.changes(map[string]int{"networks": -1, "subnets": -1, "floating IPs": -1, "ports": -1, "addresses": -1}, func() error {
+		return h.DeleteNetwork(h.ctx, admin, pub.ID)
+	})
+}

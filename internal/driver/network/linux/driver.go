@@ -16,6 +16,7 @@ package linux
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -71,6 +72,7 @@ type netState struct {
 	spec    cloud.NetworkSpec
 	indexes map[string]uint16 // port to the number it has in packet marks
 	next    uint16
+	judged  [sha256.Size]byte // of the ports and groups that connections were last judged by
 }
 
 var _ network.Driver = (*Driver)(nil)

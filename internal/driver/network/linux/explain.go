@@ -3,6 +3,7 @@ package linux
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -63,7 +64,8 @@ func describeTap(link netlink.Link) string {
 	return text
 }
 
-// dropsOf tells the chains of a port and the packets that each dropped.
+// dropsOf tells the chains of a port, and those that all ports of its network
+// share, and the packets that each dropped.
 func dropsOf(sw *space, tap string) ([]cloud.Fact, error) {
 	conn, err := nftConn(sw.ns)
 	if err != nil {
@@ -73,17 +75,23 @@ func dropsOf(sw *space, tap string) ([]cloud.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]bool{"from-" + tap: true, "advertise-" + tap: true, "send-" + tap: true, "receive-" + tap: true}
+	names := map[string]bool{"from-" + tap: true, "advertise-" + tap: true, "send-" + tap: true, "receive-" + tap: true,
+		chainNever: true, chainTagged: true, chainState: true}
 	var facts []cloud.Fact
+	known := false
 	for _, chain := range chains {
 		if !names[chain.Name] {
 			continue
 		}
+		known = known || strings.HasSuffix(chain.Name, tap)
 		rules, err := conn.GetRules(chain.Table, chain)
 		if err != nil {
 			return nil, err
 		}
 		facts = append(facts, cloud.Fact{Topic: "rules", Value: fmt.Sprintf("table %s, chain %s: dropped %d packets", chain.Table.Name, chain.Name, dropped(rules))})
+	}
+	if !known {
+		return nil, nil
 	}
 	return facts, nil
 }

@@ -130,6 +130,7 @@ func addGuard(conn *nftables.Conn, state *netState, spec cloud.NetworkSpec) erro
 	t := replaceTable(conn, nftables.TableFamilyBridge, tableGuard)
 	in := t.base("from", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, -300, nftables.ChainPolicyDrop)
 	out := t.base("to", nftables.ChainTypeFilter, nftables.ChainHookForward, -200, nftables.ChainPolicyAccept)
+	addNever(t)
 	var from, to []nftables.SetElement
 	for _, p := range spec.Ports {
 		tap := tapName(p.ID)
@@ -173,6 +174,7 @@ func interfaceLookup(key expr.MetaKey, set *nftables.Set) match {
 func addGroups(t chainSet, state *netState, spec cloud.NetworkSpec) error {
 	send := t.base("send", nftables.ChainTypeFilter, nftables.ChainHookForward, 0, nftables.ChainPolicyAccept)
 	receive := t.base("receive", nftables.ChainTypeFilter, nftables.ChainHookForward, 10, nftables.ChainPolicyAccept)
+	addBasics(t, spec)
 	groups, err := addGroupChains(t, spec.Groups)
 	if err != nil {
 		return err
@@ -184,8 +186,8 @@ func addGroups(t chainSet, state *netState, spec cloud.NetworkSpec) error {
 		}
 		tap, index := tapName(p.ID), uint32(state.indexes[p.ID])
 		s, r := t.chain("send-"+tap), t.chain("receive-"+tap)
-		portSends(t, s, p, spec, groups)
-		portReceives(t, r, p, groups)
+		addPortChain(t, s, p, chainSendBasics, "out", groups)
+		addPortChain(t, r, p, chainReceiveBasics, "in", groups)
 		sends = append(sends, nftables.SetElement{Key: native32(index), VerdictData: goVerdict(s.Name)})
 		receives = append(receives, nftables.SetElement{Key: native32(index << 16), VerdictData: goVerdict(r.Name)})
 	}

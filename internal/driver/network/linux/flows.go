@@ -1,9 +1,9 @@
 package linux
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"net/netip"
-	"reflect"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -28,9 +28,15 @@ func (s *space) deleteFlows(family int, filter flowFilter) (uint, error) {
 }
 
 // cutFlows ends connections that the filters would no longer let begin. It
-// looks only when a port or a group changed: a first application finds none.
-func (d *Driver) cutFlows(_ context.Context, sw *space, before, now cloud.NetworkSpec) error {
-	if before.ID == "" || reflect.DeepEqual(before.Groups, now.Groups) && reflect.DeepEqual(before.Ports, now.Ports) {
+// looks only when a port or a group is otherwise than at the last look; a copy
+// of the spec would not do to tell, because its owner may change it in place.
+func (d *Driver) cutFlows(sw *space, state *netState, now cloud.NetworkSpec) error {
+	raw, err := json.Marshal([]any{now.Groups, now.Ports, now.DHCP})
+	if err != nil {
+		return err
+	}
+	judged := sha256.Sum256(raw)
+	if judged == state.judged {
 		return nil
 	}
 	policy := newPolicy(now)
@@ -43,6 +49,7 @@ func (d *Driver) cutFlows(_ context.Context, sw *space, before, now cloud.Networ
 			d.log.Info("connections cut that are no longer allowed", "network", now.ID, "count", n)
 		}
 	}
+	state.judged = judged
 	return nil
 }
 

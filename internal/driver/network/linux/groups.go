@@ -191,21 +191,38 @@ func protocolNumber(name string, ether uint16) (proto byte, any, ok bool) {
 	return proto, false, true
 }
 
-// portSends writes what a port may send: what keeps it alive, answers, and what
-// its groups allow.
-func portSends(t chainSet, chain *nftables.Chain, p cloud.PortSpec, spec cloud.NetworkSpec, known map[string]bool) {
-	dropServers(t, chain)
-	t.rule(chain, protocolIs(etherIPv4), udp(68, 67), accept())
-	t.rule(chain, protocolIs(etherIPv6), udp(546, 547), accept())
+// The chains that all ports of a network go through in the table of groups.
+const (
+	chainSendBasics    = "send-basics"
+	chainReceiveBasics = "receive-basics"
+	chainState         = "state"
+)
+
+// addBasics writes what no group needs to allow, because a guest could not live
+// without it: its lease, its neighbours, its metadata, its names. Servers'
+// answers are accepted from anywhere: guests cannot send them.
+func addBasics(t chainSet, spec cloud.NetworkSpec) {
+	send, receive, state := t.chain(chainSendBasics), t.chain(chainReceiveBasics), t.chain(chainState)
+	dropServers(t, send)
+	t.rule(send, protocolIs(etherIPv4), udp(68, 67), accept())
+	t.rule(send, protocolIs(etherIPv6), udp(546, 547), accept())
 	for _, addr := range []netip.Addr{metadata4, metadata6, metadata6Local} {
-		t.rule(chain, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(protoTCP), destinationPort(80), accept())
+		t.rule(send, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(protoTCP), destinationPort(80), accept())
 	}
 	for _, addr := range serviceAddresses(spec) {
 		for _, proto := range []byte{protoUDP, protoTCP} {
-			t.rule(chain, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(proto), destinationPort(53), accept())
+			t.rule(send, protocolIs(etherOf(addr)), destinationIn(host(addr)), l4Is(proto), destinationPort(53), accept())
 		}
 	}
-	portRest(t, chain, p, "out", known)
+	t.rule(receive, protocolIs(etherIPv4), udp(67, 68), accept())
+	t.rule(receive, protocolIs(etherIPv6), udp(547, 546), accept())
+	for _, chain := range []*nftables.Chain{send, receive} {
+		for _, kind := range []byte{icmpListenerQuery, icmpListenerReport, icmpListenerDone, icmpRouterSolicitation, icmpRouterAdvertisement, icmpNeighbourSolicitation, icmpNeighbourAdvertisement, icmpListenerReport2} {
+			t.rule(chain, protocolIs(etherIPv6), l4Is(protoICMPv6), icmpType(kind), accept())
+		}
+	}
+	t.rule(state, stateIs(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
+	t.rule(state, stateIs(expr.CtStateBitINVALID), drop())
 }
 
 func serviceAddresses(spec cloud.NetworkSpec) []netip.Addr {
@@ -219,21 +236,12 @@ func serviceAddresses(spec cloud.NetworkSpec) []netip.Addr {
 	return list
 }
 
-// portReceives writes what a port may receive. Servers' answers are accepted
-// from anywhere: guests cannot send them (guardSource).
-func portReceives(t chainSet, chain *nftables.Chain, p cloud.PortSpec, known map[string]bool) {
-	t.rule(chain, protocolIs(etherIPv4), udp(67, 68), accept())
-	t.rule(chain, protocolIs(etherIPv6), udp(547, 546), accept())
-	portRest(t, chain, p, "in", known)
-}
-
-func portRest(t chainSet, chain *nftables.Chain, p cloud.PortSpec, direction string, known map[string]bool) {
-	for _, kind := range []byte{icmpListenerQuery, icmpListenerReport, icmpListenerDone, icmpRouterSolicitation, icmpRouterAdvertisement, icmpNeighbourSolicitation, icmpNeighbourAdvertisement, icmpListenerReport2} {
-		t.rule(chain, protocolIs(etherIPv6), l4Is(protoICMPv6), icmpType(kind), accept())
-	}
+// addPortChain writes what a port may send ("send", by the "out" chains of its
+// groups) or receive ("receive", "in").
+func addPortChain(t chainSet, chain *nftables.Chain, p cloud.PortSpec, basics, direction string, known map[string]bool) {
+	t.rule(chain, jump(basics))
 	if !p.Stateless {
-		t.rule(chain, stateIs(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
-		t.rule(chain, stateIs(expr.CtStateBitINVALID), drop())
+		t.rule(chain, jump(chainState))
 	}
 	groups := append([]string(nil), p.Groups...)
 	sort.Strings(groups)

@@ -60,8 +60,9 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 	if err != nil {
 		return err
 	}
-	pass := join(setMark(0, index), accept())
-	dropServers(t, chain)
+	pass := accept()
+	t.rule(chain, setMark(0, index))
+	t.rule(chain, jump(chainNever))
 	advertise := t.chain("advertise-" + tapName(p.ID))
 	done := map[string]bool{}
 	for _, s := range list {
@@ -87,6 +88,35 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 	t.rule(advertise, drop())
 	t.rule(chain, drop())
 	return nil
+}
+
+// The chains that all ports of a network go through in the guard's table.
+const (
+	chainNever      = "never"      // what no port may send
+	chainTagged     = "tagged"     // what no port may send or receive
+	chainUnnumbered = "unnumbered" // what a port may send without an address
+)
+
+// addNever writes the chains that are the same for all ports.
+func addNever(t chainSet) {
+	tagged, never, unnumbered := t.chain(chainTagged), t.chain(chainNever), t.chain(chainUnnumbered)
+	dropTagged(t, tagged)
+	t.rule(never, jump(chainTagged))
+	dropServers(t, never)
+	none4, none6 := host(netip.IPv4Unspecified()), host(netip.IPv6Unspecified())
+	t.rule(unnumbered, protocolIs(etherIPv4), sourceIn(none4), udp(68, 67), accept())
+	for _, kind := range []byte{icmpListenerReport, icmpListenerReport2, icmpRouterSolicitation, icmpNeighbourSolicitation} {
+		t.rule(unnumbered, protocolIs(etherIPv6), sourceIn(none6), l4Is(protoICMPv6), icmpType(kind), accept())
+	}
+}
+
+// dropTagged drops frames with a VLAN tag: the kernel has taken the tag off when
+// the filters look, so they would take what is inside for a plain packet, and
+// the groups' table would not see it at all.
+func dropTagged(t chainSet, chain *nftables.Chain) {
+	for _, tag := range []uint16{0x8100, 0x88a8} {
+		t.rule(chain, payloadIs(ethernet, 12, be16(tag)), drop())
+	}
 }
 
 // dropServers drops what only the node may send: a server's answers and router
@@ -115,13 +145,8 @@ const (
 
 // guardUnnumbered lets a port ask for its address: DHCP, probes for duplicates.
 func guardUnnumbered(t chainSet, chain *nftables.Chain, mac net.HardwareAddr, pass match) {
-	none4 := host(netip.IPv4Unspecified())
-	none6 := host(netip.IPv6Unspecified())
-	t.rule(chain, sourceMAC(mac), protocolIs(etherIPv4), sourceIn(none4), udp(68, 67), pass)
-	t.rule(chain, sourceMAC(mac), protocolIs(etherARP), payloadIs(networkHd, 8, mac), payloadIn(networkHd, 14, none4), pass)
-	for _, kind := range []byte{icmpListenerReport, icmpListenerReport2, icmpRouterSolicitation, icmpNeighbourSolicitation} {
-		t.rule(chain, sourceMAC(mac), protocolIs(etherIPv6), sourceIn(none6), l4Is(protoICMPv6), icmpType(kind), pass)
-	}
+	t.rule(chain, sourceMAC(mac), jump(chainUnnumbered))
+	t.rule(chain, sourceMAC(mac), protocolIs(etherARP), payloadIs(networkHd, 8, mac), payloadIn(networkHd, 14, host(netip.IPv4Unspecified())), pass)
 }
 
 // guardDestination notes for whom a packet is.
@@ -130,7 +155,9 @@ func guardDestination(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index
 		t.rule(chain, drop())
 		return
 	}
-	if !p.Security {
+	if p.Security {
+		t.rule(chain, jump(chainTagged))
+	} else {
 		index = 0
 	}
 	t.rule(chain, setMark(markSource, index<<16), accept())

@@ -162,5 +162,4 @@ func accept() match                    { return match{&expr.Verdict{Kind: expr.V
 func drop() match                      { return match{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}} }
 func jump(chain string) match          { return match{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}} }
 func goTo(chain string) match          { return match{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}} }
-func leave() match                     { return match{&expr.Verdict{Kind: expr.VerdictReturn}} }
 func goVerdict(c string) *expr.Verdict { return &expr.Verdict{Kind: expr.VerdictGoto, Chain: c} }

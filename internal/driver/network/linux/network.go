@@ -33,20 +33,19 @@ func (d *Driver) ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error
 	if spec.MTU == 0 {
 		spec.MTU = defaultMTU
 	}
-	if err := d.applyNetwork(ctx, spec); err != nil {
+	if err := d.applyNetwork(spec); err != nil {
 		return wrap(op, err, "network %s", spec.ID)
 	}
 	return nil
 }
 
-func (d *Driver) applyNetwork(ctx context.Context, spec cloud.NetworkSpec) error {
+func (d *Driver) applyNetwork(spec cloud.NetworkSpec) error {
 	sw, err := d.ensureSwitch(spec)
 	if err != nil {
 		return err
 	}
 	defer sw.close()
 	state := d.state(spec.ID)
-	before := state.spec
 	if err := d.applyFilters(sw, state, spec); err != nil {
 		return err
 	}
@@ -62,7 +61,7 @@ func (d *Driver) applyNetwork(ctx context.Context, spec cloud.NetworkSpec) error
 	d.mu.Lock()
 	state.spec = spec
 	d.mu.Unlock()
-	return d.cutFlows(ctx, sw, before, spec)
+	return d.cutFlows(sw, state, spec)
 }
 
 // wrap gives an error of the kernel a subject; errors that have a kind keep it.
@@ -78,6 +77,9 @@ func wrap(op string, err error, format string, args ...any) error {
 func checkNetwork(op string, spec cloud.NetworkSpec) error {
 	if err := checkID(op, "network", spec.ID); err != nil {
 		return err
+	}
+	if len(spec.Peers) > 0 {
+		return cloud.E(op, cloud.Unsupported, "network %s spans nodes, which this driver cannot do yet: place its instances on one node", spec.ID)
 	}
 	taps := map[string]string{}
 	for _, p := range spec.Ports {
@@ -121,7 +123,8 @@ func (d *Driver) ensureSwitch(spec cloud.NetworkSpec) (*space, error) {
 	if !hasIPv6(sw.ns) {
 		settings = settings[2:]
 	}
-	if err := setSysctls(sw.ns, settings); err == nil {
+	err = setSysctls(sw.ns, settings)
+	if err == nil {
 		_, err = sw.ensureBridge(spec.MTU, "hearth network "+spec.ID)
 	}
 	if err != nil {
@@ -165,6 +168,11 @@ func (d *Driver) applyService(sw *space, spec cloud.NetworkSpec) error {
 	}
 	if err := errors.Join(sv.loopbackUp(), sv.LinkSetUp(link)); err != nil {
 		return err
+	}
+	if fresh {
+		if err := sw.awaitUp(near); err != nil {
+			return err
+		}
 	}
 	if _, err := sv.setAddresses(link, serviceOwn(spec)); err != nil {
 		return err

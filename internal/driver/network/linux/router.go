@@ -167,14 +167,14 @@ func (d *Driver) applyRouterPort(rt *space, spec cloud.RouterSpec, p cloud.Route
 	if err != nil {
 		return nil, nil, err
 	}
-	far, mtu := linkName(prefixInner, p.PortID), p.MTU
+	near, far, mtu := linkName(prefixRouter, p.PortID), linkName(prefixInner, p.PortID), p.MTU
 	if gateway {
 		far = linkName(prefixGateway, p.PortID)
 	}
 	if mtu == 0 {
 		mtu = defaultMTU
 	}
-	link, _, err := sw.ensureCable(rt, cable{near: linkName(prefixRouter, p.PortID), far: far, mac: mac, mtu: mtu, alias: "hearth router " + spec.ID})
+	link, _, err := sw.ensureCable(rt, cable{near: near, far: far, mac: mac, mtu: mtu, alias: "hearth router " + spec.ID})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,7 +191,9 @@ func (d *Driver) applyRouterPort(rt *space, spec cloud.RouterSpec, p cloud.Route
 	up := link.Attrs().Flags&unix.IFF_UP != 0
 	switch {
 	case spec.AdminUp && !up:
-		err = rt.LinkSetUp(link)
+		if err = rt.LinkSetUp(link); err == nil {
+			err = sw.awaitUp(near)
+		}
 		added = addresses
 	case !spec.AdminUp && up:
 		err = rt.LinkSetDown(link)

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hearth/internal/bake"
+	"hearth/internal/config"
+)
+
+// newBake is 'hearth bake RECIPE'.
+func newBake(cfg *config.Config) *cobra.Command {
+	opt := bake.Options{}
+	var gib float64
+	cmd := &cobra.Command{
+		Use: "bake " + strings.Join(bake.Recipes(), "|"), Short: "Bake an image: a bootable qcow2, and kernel, ramdisk and root file system apart",
+		Long: "Bake an image as any user, without loop devices or mounts. The result is a bootable qcow2 and\n" +
+			"an AMI triplet: kernel (aki), ramdisk (ari) and root file system (ami).\n\n" +
+			"  ember   busybox, dropbear and Debian's cloud kernel: small, up in seconds\n" +
+			"  debian  Debian with cloud-init and sshd",
+		Args: cobra.ExactArgs(1), ValidArgs: bake.Recipes(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opt.Recipe, opt.Size = args[0], int64(gib*(1<<30))
+			if opt.CacheDir == "" {
+				opt.CacheDir = cfg.Paths().Bake()
+			}
+			opt.Progress = showSteps(cmd.ErrOrStderr())
+			result, err := bake.Bake(cmd.Context(), opt)
+			if err != nil {
+				return err
+			}
+			printBaked(cmd.OutOrStdout(), result)
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
+	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where packages are kept for the next time (default: in the data directory)")
+	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in with the ssh key, such as ec2-user (default: the recipe's own)")
+	cmd.Flags().StringVar(&opt.Suite, "suite", "", "release of Debian, for the recipe debian")
+	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
+	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
+	return cmd
+}
+
+func printBaked(w io.Writer, r bake.Result) {
+	fmt.Fprintf(w, "disk      %s\nkernel    %s\nramdisk   %s\nroot      %s\nmanifest  %s\nuser      %s\n", r.Disk, r.Kernel, r.Ramdisk, r.Root, r.Manifest, r.User)
+	if r.RawDisk != "" {
+		fmt.Fprintf(w, "raw disk  %s\n", r.RawDisk)
+	}
+}
+
+// showSteps prints each step at its end, with its time and rate, and a long one
+// every few seconds with what is left.
+func showSteps(w io.Writer) func(bake.Step) {
+	var shown time.Duration
+	return func(s bake.Step) {
+		switch {
+		case s.Finished && s.Err != nil:
+			fmt.Fprintf(w, "  %-36s failed after %s\n", s.Name, s.Took.Round(100*time.Millisecond))
+			shown = 0
+		case s.Finished:
+			fmt.Fprintf(w, "  %-36s %8s%s\n", s.Name, s.Took.Round(10*time.Millisecond), rate(s))
+			shown = 0
+		case s.Took-shown > 3*time.Second:
+			shown = s.Took
+			fmt.Fprintf(w, "  %-36s %8s%s, %s left\n", s.Name, s.Took.Round(time.Second), rate(s), s.Left.Round(time.Second))
+		}
+	}
+}
+
+func rate(s bake.Step) string {
+	if s.Done == 0 || s.Rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  %.1f MiB at %.1f MiB/s", float64(s.Done)/(1<<20), s.Rate/(1<<20))
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+
+	"hearth/internal/config"
+)
+
+// dial logs in to the running cloud as its local operator.
+func dial(ctx context.Context, cfg *config.Config) (*gophercloud.ProviderClient, error) {
+	op, err := readOperator(cfg.Paths())
+	if err != nil {
+		return nil, err
+	}
+	client, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{
+		IdentityEndpoint: baseURL(cfg) + "/v3", ApplicationCredentialID: op.ID, ApplicationCredentialSecret: op.Secret, AllowReauth: true,
+	})
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("no cloud answers at %s: start it with 'hearth up'", baseURL(cfg))
+	}
+	return client, err
+}
+
+// ask gets a path of Hearth's own API of the running cloud.
+func ask(ctx context.Context, cfg *config.Config, path string, answer any) error {
+	client, err := dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	_, err = client.Request(ctx, http.MethodGet, baseURL(cfg)+"/hearth/v1"+path, &gophercloud.RequestOpts{JSONResponse: answer, OkCodes: []int{200}})
+	var unexpected gophercloud.ErrUnexpectedResponseCode
+	if errors.As(err, &unexpected) {
+		return fmt.Errorf("%s", faultMessage(unexpected.Body))
+	}
+	return err
+}
+
+// pollEvery is how often a listener that is not there yet is tried: nothing can
+// tell when a port of another process opens.
+const pollEvery = 20 * time.Millisecond
+
+// waitReady returns when every part of the cloud is up.
+func waitReady(ctx context.Context, cfg *config.Config) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(cfg)+"/hearth/v1/ready?wait=5s", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cloud at %s is not ready: %w; its log says why", baseURL(cfg), ctx.Err())
+		case <-tick.C:
+		}
+	}
+}

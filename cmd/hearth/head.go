@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hearth/internal/cloud"
+	"hearth/internal/config"
+	"hearth/internal/driver/storage/blob"
+	"hearth/internal/node"
+	"hearth/internal/openstack/glance"
+	"hearth/internal/openstack/keystone"
+	"hearth/internal/openstack/neutron"
+	"hearth/internal/openstack/nova"
+	"hearth/internal/openstack/operator"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/reconcile"
+	"hearth/internal/service/compute"
+	"hearth/internal/service/identity"
+	"hearth/internal/service/image"
+	"hearth/internal/service/network"
+	"hearth/internal/service/operate"
+	"hearth/internal/store"
+)
+
+// physicalPublic is the physical network that the network public is on.
+const physicalPublic = "public"
+
+// head is the services over one store.
+type head struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	store    *store.Store
+	fleet    *node.Fleet
+	blobs    *blob.Store
+	identity *identity.Service
+	image    *image.Service
+	compute  *compute.Service
+	network  *network.Service
+	operate  *operate.Service
+	ready    *readiness
+}
+
+// openHead opens the store and makes the services on it; nothing runs yet.
+func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head, error) {
+	st, err := store.Open(ctx, cfg.DatabaseURL())
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := blob.Open(cfg.Paths().Blobs())
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
+	clock := cloud.SystemClock{}
+	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, ready: newReadiness("api", "images", "node")}
+	h.identity = identity.New(st, clock, identity.Options{
+		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
+	})
+	h.image = image.New(st, clock, blobs, image.Options{Log: log, MaxSize: int64(cfg.Image.MaxGB) << 30})
+	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log})
+	h.operate = operate.New(st, h.fleet, blobs, log)
+	return h, nil
+}
+
+func (h *head) close() {
+	h.identity.Close()
+	if err := h.store.Close(); err != nil {
+		h.log.Error("cannot close the database", "error", err)
+	}
+}
+
+// catalog is what clients find.
+func catalog() []identity.Endpoint {
+	return []identity.Endpoint{
+		{Type: "identity", Name: "keystone", Path: "/v3"}, {Type: "image", Name: "glance", Path: "/image"},
+		{Type: "compute", Name: "nova", Path: "/compute/v2.1"}, {Type: "network", Name: "neutron", Path: "/network"},
+	}
+}
+
+// apis is every route table of the front hall.
+func (h *head) apis() []wire.API {
+	return []wire.API{
+		keystone.New(h.identity), glance.API(h.image), nova.New(h.compute), neutron.New(h.network),
+		operator.API(h.operate, h.ready, logins{h.identity}),
+	}
+}
+
+// consoles reads serial logs from the nodes.
+type consoles struct{ fleet *node.Fleet }
+
+// Console implements compute.Consoles.
+func (c consoles) Console(ctx context.Context, name, serverID string, most int) ([]byte, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return n.Console(ctx, serverID, most)
+}
+
+// logins tells why logins failed.
+type logins struct{ identity *identity.Service }
+
+// Failures implements operator.LoginLog.
+func (l logins) Failures() (all []string) {
+	for _, f := range l.identity.Failures() {
+		all = append(all, fmt.Sprintf("%s  %d×  %s → %s", f.Last.Format(time.RFC3339), f.Count, f.Error(), f.Advice()))
+	}
+	return all
+}
+
+// serve runs everything until ctx ends. Guests outlive it.
+func (h *head) serve(ctx context.Context) error {
+	listener, err := net.Listen("tcp", h.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen at %s: %w; choose another with --listen", h.cfg.Listen, err)
+	}
+	server := &http.Server{
+		Handler:           wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL}),
+		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}
+	if err := writeFile(h.cfg.Paths().Address(), []byte("http://"+listener.Addr().String()+"\n"), 0o644); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		h.ready.up("api")
+		if err := server.Serve(listener); err != http.ErrServerClosed {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return server.Shutdown(stop)
+	})
+	group.Go(func() error { return h.recoverImages(ctx) })
+	group.Go(func() error { return h.runNode(ctx) })
+	h.log.Info("the cloud answers", "url", "http://"+listener.Addr().String(), "driver", h.cfg.Driver, "node", h.cfg.Node)
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// recoverImages takes back what uploads left behind that were under way when
+// the last process ended.
+func (h *head) recoverImages(ctx context.Context) error {
+	if err := h.image.Recover(ctx); err != nil {
+		return fmt.Errorf("cannot tidy unfinished uploads: %w", err)
+	}
+	h.ready.up("images")
+	return nil
+}
+
+// keep runs the housekeeper.
+func (h *head) keep(ctx context.Context) error {
+	keeper := reconcile.New(reconcile.Config{
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone,
+		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
+		Workers: h.cfg.Workers(), Hook: failpoint(h.log),
+	})
+	if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

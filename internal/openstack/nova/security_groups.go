@@ -1,0 +1,85 @@
+package nova
+
+import (
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/compute"
+)
+
+// groupRoutes are what is left of nova's own security groups: clients look names
+// up here before they put a group on a server. To change groups is neutron's.
+func (a *api) groupRoutes() []wire.Route {
+	return []wire.Route{
+		until(35, route("GET", "/os-security-groups", wire.Reader, "os-security-groups:get", a.listGroups)),
+		until(35, route("GET", "/os-security-groups/{id}", wire.Reader, "os-security-groups:show", a.showGroup)),
+		route("GET", "/servers/{id}/os-security-groups", wire.Reader, "os-security-groups:list", a.listServerGroups),
+	}
+}
+
+// groupView is a security group as nova said it, which knew ingress only.
+func groupView(g compute.GroupDetail, names map[string]string) wire.M {
+	rules := []wire.M{}
+	for _, r := range g.Rules {
+		if r.Direction == "ingress" {
+			rules = append(rules, ruleView(r, g.ProjectID, names))
+		}
+	}
+	return wire.M{"id": g.ID, "name": g.Name, "description": g.Description, "tenant_id": g.ProjectID, "rules": rules}
+}
+
+func ruleView(r cloud.SecurityRule, project string, names map[string]string) wire.M {
+	m := wire.M{
+		"id": r.ID, "parent_group_id": r.GroupID, "ip_protocol": orNull(r.Protocol), "from_port": nil, "to_port": nil,
+		"group": wire.M{}, "ip_range": wire.M{},
+	}
+	if r.PortMin >= 0 && r.Protocol != "" {
+		m["from_port"], m["to_port"] = r.PortMin, r.PortMax
+	}
+	switch {
+	case r.RemoteGroupID != "":
+		m["group"] = wire.M{"name": names[r.RemoteGroupID], "tenant_id": project}
+	case r.RemotePrefix.IsValid():
+		m["ip_range"] = wire.M{"cidr": r.RemotePrefix.String()}
+	case r.Ethertype == "IPv6":
+		m["ip_range"] = wire.M{"cidr": "::/0"}
+	default:
+		m["ip_range"] = wire.M{"cidr": "0.0.0.0/0"}
+	}
+	return m
+}
+
+func groupViews(groups []compute.GroupDetail) []wire.M {
+	names := map[string]string{}
+	for _, g := range groups {
+		names[g.ID] = g.Name
+	}
+	views := []wire.M{}
+	for _, g := range groups {
+		views = append(views, groupView(g, names))
+	}
+	return views
+}
+
+func (a *api) listGroups(r *wire.Request) (*wire.Response, error) {
+	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
+}
+
+func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
+	id := r.PathValue("id")
+	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range groupViews(groups) {
+		if v["id"] == id {
+			return wire.JSON(wire.M{"security_group": v}), nil
+		}
+	}
+	return nil, cloud.E("nova.showGroup", cloud.NotFound, "Security group %s not found.", id)
+}
+
+func (a *api) listServerGroups(r *wire.Request) (*wire.Response, error) {
+	groups, err := a.svc.ServerGroups(r.Context(), r.Caller, r.PathValue("id"))
+	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
+}
