@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -100,13 +101,26 @@ func (m *machine) login(t *testing.T, user string, key ssh.Signer, limit time.Du
 		patience := 300*time.Millisecond + time.Since(m.start)/20
 		c, err := m.dial(user, key, patience)
 		if err == nil {
-			t.Logf("ssh as %s after %.1f s", user, time.Since(m.start).Seconds())
+			t.Logf("ssh as %s after %.1f s, %s of CPU", user, time.Since(m.start).Seconds(), m.cpu())
 			t.Cleanup(func() { c.Close() })
 			return c
 		}
 	}
 	t.Fatalf("no ssh after %v", limit)
 	return nil
+}
+
+// cpu is what the guest has used so far, which other work on this machine
+// does not change as much as it does the time.
+func (m *machine) cpu() time.Duration {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.cmd.Process.Pid))
+	f := strings.Fields(string(b))
+	if len(f) < 15 {
+		return 0
+	}
+	user, _ := strconv.Atoi(f[13])
+	system, _ := strconv.Atoi(f[14])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // dial tries once. slirp accepts before the guest does and then holds the
