@@ -229,6 +229,30 @@ func TestGroupsOfPorts(t *testing.T) {
 	}
 }
 
+// TestManyServersHaveTheirOwnPorts holds the two ways to read ports against each
+// other: by the servers' ids, and by the project.
+func TestManyServersHaveTheirOwnPorts(t *testing.T) {
+	b := computetest.New(t)
+	_, err := b.Compute.SetQuota(t.Context(), computetest.Project, map[string]int{"instances": -1, "cores": -1, "ram": -1}, true)
+	b.Must(err)
+	r := computetest.Request()
+	r.Min, r.Max = 60, 60
+	_, err = b.Compute.Create(t.Context(), computetest.Member(), r)
+	b.Must(err)
+	p, err := b.Compute.Servers(t.Context(), computetest.Member().Caller, compute.Filter{}, true)
+	b.Must(err)
+	for _, d := range p.Servers {
+		one, err := b.Compute.Server(t.Context(), computetest.Member().Caller, d.ID)
+		b.Must(err)
+		if len(d.Ports) != 1 || d.Ports[0].ID != one.Ports[0].ID || d.Ports[0].Network != "private" || !slices.Equal(d.Groups, one.Groups) {
+			t.Fatalf("%s: %+v, alone %+v", d.Name, d.Ports, one.Ports)
+		}
+	}
+	if len(p.Servers) != 60 {
+		t.Errorf("%d servers", len(p.Servers))
+	}
+}
+
 func TestConsoleLines(t *testing.T) {
 	b := computetest.New(t)
 	a := computetest.Member()
