@@ -20,7 +20,7 @@ func actionView(r *wire.Request, rec cloud.ActionRecord) wire.M {
 }
 
 func (a *api) listActions(r *wire.Request) (*wire.Response, error) {
-	records, err := a.svc.Actions(r.Context(), r.Caller, r.PathValue("id"))
+	records, err := a.svc.Actions(r.Context(), r.Caller, r.PathValue("id"), r.Version.AtLeast(21))
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +77,12 @@ func pageActions(r *wire.Request, records []cloud.ActionRecord, body wire.M) ([]
 
 func (a *api) showAction(r *wire.Request) (*wire.Response, error) {
 	id, request := r.PathValue("id"), r.PathValue("request")
-	d, err := a.svc.Server(r.Context(), r.Caller, id)
+	records, err := a.svc.Actions(r.Context(), r.Caller, id, r.Version.AtLeast(21))
 	if err != nil {
 		return nil, err
 	}
-	records, err := a.svc.Actions(r.Context(), r.Caller, id)
-	if err != nil {
+	d, err := a.svc.Server(r.Context(), r.Caller, id)
+	if err != nil && !cloud.Is(err, cloud.NotFound) { // the events of a deleted server went with it
 		return nil, err
 	}
 	for _, rec := range records {

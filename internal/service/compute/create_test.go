@@ -56,7 +56,7 @@ func TestCreateWrites(t *testing.T) {
 		p.DNSName != "my-server-1" || !netip.MustParsePrefix("10.0.0.0/24").Contains(p.FixedIPs[0].IP) || d.Groups[0] != "default" || s.PortOrder[0] != p.ID {
 		t.Errorf("port: %+v, groups %v", p, d.Groups)
 	}
-	acts, err := b.Compute.Actions(t.Context(), a.Caller, s.ID)
+	acts, err := b.Compute.Actions(t.Context(), a.Caller, s.ID, false)
 	b.Must(err)
 	if len(acts) != 1 || acts[0].Action != "create" || acts[0].RequestID != a.RequestID {
 		t.Errorf("history: %+v", acts)

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -34,11 +35,7 @@ func (s *Service) detailsTx(tx *store.Tx, servers []cloud.Server) ([]Detail, err
 	if len(servers) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(servers))
-	for i := range servers {
-		ids[i] = servers[i].ID
-	}
-	b, err := readBelongings(tx, ids)
+	b, err := readBelongings(tx, servers)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +56,49 @@ type belongings struct {
 	hosts    map[string]cloud.Host
 }
 
-func readBelongings(tx *store.Tx, servers []string) (*belongings, error) {
+// manyServers is from how many on it is cheaper to read all ports of a project
+// than those of a list of servers.
+const manyServers = 50
+
+// portsOf is the query for the ports of servers, and floating that for the
+// floating IPs of ports.
+func portsOf(servers []cloud.Server) []store.Cond {
+	if p := soleProject(servers); p != "" {
+		return []store.Cond{store.Eq("project_id", p), {Column: "device_owner", Op: store.OpPrefix, Value: cloud.OwnerComputePrefix}}
+	}
+	ids := make([]string, len(servers))
+	for i := range servers {
+		ids[i] = servers[i].ID
+	}
+	return []store.Cond{store.In("device_id", ids...)}
+}
+
+func floatingOf(servers []cloud.Server, ports []string) []store.Cond {
+	if p := soleProject(servers); p != "" {
+		return []store.Cond{store.Eq("project_id", p), store.Ne("port_id", "")}
+	}
+	return []store.Cond{store.In("port_id", ports...)}
+}
+
+// soleProject is the project of many servers, if it is one; "" for few servers.
+func soleProject(servers []cloud.Server) string {
+	if len(servers) < manyServers {
+		return ""
+	}
+	for i := range servers {
+		if servers[i].ProjectID != servers[0].ProjectID {
+			return ""
+		}
+	}
+	return servers[0].ProjectID
+}
+
+func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 	b := &belongings{
 		ports: map[string][]cloud.Port{}, networks: map[string]string{}, groups: map[string]string{},
 		floating: map[string][]FloatingAddress{}, hosts: map[string]cloud.Host{},
 	}
-	ports, err := tx.Ports.List(store.Query{Where: []store.Cond{store.In("device_id", servers...)}, Order: []store.Order{{Column: "created_at"}}})
+	ports, err := tx.Ports.List(store.Where(portsOf(servers)...))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +112,7 @@ func readBelongings(tx *store.Tx, servers []string) (*belongings, error) {
 		}
 	}
 	if len(ports) > 0 {
-		err = b.readNetwork(tx, portIDs)
+		err = b.readNetwork(tx, floatingOf(servers, portIDs))
 	}
 	if err != nil {
 		return nil, err
@@ -91,7 +125,7 @@ func readBelongings(tx *store.Tx, servers []string) (*belongings, error) {
 }
 
 // readNetwork reads the names and floating IPs that ports lead to.
-func (b *belongings) readNetwork(tx *store.Tx, ports []string) error {
+func (b *belongings) readNetwork(tx *store.Tx, floatingConds []store.Cond) error {
 	networks, err := tx.Networks.List(store.Where(store.In("id", keys(b.networks)...)))
 	if err != nil {
 		return err
@@ -106,7 +140,7 @@ func (b *belongings) readNetwork(tx *store.Tx, ports []string) error {
 	for _, g := range groups {
 		b.groups[g.ID] = g.Name
 	}
-	floating, err := tx.FloatingIPs.List(store.Where(store.In("port_id", ports...)))
+	floating, err := tx.FloatingIPs.List(store.Where(floatingConds...))
 	for _, f := range floating {
 		b.floating[f.PortID] = append(b.floating[f.PortID], FloatingAddress{f.IP, f.FixedIP})
 	}
@@ -124,9 +158,9 @@ func (b *belongings) detail(v cloud.Server, now time.Time) Detail {
 			}
 		}
 	}
-	if len(v.PortOrder) > 1 {
+	if len(d.Ports) > 1 { // as they were asked for; those plugged in later, by age
 		slices.SortStableFunc(d.Ports, func(x, y Interface) int {
-			return place(v.PortOrder, x.ID) - place(v.PortOrder, y.ID)
+			return cmp.Or(place(v.PortOrder, x.ID)-place(v.PortOrder, y.ID), x.CreatedAt.Compare(y.CreatedAt))
 		})
 	}
 	slices.Sort(d.Groups)

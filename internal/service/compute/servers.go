@@ -88,15 +88,22 @@ func (s *Service) recordTx(tx *store.Tx, a Actor, v cloud.Server, action string)
 	})
 }
 
-// Actions lists a server's history, newest first.
-func (s *Service) Actions(ctx context.Context, c cloud.Caller, id string) (list []cloud.ActionRecord, err error) {
+// Actions lists a server's history, newest first. With deleted it also gives
+// that of a server that is gone.
+func (s *Service) Actions(ctx context.Context, c cloud.Caller, id string, deleted bool) (list []cloud.ActionRecord, err error) {
+	const op = "compute.Actions"
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		if _, err := serverTx(tx, "compute.Actions", c, id); err != nil {
-			return err
+		_, gone := serverTx(tx, op, c, id)
+		if gone != nil && !(deleted && cloud.Is(gone, cloud.NotFound)) {
+			return gone
 		}
 		list, err = tx.Actions.List(store.Query{
 			Where: []store.Cond{store.Eq("server_id", id)}, Order: []store.Order{{Column: "started_at", Desc: true}},
 		})
+		// The oldest entry is the create, by the project that owned the server.
+		if err == nil && gone != nil && (len(list) == 0 || !c.Owns(list[len(list)-1].ProjectID)) {
+			list, err = nil, gone
+		}
 		return err
 	})
 	return list, err

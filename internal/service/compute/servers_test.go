@@ -59,7 +59,7 @@ func TestPower(t *testing.T) {
 			t.Fatalf("after %q: %+v %s, want %+v %s", c.what, got.Intent, got.Status(), c.intent, c.status)
 		}
 	}
-	acts, err := b.Compute.Actions(ctx, a.Caller, s.ID)
+	acts, err := b.Compute.Actions(ctx, a.Caller, s.ID, false)
 	b.Must(err)
 	if len(acts) != 5 { // create, reboot, reboot, stop, start: what was refused is not there
 		t.Errorf("history: %+v", acts)
@@ -88,6 +88,25 @@ func TestDelete(t *testing.T) {
 	}
 	if c := b.Counts(); c.Servers != 1 || c.Ports != 1 {
 		t.Errorf("rows and ports are the housekeeper's to remove: %+v", c)
+	}
+}
+
+func TestHistoryOutlivesServer(t *testing.T) {
+	b := computetest.New(t)
+	a := computetest.Member()
+	s := b.Create(a, computetest.Request())
+	b.Update(func(tx *store.Tx) error { return tx.Servers.Delete(s.ID) })
+	other := computetest.Caller(computetest.Other, cloud.RoleMember)
+	for _, c := range []struct {
+		name    string
+		caller  cloud.Caller
+		deleted bool
+		want    int
+	}{{"before 2.21", a.Caller, false, 0}, {"from 2.21 on", a.Caller, true, 1}, {"another project's", other, true, 0}} {
+		list, err := b.Compute.Actions(t.Context(), c.caller, s.ID, c.deleted)
+		if len(list) != c.want || (c.want == 0) != cloud.Is(err, cloud.NotFound) {
+			t.Errorf("%s: %d, %v", c.name, len(list), err)
+		}
 	}
 }
 
@@ -207,6 +226,30 @@ func TestGroupsOfPorts(t *testing.T) {
 		if !cloud.Is(err, cloud.NotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestManyServersHaveTheirOwnPorts holds the two ways to read ports against each
+// other: by the servers' ids, and by the project.
+func TestManyServersHaveTheirOwnPorts(t *testing.T) {
+	b := computetest.New(t)
+	_, err := b.Compute.SetQuota(t.Context(), computetest.Project, map[string]int{"instances": -1, "cores": -1, "ram": -1}, true)
+	b.Must(err)
+	r := computetest.Request()
+	r.Min, r.Max = 60, 60
+	_, err = b.Compute.Create(t.Context(), computetest.Member(), r)
+	b.Must(err)
+	p, err := b.Compute.Servers(t.Context(), computetest.Member().Caller, compute.Filter{}, true)
+	b.Must(err)
+	for _, d := range p.Servers {
+		one, err := b.Compute.Server(t.Context(), computetest.Member().Caller, d.ID)
+		b.Must(err)
+		if len(d.Ports) != 1 || d.Ports[0].ID != one.Ports[0].ID || d.Ports[0].Network != "private" || !slices.Equal(d.Groups, one.Groups) {
+			t.Fatalf("%s: %+v, alone %+v", d.Name, d.Ports, one.Ports)
+		}
+	}
+	if len(p.Servers) != 60 {
+		t.Errorf("%d servers", len(p.Servers))
 	}
 }
 
