@@ -69,10 +69,10 @@ func (d *demo) checks() {
 	for _, c := range []struct{ name, line string }{
 		{"root disk", "df -h / | tail -1"},
 		{"user-data ran", "cat /tmp/user-data"},
-		{"ping the gateway", "ping -c 1 -W 3 $(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p' | head -1) | tail -1"},
+		{"ping the gateway", "sudo ping -c 1 -W 3 $(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p' | head -1) | tail -1"},
 		{"name server answers", "nslookup " + demoName + " | tail -2 | tr '\\n' ' '"},
-		{"ping the host", "ping -c 1 -W 3 " + hostAddress(d.cfg.Network.PublicCIDR) + " | tail -1"},
-		{"ping the Internet (9.9.9.9)", "ping -c 1 -W 3 9.9.9.9 | tail -1"},
+		{"ping the host", "sudo ping -c 1 -W 3 " + hostAddress(d.cfg.Network.PublicCIDR) + " | tail -1"},
+		{"ping the Internet (9.9.9.9)", "sudo ping -c 1 -W 3 9.9.9.9 | tail -1"},
 	} {
 		start := time.Now()
 		out, err := d.command("set -o pipefail; " + c.line)

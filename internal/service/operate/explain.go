@@ -163,5 +163,9 @@ func (s *Service) askNode(ctx context.Context, e *Explanation, node, kind, id st
 		}
 		return
 	}
-	e.Facts = append(e.Facts, facts...)
+	for _, f := range facts {
+		if f.Topic != "timeline" { // the steps were told already, as they were last reported
+			e.Facts = append(e.Facts, f)
+		}
+	}
 }
