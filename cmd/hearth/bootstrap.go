@@ -38,43 +38,47 @@ func (h *head) bootstrap(ctx context.Context) (password string, err error) {
 	return result.AdminPassword, nil
 }
 
-// operatorCredential is the name of the local operator's credential.
-const operatorCredential = "local-operator"
+// operatorName is the name of the local operator's user.
+const operatorName = "operator"
 
-// ensureOperator makes the credential that openrc prints, unless there is one
-// that is still good.
+// ensureOperator makes the user whose login openrc prints, unless it is there
+// and its password too.
 func (h *head) ensureOperator(ctx context.Context, r identity.Result) error {
-	dir := h.cfg.Paths()
-	if op, err := readOperator(dir); err == nil {
-		if _, err := h.identity.AppCred(ctx, r.AdminUserID, op.ID); err == nil {
+	if op, err := readOperator(h.cfg.Paths()); err == nil {
+		if u, err := h.identity.User(ctx, op.UserID); err == nil && u.Enabled {
 			return nil
 		}
 	}
 	return h.renewOperator(ctx, r)
 }
 
-// renewOperator makes the credential anew in place of the one there may be.
+// renewOperator makes the user anew in place of the one there may be. The file
+// comes last and names the user by its id: one that was made and whose password
+// never reached the file is recognized, and replaced.
 func (h *head) renewOperator(ctx context.Context, r identity.Result) error {
-	admin := cloud.Caller{
-		UserID: r.AdminUserID, ProjectID: r.AdminProjectID, Roles: []string{cloud.RoleAdmin, cloud.RoleMember, cloud.RoleReader},
-		RoleIDs: []string{r.AdminRoleID, r.MemberRoleID, r.ReaderRoleID}, Methods: []string{"password"},
-	}
-	old, err := h.identity.AppCreds(ctx, r.AdminUserID, operatorCredential)
+	old, err := h.identity.Users(ctx, identity.Filter{Name: operatorName, DomainID: cloud.DefaultDomainID})
 	if err != nil {
 		return err
 	}
-	for _, c := range old {
-		if err := h.identity.DeleteAppCred(ctx, admin, r.AdminUserID, c.ID); err != nil {
+	for _, u := range old {
+		if err := h.identity.DeleteUser(ctx, u.ID); err != nil {
 			return err
 		}
 	}
-	cred, secret, err := h.identity.CreateAppCred(ctx, admin, identity.NewAppCred{
-		Name: operatorCredential, Description: "What 'hearth openrc' prints on the head itself", Unrestricted: true,
-	})
+	password := identity.NewPassword()
+	user, err := h.identity.CreateUser(ctx, cloud.User{
+		Name: operatorName, DomainID: cloud.DefaultDomainID, Enabled: true, DefaultProjectID: r.AdminProjectID, Description: "What 'hearth openrc' prints on the head itself",
+	}, password)
 	if err != nil {
 		return err
 	}
-	return credential{ID: cred.ID, Secret: secret}.write(h.cfg.Paths())
+	for _, where := range []cloud.Assignment{{ProjectID: r.AdminProjectID}, {ProjectID: r.DemoProjectID}, {DomainID: cloud.DefaultDomainID}, {System: true}} {
+		where.UserID, where.RoleID = user.ID, r.AdminRoleID
+		if err := h.identity.Grant(ctx, where); err != nil {
+			return err
+		}
+	}
+	return credential{UserID: user.ID, User: user.Name, Password: password, Project: identity.AdminName}.write(h.cfg.Paths())
 }
 
 // firstNetworks is what the configuration says of the first networks.

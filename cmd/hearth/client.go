@@ -11,6 +11,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 
+	"hearth/internal/cloud"
 	"hearth/internal/config"
 )
 
@@ -21,7 +22,7 @@ func dial(ctx context.Context, cfg *config.Config) (*gophercloud.ProviderClient,
 		return nil, err
 	}
 	client, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{
-		IdentityEndpoint: baseURL(cfg) + "/v3", ApplicationCredentialID: op.ID, ApplicationCredentialSecret: op.Secret, AllowReauth: true,
+		IdentityEndpoint: baseURL(cfg) + "/v3", Username: op.User, DomainID: cloud.DefaultDomainID, Password: op.Password, TenantName: op.Project, AllowReauth: true,
 	})
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("no cloud answers at %s: start it with 'hearth up'", baseURL(cfg))

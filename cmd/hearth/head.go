@@ -144,6 +144,7 @@ func (h *head) serve(ctx context.Context) error {
 		defer cancel()
 		return server.Shutdown(stop)
 	})
+	group.Go(func() error { return h.control(ctx) })
 	group.Go(func() error { return h.recoverImages(ctx) })
 	group.Go(func() error { return h.runNode(ctx) })
 	h.log.Info("the cloud answers", "url", "http://"+listener.Addr().String(), "driver", h.cfg.Driver, "node", h.cfg.Node)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hearth/internal/cloud"
 	"hearth/internal/config"
 	"hearth/internal/service/identity"
 )
@@ -51,14 +52,16 @@ func initialize(ctx context.Context, cfg *config.Config) (password string, err e
 	return password, h.proveLogin(ctx)
 }
 
-// proveLogin logs in with the operator's credential, and so shows that the
-// admin is recognized.
+// proveLogin logs in as the operator, and so shows that logins work.
 func (h *head) proveLogin(ctx context.Context) error {
 	op, err := readOperator(h.cfg.Paths())
 	if err != nil {
 		return err
 	}
-	_, _, err = h.identity.Login(ctx, identity.Login{AppCred: &identity.AppCredLogin{ID: op.ID, Secret: op.Secret}})
+	_, _, err = h.identity.Login(ctx, identity.Login{
+		Password: &identity.PasswordLogin{User: identity.UserRef{ID: op.UserID}, Password: op.Password},
+		Scope:    identity.Scope{Project: &identity.ProjectRef{Name: op.Project, Domain: identity.DomainRef{ID: cloud.DefaultDomainID}}},
+	})
 	return err
 }
 
@@ -68,13 +71,26 @@ func proveLogin(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// resetAdmin mends the admin in the database, beside a running cloud or not.
+// resetAdmin mends the admin in the database: through the process that holds
+// it, if there is one.
 func resetAdmin(ctx context.Context, cfg *config.Config) (string, error) {
+	if running(cfg.Paths()) {
+		return askReset(ctx, cfg)
+	}
+	lock, err := lockData(cfg.Paths())
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
 	h, err := openHead(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}
 	defer h.close()
+	return h.resetAdmin(ctx)
+}
+
+func (h *head) resetAdmin(ctx context.Context) (string, error) {
 	password, err := h.identity.ResetAdmin(ctx)
 	if err != nil {
 		return "", err

@@ -49,8 +49,13 @@ func (h *head) runNode(ctx context.Context) error {
 // openNode makes the node that the configuration asks for.
 func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 	if h.cfg.Driver == "fake" {
-		n, err := fake.New(ctx, filepath.Join(h.cfg.Paths().Node(), "fake"), blobImages{h.blobs}, fake.Options{
-			Log: h.log, Hook: failpoint(h.log), BootID: cloud.NewID(), Grace: h.cfg.Compute.ShutdownGrace,
+		dir := filepath.Join(h.cfg.Paths().Node(), "fake")
+		world, err := fake.OpenWorld(cloud.SystemClock{}, filepath.Join(dir, "storage"))
+		if err != nil {
+			return nil, nil, err
+		}
+		n, err := fake.New(ctx, dir, blobImages{h.blobs}, fake.Options{
+			World: world, Log: h.log, Hook: failpoint(h.log), BootID: cloud.NewID(), Grace: h.cfg.Compute.ShutdownGrace,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -15,7 +15,7 @@ func newOpenrc(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "openrc", Short: "Print what to source so that OpenStack's clients reach this cloud", Args: cobra.NoArgs,
 		Long: "Print shell variables for OpenStack's clients:\n\n  source <(hearth openrc)\n\n" +
-			"They carry the local operator's application credential. With --user they name a user and\n" +
+			"They carry the local operator's own name and password. With --user they name a user and\n" +
 			"project instead and ask for the password.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
@@ -29,7 +29,9 @@ func newOpenrc(cfg *config.Config) *cobra.Command {
 				return err
 			}
 			fmt.Fprint(out, common)
-			fmt.Fprintf(out, "export OS_AUTH_TYPE=v3applicationcredential\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", op.ID, op.Secret)
+			for _, v := range [][2]string{{"USERNAME", op.User}, {"PASSWORD", op.Password}, {"PROJECT_NAME", op.Project}, {"USER_DOMAIN_NAME", "Default"}, {"PROJECT_DOMAIN_NAME", "Default"}} {
+				fmt.Fprintf(out, "export OS_%s=%s\n", v[0], v[1])
+			}
 			return nil
 		},
 	}
@@ -56,8 +58,11 @@ func newCloudsYAML(cfg *config.Config) *cobra.Command {
 				return err
 			}
 			body, err := yaml.Marshal(map[string]any{"clouds": map[string]any{name: map[string]any{
-				"auth_type": "v3applicationcredential", "region_name": cfg.Region, "identity_api_version": 3, "interface": "public",
-				"auth": map[string]any{"auth_url": baseURL(cfg) + "/v3", "application_credential_id": op.ID, "application_credential_secret": op.Secret},
+				"region_name": cfg.Region, "identity_api_version": 3, "interface": "public",
+				"auth": map[string]any{
+					"auth_url": baseURL(cfg) + "/v3", "username": op.User, "password": op.Password, "project_name": op.Project,
+					"user_domain_name": "Default", "project_domain_name": "Default",
+				},
 			}}})
 			if err != nil {
 				return err

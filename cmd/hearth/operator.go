@@ -11,11 +11,14 @@ import (
 	"hearth/internal/paths"
 )
 
-// credential is the local operator's application credential, kept readable by its
-// owner only. The admin's password is kept nowhere.
+// credential is the local operator: a user of its own with a random password,
+// kept readable by its owner only. Clients of every age take a name and a
+// password; glance takes nothing else. The admin's password is kept nowhere.
 type credential struct {
-	ID     string `json:"application_credential_id"`
-	Secret string `json:"application_credential_secret"`
+	UserID   string `json:"user_id"`
+	User     string `json:"username"`
+	Password string `json:"password"`
+	Project  string `json:"project_name"`
 }
 
 // readOperator reads the credential that the first start made.
@@ -28,7 +31,7 @@ func readOperator(dir paths.Data) (credential, error) {
 	if err != nil {
 		return op, err
 	}
-	if err := json.Unmarshal(body, &op); err != nil || op.ID == "" {
+	if err := json.Unmarshal(body, &op); err != nil || op.UserID == "" {
 		return op, fmt.Errorf("%s cannot be read: 'hearth auth reset admin' makes it anew", dir.Operator())
 	}
 	return op, nil

@@ -47,6 +47,10 @@ func (d Data) Database() string { return d.join("cloud.db") }
 // Operator is the local operator's credential: what 'hearth openrc' prints.
 func (d Data) Operator() string { return d.join("operator.json") }
 
+// Control is the socket by which the program reaches the process that holds the
+// directory without a login.
+func (d Data) Control() string { return d.join("control.sock") }
+
 // Blobs is where the image service keeps bytes.
 func (d Data) Blobs() string { return d.join("images") }
 

@@ -120,12 +120,13 @@ func (c *aCloud) login() {
 	body, err := os.ReadFile(filepath.Join(c.data, "operator.json"))
 	check(err)
 	var op struct {
-		ID     string `json:"application_credential_id"`
-		Secret string `json:"application_credential_secret"`
+		User     string `json:"username"`
+		Password string `json:"password"`
+		Project  string `json:"project_name"`
 	}
 	check(json.Unmarshal(body, &op))
 	c.provider, err = openstack.AuthenticatedClient(context.Background(), gophercloud.AuthOptions{IdentityEndpoint: "http://" + c.listen + "/v3",
-		ApplicationCredentialID: op.ID, ApplicationCredentialSecret: op.Secret, AllowReauth: true})
+		Username: op.User, DomainName: "Default", Password: op.Password, TenantName: op.Project, AllowReauth: true})
 	check(err)
 	c.compute, err = openstack.NewComputeV2(c.provider, gophercloud.EndpointOpts{})
 	check(err)

@@ -28,16 +28,18 @@ type session struct {
 // session logs in as the local operator.
 func (c *theCloud) session() *session {
 	c.t.Helper()
-	opts := gophercloud.AuthOptions{AllowReauth: true}
+	opts := gophercloud.AuthOptions{AllowReauth: true, DomainName: "Default"}
 	for _, v := range c.env {
 		key, value, _ := strings.Cut(v, "=")
 		switch key {
 		case "OS_AUTH_URL":
 			opts.IdentityEndpoint = value
-		case "OS_APPLICATION_CREDENTIAL_ID":
-			opts.ApplicationCredentialID = value
-		case "OS_APPLICATION_CREDENTIAL_SECRET":
-			opts.ApplicationCredentialSecret = value
+		case "OS_USERNAME":
+			opts.Username = value
+		case "OS_PASSWORD":
+			opts.Password = value
+		case "OS_PROJECT_NAME":
+			opts.TenantName = value
 		}
 	}
 	return c.dial(opts)

@@ -156,7 +156,7 @@ func (c *theCloud) down() {
 	log := filepath.Join(c.data, "..", filepath.Base(c.data)+".log")
 	if c.t.Failed() {
 		body, _ := os.ReadFile(log)
-		c.t.Logf("the cloud's log:\n%s", tail(body, 12000))
+		c.t.Logf("the cloud's log:\n%s", tail(withoutRequests(body), 8000))
 	}
 	os.Remove(log)
 	cmd := exec.Command(c.bin, "down")
@@ -167,6 +167,17 @@ func (c *theCloud) down() {
 	if out, _ := exec.Command("ip", "netns").Output(); bytes.Contains(out, []byte("hearth-e2e")) {
 		c.t.Errorf("hearth down left namespaces behind:\n%s", out)
 	}
+}
+
+// withoutRequests leaves out the lines of requests that went well.
+func withoutRequests(log []byte) []byte {
+	var kept [][]byte
+	for line := range bytes.Lines(log) {
+		if !bytes.Contains(line, []byte("level=INFO msg=request ")) {
+			kept = append(kept, line)
+		}
+	}
+	return bytes.Join(kept, nil)
 }
 
 func tail(b []byte, n int) []byte {

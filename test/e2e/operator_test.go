@@ -68,7 +68,7 @@ func TestRefusedLoginsAreExplained(t *testing.T) {
 	c.client("openstack", "role", "add", "--user", "known", "--project", "admin", "member")
 	for _, try := range []struct{ user, password, project, want string }{
 		{"known", "wrong", "admin", "wrong password"}, {"nobody", "right", "admin", "unknown user"}, {"frozen", "right", "admin", "user disabled"},
-		{"known", "right", "service", "no role"}, {"known", "right", "nowhere", "unknown scope"},
+		{"known", "right", "demo", "no role"}, {"known", "right", "nowhere", "unknown scope"},
 	} {
 		out, err := c.try(c.asUser(try.user, try.password, try.project), "/usr/bin/openstack", "token", "issue")
 		if err == nil || !strings.Contains(out, "401") {
@@ -147,10 +147,14 @@ func TestStaticBinary(t *testing.T) {
 		t.Helper()
 		return c.run(c.conf, "/usr/sbin/chroot", append([]string{root, "/hearth"}, args...)...)
 	}
-	inside("up", "--detach")
-	defer inside("down")
+	up := exec.Command("/usr/sbin/chroot", root, "/hearth", "up")
+	up.Env = c.conf
+	if err := up.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { inside("down"); _ = up.Wait() }()
 	inside("wait", "ready", "--timeout", "30s")
-	if out := inside("openrc"); !strings.Contains(out, "OS_APPLICATION_CREDENTIAL_SECRET=") {
+	if out := inside("openrc"); !strings.Contains(out, "OS_PASSWORD=") {
 		t.Errorf("openrc in an empty root directory: %s", out)
 	}
 	if out := inside("fsck"); !strings.Contains(out, "0 findings") {

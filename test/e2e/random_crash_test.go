@@ -119,7 +119,7 @@ func (b *book) compare(c *theCloud, round int) {
 		rest := true
 		for _, one := range all {
 			found[one.Name] = one.Status
-			rest = rest && one.Status == "ACTIVE" && !b.going[one.Name]
+			rest = rest && one.Status == "ACTIVE" && one.TaskState == "" && !b.going[one.Name]
 		}
 		return rest
 	})

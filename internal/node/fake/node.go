@@ -30,6 +30,15 @@ func NewWorld(clock cloud.Clock) *World {
 	return &World{Host: hypervisor.NewHost(clock), Storage: storage.New(), Network: network.New()}
 }
 
+// OpenWorld is NewWorld with the disks kept in a folder: a process that is
+// started anew is a host that was, its guests gone and its disks there.
+func OpenWorld(clock cloud.Clock, dir string) (*World, error) {
+	w := NewWorld(clock)
+	var err error
+	w.Storage, err = storage.Open(dir)
+	return w, err
+}
+
 // Options are what a fake node may be given.
 type Options struct {
 	World       *World // nil: a fresh one

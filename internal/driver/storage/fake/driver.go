@@ -26,6 +26,7 @@ type Driver struct {
 	files  map[string]map[string][]byte // of config drives, by disk
 	fault  func(op, id string) error
 	total  int64
+	kept   string // folder with a record of each image and disk; "" for none
 }
 
 var _ storage.Driver = (*Driver)(nil)
@@ -102,7 +103,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.images[ref.Digest] = img
-	return img, nil
+	return img, d.keep("image-"+img.Digest, img)
 }
 
 func check(ref cloud.ImageRef, open func() (io.ReadCloser, error)) error {
@@ -178,7 +179,7 @@ func (d *Driver) make(ctx context.Context, op string, disk storage.Disk, may fun
 	}
 	disk.Path = "/fake/disks/" + disk.ID
 	d.disks[disk.ID] = disk
-	return disk, nil
+	return disk, d.keep("disk-"+disk.ID, disk)
 }
 
 // Disk implements storage.Driver.
@@ -203,7 +204,7 @@ func (d *Driver) RemoveDisk(ctx context.Context, id string) error {
 	defer d.mu.Unlock()
 	delete(d.disks, id)
 	delete(d.files, id)
-	return nil
+	return d.forget("disk-" + id)
 }
 
 // Disks implements storage.Driver.
@@ -241,7 +242,7 @@ func (d *Driver) RemoveImage(_ context.Context, digest string) error {
 		}
 	}
 	delete(d.images, digest)
-	return nil
+	return d.forget("image-" + digest)
 }
 
 // Usage implements storage.Driver: every disk counts whole.
