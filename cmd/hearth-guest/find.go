@@ -84,7 +84,7 @@ func (g *guest) fromDrive(dev string) (*instance, error) {
 	if err := syscall.Mount(dev, point, "iso9660", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
 		return nil, fmt.Errorf("mount: %w", err)
 	}
-	defer syscall.Unmount(point, 0)
+	defer func() { _ = syscall.Unmount(point, 0) }()
 	return readDrive(point)
 }
 

@@ -29,7 +29,7 @@ func (r *routes) wait(limit time.Duration) {
 		return
 	}
 	buf := make([]byte, 4096)
-	syscall.Recvfrom(r.fd, buf, 0)
+	_, _, _ = syscall.Recvfrom(r.fd, buf, 0)
 }
 
 func (r *routes) close() { syscall.Close(r.fd) }

@@ -36,7 +36,7 @@ func ask(ctx context.Context, cfg *config.Config, path string, answer any) error
 	if err != nil {
 		return err
 	}
-	_, err = client.Request(ctx, http.MethodGet, baseURL(cfg)+"/hearth/v1"+path, &gophercloud.RequestOpts{JSONResponse: answer, OkCodes: []int{200}})
+	_, err = client.Request(ctx, http.MethodGet, baseURL(cfg)+"/hearth/v1"+path, &gophercloud.RequestOpts{JSONResponse: answer, OkCodes: []int{200}}) //nolint:bodyclose // JSONResponse has it read and closed
 	var unexpected gophercloud.ErrUnexpectedResponseCode
 	if errors.As(err, &unexpected) {
 		return fmt.Errorf("%s", faultMessage(unexpected.Body))

@@ -140,7 +140,7 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 		files[name], err = io.ReadAll(r)
 		return err
 	})
-	io.Copy(io.Discard, out)
+	_, _ = io.Copy(io.Discard, out)
 	if werr := cmd.Wait(); werr != nil {
 		return nil, fmt.Errorf("unpack %s: %w: %s", d.file, werr, strings.TrimSpace(stderr.String()))
 	}
@@ -193,7 +193,7 @@ func command(ctx context.Context, dir string, line func(string), name string, ar
 		}
 		out.WriteString(lines.Text() + "\n")
 	}
-	io.Copy(io.Discard, pipe)
+	_, _ = io.Copy(io.Discard, pipe)
 	if err := cmd.Wait(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, lastLines(stderr.String()))
 	}

@@ -182,7 +182,7 @@ func (d *storageDaemon) greet(ctx context.Context) error {
 			return err
 		}
 	}
-	stop := context.AfterFunc(ctx, func() { d.mon.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = d.mon.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	line, err := bufio.NewReader(d.mon).ReadString('\n')
 	if err != nil {
@@ -203,7 +203,7 @@ func (d *storageDaemon) close() error {
 		d.kill()
 		return err
 	}
-	go io.Copy(io.Discard, d.mon)
+	go func() { _, _ = io.Copy(io.Discard, d.mon) }()
 	if err := <-d.exited; err != nil {
 		return fail(ToolFailed, "detach disk", "qemu-storage-daemon: %v: %s", err, lastLines(d.errs.String()))
 	}
@@ -211,8 +211,8 @@ func (d *storageDaemon) close() error {
 }
 
 func (d *storageDaemon) kill() {
-	syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
 	d.mon.Close()
-	<-d.exited
+	<-d.exited //nolint:errcheck // how it ended does not matter: it was killed
 	os.RemoveAll(d.dir)
 }

@@ -48,17 +48,14 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive,
 		}
-		spec.Meta, err = k.instanceMeta(tx, s)
-		if err != nil {
-			return err
-		}
+		spec.Meta = k.instanceMeta(tx, s)
 		return addPorts(tx, &spec, s)
 	})
 	return spec, err
 }
 
 // instanceMeta composes what the instance may ask about itself, but its links.
-func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) (cloud.InstanceMeta, error) {
+func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) cloud.InstanceMeta {
 	mac := hmac.New(sha512.New, k.seed)
 	mac.Write([]byte(s.ID))
 	meta := cloud.InstanceMeta{
@@ -75,7 +72,7 @@ func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) (cloud.Instance
 	if s.Key != nil {
 		meta.Keys = []cloud.MetaKey{{Name: s.Key.Name, Type: s.Key.Type, Data: s.Key.PublicKey}}
 	}
-	return meta, nil
+	return meta
 }
 
 // addPorts adds the NICs in the order that the server was given them, with
@@ -134,7 +131,7 @@ func addPortMeta(tx *store.Tx, meta *cloud.InstanceMeta, p cloud.Port) error {
 	for _, id := range p.SecurityGroups {
 		g, err := tx.SecurityGroups.Get(id)
 		if err != nil {
-			return ignore(err, cloud.NotFound)
+			return unlessGone(err)
 		}
 		if !slices.Contains(meta.SecurityGroups, g.Name) {
 			meta.SecurityGroups = append(meta.SecurityGroups, g.Name)

@@ -168,7 +168,7 @@ func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) e
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		server, err := tx.Servers.Get(id)
 		if err != nil || server.Intent.Generation != generation || server.Intent.Deleted {
-			return ignore(err, cloud.NotFound)
+			return unlessGone(err)
 		}
 		server.NextAttemptAt, server.Attempt = time.Time{}, 0
 		return tx.Servers.Update(server)
@@ -189,7 +189,7 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
 			return err
 		}
-		return ignore(tx.Servers.Delete(server.ID), cloud.NotFound)
+		return unlessGone(tx.Servers.Delete(server.ID))
 	})
 }
 
@@ -229,7 +229,7 @@ func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause e
 	err := k.Store.Update(ctx, func(tx *store.Tx) error {
 		s, err := tx.Servers.Get(server.ID)
 		if err != nil || s.Intent.Generation != server.Intent.Generation {
-			return ignore(err, cloud.NotFound)
+			return unlessGone(err)
 		}
 		s.Attempt++
 		s.NextAttemptAt = k.Clock.Now().Add(wait)
@@ -240,9 +240,10 @@ func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause e
 	}
 }
 
-// ignore drops an error of a kind that is as good as success.
-func ignore(err error, kind cloud.Kind) error {
-	if cloud.Is(err, kind) {
+// unlessGone drops the error that says that a row is no more, where that is as
+// good as success.
+func unlessGone(err error) error {
+	if cloud.Is(err, cloud.NotFound) {
 		return nil
 	}
 	return err

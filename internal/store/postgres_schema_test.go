@@ -31,7 +31,7 @@ func TestPostgresMigrationsMatchDeclarations(t *testing.T) {
 	if _, err := db.Exec("CREATE SCHEMA " + schema + "; SET search_path = " + schema); err != nil {
 		t.Fatal(err)
 	}
-	defer db.Exec("DROP SCHEMA " + schema + " CASCADE") //nolint:errcheck // the test is over
+	defer db.Exec("DROP SCHEMA " + schema + " CASCADE")
 	if err := migrate(context.Background(), goose.DialectPostgres, "postgres", db); err != nil {
 		t.Fatal(err)
 	}

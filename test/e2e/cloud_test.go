@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
@@ -197,15 +196,6 @@ func (c *theCloud) hearth(args ...string) string {
 func (c *theCloud) client(name string, args ...string) string {
 	c.t.Helper()
 	return c.run(c.env, "/usr/bin/"+name, args...)
-}
-
-// openstack runs the openstack command and decodes what it prints.
-func (c *theCloud) openstack(into any, args ...string) {
-	c.t.Helper()
-	out := c.client("openstack", append(args, "-f", "json")...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
-		c.t.Fatalf("openstack %s: %v in\n%s", strings.Join(args, " "), err, out)
-	}
 }
 
 // field gives one column of what an openstack command shows.

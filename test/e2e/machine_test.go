@@ -26,10 +26,9 @@ type machine struct {
 }
 
 // wish is what a server is to be. Network is an id; group the name of a security
-// group; gb the size of the root disk.
+// group.
 type wish struct {
 	name, image, network, key, group, script string
-	gb                                       int
 	configDrive                              bool
 	fixed                                    string // IPv4 address; "" for any
 }

@@ -93,11 +93,10 @@ func TestQuotaIsWhatIsThere(t *testing.T) {
 	c.run(nil, "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", blank, "64M")
 	image := c.session().upload("i", "qcow2", blank, nil)
 	mine := c.tenant("tenant", "member")
-	network := c.session().networkNamed("private")
 	if n := len(must(servers.ExtractServers(must(servers.List(mine.compute, nil).AllPages(mine.ctx))(t)))(t)); n != 0 {
 		t.Fatalf("a new project has %d servers", n)
 	}
-	network = mine.ownNetwork("n", "10.9.0.0/24")
+	network := mine.ownNetwork("n", "10.9.0.0/24")
 	var all []*machine
 	for _, name := range []string{"a", "b", "c", "d"} {
 		m := mine.launch("42", wish{name: name, image: image, network: network})

@@ -95,7 +95,7 @@ func answerList(r *wire.Request, k kind, q url.Values, items []wire.M) (*wire.Re
 // matches tells whether all filters hold for an item.
 func matches(item wire.M, filters map[string][]string) bool {
 	for name, wanted := range filters {
-		ok := false
+		var ok bool
 		switch name {
 		case "fixed_ips":
 			ok = matchFixedIPs(item, wanted)

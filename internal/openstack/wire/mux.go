@@ -167,7 +167,7 @@ func (v *visit) recover() {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler {
+	if p == http.ErrAbortHandler { //nolint:errorlint // what net/http panics with, as it is
 		panic(p)
 	}
 	v.mux.opts.Log.Error("panic", "request", v.req.ID, "panic", p, "stack", string(debug.Stack()))

@@ -148,10 +148,14 @@ type Raw struct {
 // JSON answers 200 with a body.
 func JSON(body any) *Response { return &Response{Status: http.StatusOK, Body: body} }
 
-// Created, Accepted and NoContent answer 201, 202 and 204.
-func Created(body any) *Response  { return &Response{Status: http.StatusCreated, Body: body} }
+// Created answers 201 with a body.
+func Created(body any) *Response { return &Response{Status: http.StatusCreated, Body: body} }
+
+// Accepted answers 202 with a body, which may be nil.
 func Accepted(body any) *Response { return &Response{Status: http.StatusAccepted, Body: body} }
-func NoContent() *Response        { return &Response{Status: http.StatusNoContent} }
+
+// NoContent answers 204.
+func NoContent() *Response { return &Response{Status: http.StatusNoContent} }
 
 // M is a JSON object.
 type M = map[string]any

@@ -53,7 +53,7 @@ var attributes = map[string]func(*cloud.Server) string{
 	"root_device_name":    func(*cloud.Server) string { return RootDevice },
 	"created_at":          func(v *cloud.Server) string { return sortable(v.CreatedAt) },
 	"updated_at":          func(v *cloud.Server) string { return sortable(v.UpdatedAt) },
-	"launched_at":         func(v *cloud.Server) string { return launched(v) },
+	"launched_at":         launched,
 	"terminated_at":       func(*cloud.Server) string { return "" },
 }
 

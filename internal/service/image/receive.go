@@ -114,7 +114,7 @@ func (r *receiver) read(ctx context.Context, src io.Reader, most int64) (size in
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return size, nil
 		case err != nil:
 			return size, readError{err}

@@ -29,11 +29,11 @@ func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, bo
 	n, err := fill(body, prefix)
 	prefix = prefix[:n]
 	switch {
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		return brokenOff(err)
 	case n == 0:
 		return cloud.E(op, cloud.Invalid, "The upload has no bytes: send the image as the body of the request.")
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		length = int64(n)
 	}
 	if _, err := s.judge(img.DiskFormat, bytes.NewReader(prefix), orUnknown(length)); err != nil {

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -83,7 +84,7 @@ func (d *Driver) find(op string, h hypervisor.Handle) (*process, error) {
 		return nil, cloud.E(op, cloud.NotFound, "guest %s went down with its host, which has rebooted since", h.ID)
 	}
 	p, err := hold(h.PID, h.Started, nil)
-	if err == errNoProcess {
+	if errors.Is(err, errNoProcess) {
 		return nil, cloud.E(op, cloud.NotFound, "guest %s: process %d is gone: it was ended, killed or crashed; %s may tell",
 			h.ID, h.PID, hypervisor.FileLog)
 	} else if err != nil {

@@ -132,7 +132,7 @@ func (v *vcpu) make() error {
 		return &os.PathError{Op: "open", Path: kvmDevice, Err: err}
 	}
 	if n, err := unix.IoctlRetInt(v.system, kvmGetAPIVersion); err != nil || n != kvmAPIVersion {
-		return fmt.Errorf("%s speaks version %d of its interface, not %d (%v)", kvmDevice, n, kvmAPIVersion, err)
+		return fmt.Errorf("%s speaks version %d of its interface, not %d (%w)", kvmDevice, n, kvmAPIVersion, err)
 	}
 	if v.vm, err = unix.IoctlRetInt(v.system, kvmCreateVM); err != nil {
 		return fmt.Errorf("KVM makes no virtual machine: %w", err)

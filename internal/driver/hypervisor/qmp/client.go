@@ -208,7 +208,7 @@ func (c *Client) publish(e Event) {
 func (c *Client) end(err error) {
 	c.conn.Close()
 	c.mu.Lock()
-	c.cause = fmt.Errorf("%w (%v)", ErrClosed, err)
+	c.cause = fmt.Errorf("%w (%w)", ErrClosed, err)
 	c.mu.Unlock()
 	close(c.done)
 	close(c.events)
