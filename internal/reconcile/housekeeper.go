@@ -40,6 +40,8 @@ type Config struct {
 	Workers int
 	// Zone is the availability zone of hosts that have none set.
 	Zone string
+	// DNSDomain is the domain of names on networks that have none of their own.
+	DNSDomain string
 	// Hook is called at named points, such as "reconcile.place.after", for tests
 	// that kill the head there; nil for none.
 	Hook func(point string)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,12 +17,13 @@ type composer struct {
 	subnets map[string]cloud.Subnet
 	routed  map[string]bool   // subnets with a router's interface
 	names   map[string]string // hostnames by server
+	domain  string            // of networks that have none of their own
 }
 
 // composePlane is what a node must serve: every network that an instance or a
 // router on it has a port on, and its routers.
-func composePlane(tx *store.Tx, node string) (plane, error) {
-	c := composer{tx: tx, node: node, subnets: map[string]cloud.Subnet{}, routed: map[string]bool{}, names: map[string]string{}}
+func composePlane(tx *store.Tx, node, domain string) (plane, error) {
+	c := composer{tx: tx, node: node, domain: domain, subnets: map[string]cloud.Subnet{}, routed: map[string]bool{}, names: map[string]string{}}
 	routers, err := tx.Routers.List(store.Where(store.Eq("node", node)))
 	if err != nil {
 		return plane{}, err
@@ -76,7 +78,7 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 	}
 	spec := cloud.NetworkSpec{
 		ID: n.ID, Name: n.Name, Type: n.Type, PhysicalNetwork: n.PhysicalNetwork, SegmentationID: n.SegmentationID,
-		MTU: n.MTU, Generation: int64(n.Revision), DNSDomain: strings.TrimSuffix(n.DNSDomain, "."),
+		MTU: n.MTU, Generation: int64(n.Revision), DNSDomain: strings.TrimSuffix(cmp.Or(n.DNSDomain, c.domain), "."),
 	}
 	if err := c.addSubnets(&spec); err != nil {
 		return spec, err

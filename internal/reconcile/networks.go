@@ -86,7 +86,7 @@ type plane struct {
 func (k *Housekeeper) push(ctx context.Context, name string, n node.Node) error {
 	var want plane
 	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
-		want, err = composePlane(tx, name)
+		want, err = composePlane(tx, name, k.DNSDomain)
 		return err
 	})
 	if err != nil {

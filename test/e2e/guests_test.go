@@ -127,11 +127,13 @@ func checkDisk(t *testing.T, in *login, gb int) {
 }
 
 func (g *stage) hostKeys() {
-	const list = `for k in /etc/dropbear/dropbear_*_host_key; do sudo dropbearkey -y -f $k | grep ^Fingerprint; done`
+	const list = `sudo sh -c 'for k in /etc/dropbear/dropbear_*_host_key; do dropbearkey -y -f $k | grep ^Fingerprint; done'`
 	seen := map[string]string{}
 	for _, m := range []*machine{g.one, g.two} {
 		in := sshTo(g.t, "ember", m.float, g.signer)
-		eventually(g.t, m.name+" has three host keys", func() bool { return number(g.t, in.run("ls /etc/dropbear/dropbear_*_host_key | wc -l")) == 3 })
+		eventually(g.t, m.name+" has three host keys", func() bool {
+			return number(g.t, in.run("sudo sh -c 'ls /etc/dropbear/dropbear_*_host_key | wc -l'")) == 3
+		})
 		for line := range strings.Lines(in.run(list)) {
 			if other, twice := seen[line]; twice {
 				g.t.Errorf("%s and %s share the host key %s", m.name, other, line)

@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 )
 
 // metadata asks all three metadata services from inside a guest.
@@ -21,10 +23,13 @@ func (g *stage) metadata() {
 		"/latest/user-data":                 strings.TrimSpace(userScript),
 		"/openstack/latest/user_data":       strings.TrimSpace(userScript),
 	} {
-		if got := in.run(fetch + path); got != want {
-			g.t.Errorf("GET %s: %q, want %q", path, got, want)
+		if got, err := in.try(fetch + path); got != want {
+			g.t.Errorf("GET %s: %q, want %q (%v)", path, got, want, err)
 		}
 	}
+	// What the owner changes later, the guest is told.
+	g.do(servers.UpdateMetadata(g.ctx, g.compute, g.one.id, servers.MetadataOpts{"colour": "green"}).Err)
+	eventually(g.t, "metadata set later is told", func() bool { return strings.Contains(in.run(fetch+"/openstack/latest/meta_data.json"), `"green"`) })
 	if got := in.run(fetch + "/latest/meta-data/hostname"); got != "one" && !strings.HasPrefix(got, "one.") {
 		g.t.Errorf("hostname is %q", got)
 	}
@@ -81,7 +86,7 @@ func (g *stage) configDrive() {
 	g.client("openstack", "--os-compute-api-version", "2.37", "server", "create", "--image", g.bare, "--flavor", g.flavor(2), "--key-name", "me",
 		"--config-drive", "true", "--nic", "none", "--user-data", script, "--wait", "driven")
 	m := &machine{name: "driven", id: g.field("id", "server", "show", "driven")}
-	log := g.awaitConsole(m.id, "user-data-was-here", "driven login:", "config drive")
+	log := g.awaitConsole(m.id, "user-data-was-here", "login:", "config drive")
 	if !strings.Contains(log, m.id) {
 		g.t.Errorf("the guest did not find its own id on the drive:\n%s", log)
 	}

@@ -169,6 +169,9 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, c cloud.Caller, id strin
 		if err != nil {
 			return err
 		}
+		if err := s.tellServer(tx, f.PortID); err != nil {
+			return err
+		}
 		return dropFloatingIP(tx, f)
 	})
 }

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -17,8 +18,14 @@ func (s *Service) remap(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, r Flo
 	case port == "" && fixed.IsValid():
 		return badRequest("floatingip", "fixed_ip_address cannot be specified without a port_id")
 	case port == "":
+		old := f.PortID
 		unmap(f)
-		return nil
+		return s.tellServer(tx, old)
+	}
+	if port != f.PortID {
+		if err := s.tellServer(tx, f.PortID); err != nil {
+			return err
+		}
 	}
 	return s.mapPort(tx, c, f, port, fixed)
 }
@@ -76,7 +83,31 @@ func (s *Service) mapPort(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, por
 		}
 	}
 	f.PortID, f.FixedIP, f.RouterID = p.ID, inner.IP, router
-	return nil
+	return s.tellServer(tx, p.ID)
+}
+
+// tellServer makes the server that a port is of due, so that its node learns
+// what the guest's metadata says of the port now.
+func (s *Service) tellServer(tx *store.Tx, portID string) error {
+	if portID == "" {
+		return nil
+	}
+	p, err := tx.Ports.Get(portID)
+	if cloud.Is(err, cloud.NotFound) || err == nil && !strings.HasPrefix(p.DeviceOwner, cloud.OwnerComputePrefix) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v, err := tx.Servers.Get(p.DeviceID)
+	if cloud.Is(err, cloud.NotFound) || err == nil && v.Node == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.NextAttemptAt = s.clock.Now()
+	return tx.Servers.Update(v)
 }
 
 // innerAddress chooses the IPv4 address of the port that is meant.

@@ -62,7 +62,10 @@ func (s *Service) changePort(tx *store.Tx, c cloud.Caller, p cloud.Port, r PortU
 		}
 	}
 	p.UpdatedAt, p.Revision = s.clock.Now(), p.Revision+1
-	return p, tx.Ports.Update(p)
+	if err := tx.Ports.Update(p); err != nil {
+		return p, err
+	}
+	return p, s.tellServer(tx, p.ID)
 }
 
 // changeSecurity changes groups and port security, which hang together.
