@@ -34,7 +34,7 @@ type Image struct {
 	Size, VirtualSize           int64
 	Checksum                    string // MD5 of the data, hexadecimal
 	HashAlgo, HashValue         string // "sha512" and its hexadecimal value
-	Digest                      string // where the data is: "sha256:<hex>"; content-addressed on the nodes
+	Digest                      string // where the data is: "sha512:<hex>"; content-addressed on the nodes
 	MinDiskGB, MinRAMMB         int
 	Protected, Hidden           bool
 	Tags                        []string
@@ -62,7 +62,7 @@ func (m ImageMember) Key() string { return m.ImageID + "/" + m.ProjectID }
 // ImageRef is what a node needs to fetch and use an image's data.
 type ImageRef struct {
 	ID          string
-	Digest      string // of the bytes: "sha256:<hex>"
+	Digest      string // of the bytes: "sha512:<hex>"
 	Format      string // raw, qcow2, iso, aki, ari, ami
 	Size        int64  // bytes to fetch
 	VirtualSize int64  // bytes of the disk it holds

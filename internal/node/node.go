@@ -58,7 +58,7 @@ type Node interface {
 
 // Images is where a node gets the bytes of images: the head's store.
 type Images interface {
-	// Open gives the bytes of an image by its digest ("sha256:<hex>"). NotFound
+	// Open gives the bytes of an image by its digest ("sha512:<hex>"). NotFound
 	// when the head no longer has them.
 	Open(ctx context.Context, digest string) (io.ReadCloser, error)
 }

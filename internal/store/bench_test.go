@@ -32,7 +32,7 @@ func benchServer(i int) cloud.Server {
 	now := time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC)
 	return cloud.Server{
 		ID: fmt.Sprintf("0000-%06d", i), Name: fmt.Sprintf("vm-%d", i), ProjectID: "p", UserID: "u", Hostname: "vm", Flavor: cloud.ClassicFlavors()[0],
-		ImageID: cloud.NewID(), Image: cloud.ImageRef{ID: cloud.NewID(), Digest: "sha256:0123456789", Format: "qcow2"}, Metadata: map[string]string{"a": "b"},
+		ImageID: cloud.NewID(), Image: cloud.ImageRef{ID: cloud.NewID(), Digest: "sha512:0123456789", Format: "qcow2"}, Metadata: map[string]string{"a": "b"},
 		ImageProperties: map[string]string{"hw_disk_bus": "virtio"}, Key: &cloud.Keypair{Name: "me", PublicKey: "ssh-ed25519 AAAA"},
 		Steps:     []cloud.Step{{Name: "disk", Start: now}, {Name: "ports", Start: now}, {Name: "start", Start: now}},
 		CreatedAt: now, UpdatedAt: now, LaunchedAt: &now,

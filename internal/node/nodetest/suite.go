@@ -5,7 +5,7 @@ package nodetest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -31,8 +31,8 @@ func NewImages() *Images { return &Images{bytes: map[string][]byte{}} }
 
 // Add keeps bytes and describes them as a raw image.
 func (i *Images) Add(data []byte) cloud.ImageRef {
-	sum := sha256.Sum256(data)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
+	sum := sha512.Sum512(data)
+	digest := "sha512:" + hex.EncodeToString(sum[:])
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.bytes[digest] = data

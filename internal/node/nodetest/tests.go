@@ -81,7 +81,7 @@ func ownDoing(t *testing.T, b Bench) {
 
 func failure(t *testing.T, b Bench) {
 	spec := b.Spec()
-	spec.Image.Digest = "sha256:" + strings.Repeat("0", 64)
+	spec.Image.Digest = "sha512:" + strings.Repeat("0", 128)
 	must(t, b.Node.ApplyInstance(t.Context(), spec))
 	st := b.await(t, spec.ID, cloud.InstanceFailed, 1)
 	if !strings.Contains(st.Error, "no longer in the image store") {

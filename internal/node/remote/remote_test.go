@@ -203,7 +203,7 @@ func TestWhoMayJoin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			images := NewImages(cfg)
 			defer images.Close()
-			if body, err := images.Open(t.Context(), "sha256:0"); !cloud.Is(err, cloud.Unavailable) {
+			if body, err := images.Open(t.Context(), "sha512:0"); !cloud.Is(err, cloud.Unavailable) {
 				t.Errorf("got in: %v, %v", body, err)
 			}
 		})
@@ -221,7 +221,7 @@ func TestNodeTakesOnlyAHead(t *testing.T) {
 	background(t, func(ctx context.Context) { _ = impostor.Serve(ctx, ln) })
 	cfg := s.config("node-1")
 	cfg.Head = ln.Addr().String()
-	if _, err := NewImages(cfg).Open(t.Context(), "sha256:0"); !cloud.Is(err, cloud.Unavailable) || !strings.Contains(err.Error(), "role") {
+	if _, err := NewImages(cfg).Open(t.Context(), "sha512:0"); !cloud.Is(err, cloud.Unavailable) || !strings.Contains(err.Error(), "role") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -254,7 +254,7 @@ func TestPartOfAnImageIsNotTheWhole(t *testing.T) {
 	s := newSite(t, func(s *site) { s.source = broken{} })
 	images := NewImages(s.config("node-1"))
 	defer images.Close()
-	body, err := images.Open(t.Context(), "sha256:0")
+	body, err := images.Open(t.Context(), "sha512:0")
 	must(t, err)
 	defer body.Close()
 	if n, err := io.Copy(io.Discard, body); err == nil {

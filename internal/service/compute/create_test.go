@@ -34,9 +34,9 @@ func TestCreateWrites(t *testing.T) {
 	now := b.Clock.Now()
 	want := cloud.Server{
 		ID: s.ID, Name: "My Server.1", ProjectID: computetest.Project, UserID: a.UserID, Hostname: "my-server-1", ImageID: computetest.AMIID,
-		Image:      cloud.ImageRef{ID: computetest.AMIID, Digest: "sha256:" + computetest.AMIID, Format: "ami", Size: 10 << 20, VirtualSize: 100 << 20},
-		Kernel:     &cloud.ImageRef{ID: computetest.AKIID, Digest: "sha256:" + computetest.AKIID, Format: "aki", Size: 10 << 20, VirtualSize: 100 << 20},
-		Ramdisk:    &cloud.ImageRef{ID: computetest.ARIID, Digest: "sha256:" + computetest.ARIID, Format: "ari", Size: 10 << 20, VirtualSize: 100 << 20},
+		Image:      cloud.ImageRef{ID: computetest.AMIID, Digest: "sha512:" + computetest.AMIID, Format: "ami", Size: 10 << 20, VirtualSize: 100 << 20},
+		Kernel:     &cloud.ImageRef{ID: computetest.AKIID, Digest: "sha512:" + computetest.AKIID, Format: "aki", Size: 10 << 20, VirtualSize: 100 << 20},
+		Ramdisk:    &cloud.ImageRef{ID: computetest.ARIID, Digest: "sha512:" + computetest.ARIID, Format: "ari", Size: 10 << 20, VirtualSize: 100 << 20},
 		KernelArgs: "root=/dev/vda", ImageProperties: map[string]string{"kernel_id": computetest.AKIID, "ramdisk_id": computetest.ARIID, "os_command_line": "root=/dev/vda"},
 		UserData: []byte("#!/bin/sh\n"), Metadata: map[string]string{"a": "b"}, Tags: []string{"x", "y"}, DiskConfig: "MANUAL",
 		SchedulerHints: map[string][]string{"different_host": {"x"}}, Intent: cloud.Intent{Generation: 1, Power: cloud.PowerOn},

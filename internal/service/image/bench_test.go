@@ -25,7 +25,7 @@ func noise() []byte {
 	return data
 }
 
-// BenchmarkUpload is a whole upload: three checksums, sparse, on the disk, and
+// BenchmarkUpload is a whole upload: both checksums, sparse, on the disk, and
 // synced. Compare with BenchmarkOnePass.
 func BenchmarkUpload(b *testing.B) {
 	data := noise()

@@ -18,7 +18,7 @@ import (
 	"hearth/internal/store"
 )
 
-// Blobs keeps the bytes of images by their digest ("sha256:<hex>").
+// Blobs keeps the bytes of images by their digest ("sha512:<hex>").
 type Blobs interface {
 	// Stage begins an upload.
 	Stage(ctx context.Context) (Stage, error)

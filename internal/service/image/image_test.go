@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
@@ -103,7 +102,7 @@ func (h *house) get(id string) cloud.Image {
 // rest wants nothing staged and as many blobs as said.
 func (h *house) rest(blobs int) {
 	h.t.Helper()
-	kept, _ := filepath.Glob(h.dir + "/sha256/*")
+	kept, _ := filepath.Glob(h.dir + "/sha512/*")
 	staged, _ := filepath.Glob(h.dir + "/staged/*")
 	if len(kept) != blobs || len(staged) != 0 {
 		h.t.Errorf("kept %q, staged %q; want %d blobs and nothing staged", kept, staged, blobs)
@@ -158,10 +157,10 @@ func TestUpload(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			md, s512, s256 := md5.Sum(c.data), sha512.Sum512(c.data), sha256.Sum256(c.data)
+			md, s512 := md5.Sum(c.data), sha512.Sum512(c.data)
 			got := h.get(img.ID)
 			if got.Status != cloud.ImageActive || got.UploadID != "" || got.Size != int64(len(c.data)) || got.VirtualSize != c.virtual ||
-				got.Checksum != hex.EncodeToString(md[:]) || got.HashAlgo != "sha512" || got.HashValue != hex.EncodeToString(s512[:]) || got.Digest != "sha256:"+hex.EncodeToString(s256[:]) {
+				got.Checksum != hex.EncodeToString(md[:]) || got.HashAlgo != "sha512" || got.HashValue != hex.EncodeToString(s512[:]) || got.Digest != "sha512:"+hex.EncodeToString(s512[:]) {
 				t.Errorf("%s: %+v", name, got)
 			}
 			_, r, err := h.Download(ctx, ann, img.ID)
@@ -358,8 +357,8 @@ func TestRecover(t *testing.T) {
 		}
 		_, err = s.Write([]byte("lost"))
 		if whole {
-			sum := sha256.Sum256([]byte("lost"))
-			err = errors.Join(err, s.Seal(), s.Keep("sha256:"+hex.EncodeToString(sum[:])))
+			sum := sha512.Sum512([]byte("lost"))
+			err = errors.Join(err, s.Seal(), s.Keep("sha512:"+hex.EncodeToString(sum[:])))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -31,8 +30,8 @@ type block struct {
 
 // sums is what is known of bytes that were received.
 type sums struct {
-	size                int64
-	md5, sha512, sha256 string
+	size        int64
+	md5, sha512 string
 }
 
 // receiver reads a stream once, and hashes and writes it by the way.
@@ -57,7 +56,7 @@ func (e readError) Unwrap() error { return e.error }
 // at most. Failures of src are a readError, those of dst are as they are.
 func receive(ctx context.Context, dst io.Writer, src io.Reader, most int64) (sums, error) {
 	r := &receiver{free: make(chan *block, blockCount)}
-	hashes := []hash.Hash{md5.New(), sha512.New(), sha256.New()} // MD5 is what glance calls the checksum
+	hashes := []hash.Hash{md5.New(), sha512.New()} // MD5 is what glance calls the checksum
 	for _, h := range hashes {
 		r.sink(func(p []byte) { h.Write(p) }) // hashes do not fail
 	}
@@ -77,7 +76,7 @@ func receive(ctx context.Context, dst io.Writer, src io.Reader, most int64) (sum
 		err = r.failure
 	}
 	text := func(i int) string { return hex.EncodeToString(hashes[i].Sum(nil)) }
-	return sums{size, text(0), text(1), text(2)}, err
+	return sums{size, text(0), text(1)}, err
 }
 
 // sink starts what takes each block.

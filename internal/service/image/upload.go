@@ -142,7 +142,7 @@ func (s *Service) take(ctx context.Context, img cloud.Image, body io.Reader) err
 // meanwhile.
 func (s *Service) activate(ctx context.Context, img cloud.Image, stage Stage, got sums, virtual int64) error {
 	const op = "image.Upload"
-	digest := "sha256:" + got.sha256
+	digest := "sha512:" + got.sha512
 	s.keeping.Lock()
 	err := stage.Keep(digest)
 	if err == nil {

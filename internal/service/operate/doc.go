@@ -16,7 +16,7 @@ import (
 
 // Blobs lists the bytes that the image service keeps.
 type Blobs interface {
-	// Digests lists what is kept, by digest ("sha256:<hex>").
+	// Digests lists what is kept, by digest ("sha512:<hex>").
 	Digests(ctx context.Context) ([]string, error)
 	// Path is the file with the bytes of a digest; NotFound.
 	Path(digest string) (string, error)

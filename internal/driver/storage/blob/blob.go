@@ -1,7 +1,7 @@
 // Package blob keeps the bytes of images in a folder, each file named by what it
-// holds: the SHA-256 digest. Zeros take no room.
+// holds: the SHA-512 digest. Zeros take no room.
 //
-//	DIR/sha256/<hex>   the bytes, whole, never changed
+//	DIR/sha512/<hex>   the bytes, whole, never changed
 //	DIR/staged/<id>    uploads under way; whatever is there at start-up is left over
 //
 // It implements the Blobs of service/image. The files may be read by anybody, so
@@ -11,6 +11,7 @@ package blob
 
 import (
 	"context"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -39,7 +40,7 @@ type stage = interface {
 
 // Open opens a folder, and makes it if need be.
 func Open(dir string) (*Store, error) {
-	d := &Store{blobs: filepath.Join(dir, "sha256"), staged: filepath.Join(dir, "staged")}
+	d := &Store{blobs: filepath.Join(dir, "sha512"), staged: filepath.Join(dir, "staged")}
 	for _, path := range []string{dir, d.blobs, d.staged} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, cloud.E("blob.Open", cloud.Internal, "the folder of the images cannot be made: %w", err)
@@ -87,9 +88,9 @@ func (d *Store) Path(digest string) (string, error) {
 
 // place is where the bytes of a digest belong.
 func (d *Store) place(digest string) (string, error) {
-	name, ok := strings.CutPrefix(digest, "sha256:")
-	if raw, err := hex.DecodeString(name); !ok || err != nil || len(raw) != 32 || strings.ToLower(name) != name {
-		return "", cloud.E("blob.Path", cloud.Internal, "%q is not a digest: want sha256: and 64 hexadecimal digits", digest)
+	name, ok := strings.CutPrefix(digest, "sha512:")
+	if raw, err := hex.DecodeString(name); !ok || err != nil || len(raw) != sha512.Size || strings.ToLower(name) != name {
+		return "", cloud.E("blob.Path", cloud.Internal, "%q is not a digest: want sha512: and 128 hexadecimal digits", digest)
 	}
 	return filepath.Join(d.blobs, name), nil
 }
@@ -115,7 +116,7 @@ func (d *Store) Digests(context.Context) ([]string, error) {
 	}
 	list := make([]string, 0, len(entries))
 	for _, e := range entries {
-		if digest := "sha256:" + e.Name(); e.Type().IsRegular() {
+		if digest := "sha512:" + e.Name(); e.Type().IsRegular() {
 			if _, err := d.place(digest); err == nil {
 				list = append(list, digest)
 			}

@@ -3,7 +3,7 @@ package blob_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"io"
 	"os"
@@ -26,8 +26,8 @@ func open(t *testing.T) (*blob.Store, string) {
 }
 
 func digest(p []byte) string {
-	sum := sha256.Sum256(p)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	sum := sha512.Sum512(p)
+	return "sha512:" + hex.EncodeToString(sum[:])
 }
 
 // keep stores bytes and gives their digest.
@@ -75,7 +75,7 @@ func read(t *testing.T, d *blob.Store, digest string) []byte {
 func files(t *testing.T, path string) int {
 	t.Helper()
 	n := 0
-	for _, sub := range []string{"sha256", "staged"} {
+	for _, sub := range []string{"sha512", "staged"} {
 		list, err := os.ReadDir(filepath.Join(path, sub))
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestRemove(t *testing.T) {
 
 func TestDigestsAreChecked(t *testing.T) {
 	d, _ := open(t)
-	for _, bad := range []string{"", "sha256:", "sha256:../../etc/passwd", "md5:" + digest(nil)[7:], "sha256:ABCDEF" + digest(nil)[13:], digest(nil) + "00"} {
+	for _, bad := range []string{"", "sha512:", "sha512:../../etc/passwd", "md5:" + digest(nil)[7:], "sha512:ABCDEF" + digest(nil)[13:], digest(nil) + "00"} {
 		if _, err := d.Path(bad); !cloud.Is(err, cloud.Internal) {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -5,7 +5,7 @@ package fake
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"io"
 	"maps"
@@ -66,7 +66,7 @@ func (d *Driver) faulty(ctx context.Context, op, id string) error {
 }
 
 var (
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
 	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
@@ -80,7 +80,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err := d.faulty(ctx, op, ref.Digest); err != nil {
 		return storage.Image{}, err
 	}
-	img := storage.Image{Digest: ref.Digest, Path: "/fake/images/" + strings.TrimPrefix(ref.Digest, "sha256:"), Format: "raw", VirtualSize: max(ref.VirtualSize, ref.Size)}
+	img := storage.Image{Digest: ref.Digest, Path: "/fake/images/" + strings.TrimPrefix(ref.Digest, "sha512:"), Format: "raw", VirtualSize: max(ref.VirtualSize, ref.Size)}
 	switch ref.Format {
 	case "aki", "ari", "iso":
 		img.Format = ref.Format
@@ -112,11 +112,11 @@ func check(ref cloud.ImageRef, open func() (io.ReadCloser, error)) error {
 		return err
 	}
 	defer src.Close()
-	h := sha256.New()
+	h := sha512.New()
 	if _, err := io.Copy(h, src); err != nil {
 		return cloud.E("storage.EnsureImage", cloud.Unavailable, "reading the image broke off: %w", err)
 	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest {
+	if got := "sha512:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest {
 		return cloud.E("storage.EnsureImage", cloud.Unavailable, "the bytes fetched of image %s are not those of its digest (%s, wanted %s)", ref.ID, got, ref.Digest)
 	}
 	return nil

@@ -98,15 +98,15 @@ func New(cfg Config) (*Driver, error) {
 func (d *Driver) Reflink() bool { return d.reflink }
 
 var (
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
 	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
 func (d *Driver) imageDir(digest string) (string, error) {
 	if !digestForm.MatchString(digest) {
-		return "", cloud.E("storage.Image", cloud.Invalid, "%q is no image digest: sha256: and 64 hexadecimal digits are expected", digest)
+		return "", cloud.E("storage.Image", cloud.Invalid, "%q is no image digest: sha512: and 128 hexadecimal digits are expected", digest)
 	}
-	return filepath.Join(d.Paths.Images, strings.TrimPrefix(digest, "sha256:")), nil
+	return filepath.Join(d.Paths.Images, strings.TrimPrefix(digest, "sha512:")), nil
 }
 
 func (d *Driver) diskDir(id string) (string, error) {

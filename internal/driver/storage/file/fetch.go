@@ -3,7 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -25,7 +25,7 @@ func fetch(ctx context.Context, ref cloud.ImageRef, open func() (io.ReadCloser, 
 	if err != nil {
 		return hostError(op, err)
 	}
-	h := sha256.New()
+	h := sha512.New()
 	limited := io.Reader(src)
 	if ref.Size > 0 {
 		limited = io.LimitReader(src, ref.Size+1) // one more tells that there are too many
@@ -35,7 +35,7 @@ func fetch(ctx context.Context, ref cloud.ImageRef, open func() (io.ReadCloser, 
 	if err = errors.Join(err, w.finish(), out.Close()); err != nil {
 		return hostError(op, err)
 	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest || (ref.Size > 0 && w.at != ref.Size) {
+	if got := "sha512:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest || (ref.Size > 0 && w.at != ref.Size) {
 		return cloud.E(op, cloud.Unavailable, "the %d bytes fetched of image %s are not those of its digest (%s, wanted %s): the transfer or the image store is damaged", w.at, ref.ID, got, ref.Digest)
 	}
 	return nil

@@ -4,7 +4,7 @@ package storagetest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -50,8 +50,8 @@ func Content(seed string, n int) []byte {
 
 // Ref describes bytes as a raw image.
 func Ref(data []byte) cloud.ImageRef {
-	sum := sha256.Sum256(data)
-	return cloud.ImageRef{ID: cloud.NewID(), Digest: "sha256:" + hex.EncodeToString(sum[:]), Format: "raw", Size: int64(len(data)), VirtualSize: int64(len(data))}
+	sum := sha512.Sum512(data)
+	return cloud.ImageRef{ID: cloud.NewID(), Digest: "sha512:" + hex.EncodeToString(sum[:]), Format: "raw", Size: int64(len(data)), VirtualSize: int64(len(data))}
 }
 
 // Opener gives the bytes and counts how often.
@@ -286,7 +286,7 @@ func badNames(t *testing.T, d storage.Driver) {
 		wantKind(t, err, cloud.Invalid)
 		wantKind(t, d.RemoveDisk(t.Context(), id), cloud.Invalid)
 	}
-	for _, digest := range []string{"", "sha256:..", "md5:0", "sha256:" + "/../../../../../../../../etc/passwd"} {
+	for _, digest := range []string{"", "sha512:..", "md5:0", "sha512:" + "/../../../../../../../../etc/passwd"} {
 		_, err := d.EnsureImage(t.Context(), cloud.ImageRef{Digest: digest, Format: "raw"}, "/etc/passwd", nil)
 		wantKind(t, err, cloud.Invalid)
 		wantKind(t, d.RemoveImage(t.Context(), digest), cloud.Invalid)

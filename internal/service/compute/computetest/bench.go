@@ -117,7 +117,7 @@ func (b *Bench) addImages() {
 	image := func(id, container, disk string, properties map[string]string) cloud.Image {
 		return cloud.Image{
 			ID: id, Name: disk, ProjectID: Other, Status: cloud.ImageActive, Visibility: cloud.VisibilityPublic, ContainerFormat: container,
-			DiskFormat: disk, Size: 10 << 20, VirtualSize: 100 << 20, Digest: "sha256:" + id, Properties: properties, CreatedAt: now, UpdatedAt: now,
+			DiskFormat: disk, Size: 10 << 20, VirtualSize: 100 << 20, Digest: "sha512:" + id, Properties: properties, CreatedAt: now, UpdatedAt: now,
 		}
 	}
 	b.Update(func(tx *store.Tx) error {
