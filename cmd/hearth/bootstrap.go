@@ -16,15 +16,14 @@ import (
 )
 
 // bootstrap makes what every cloud has, where it is missing, and gives the
-// admin's password if it was made just now.
+// admin's password if it was made just now. The operator's login is apart: its
+// hash takes long, and the APIs need not wait for it.
 func (h *head) bootstrap(ctx context.Context) (password string, err error) {
 	result, err := h.identity.Bootstrap(ctx, "")
 	if err != nil {
 		return "", fmt.Errorf("cannot make the first users and projects: %w", err)
 	}
-	if err := h.ensureOperator(ctx, result); err != nil {
-		return "", fmt.Errorf("cannot make the operator's credential: %w", err)
-	}
+	h.first = result
 	if err := h.compute.Bootstrap(ctx); err != nil {
 		return "", fmt.Errorf("cannot make the first flavors: %w", err)
 	}
@@ -43,13 +42,16 @@ const operatorName = "operator"
 
 // ensureOperator makes the user whose login openrc prints, unless it is there
 // and its password too.
-func (h *head) ensureOperator(ctx context.Context, r identity.Result) error {
+func (h *head) ensureOperator(ctx context.Context) error {
 	if op, err := readOperator(h.cfg.Paths()); err == nil {
 		if u, err := h.identity.User(ctx, op.UserID); err == nil && u.Enabled {
 			return nil
 		}
 	}
-	return h.renewOperator(ctx, r)
+	if err := h.renewOperator(ctx, h.first); err != nil {
+		return fmt.Errorf("cannot make the operator's login: %w", err)
+	}
+	return nil
 }
 
 // renewOperator makes the user anew in place of the one there may be. The file

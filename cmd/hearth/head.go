@@ -45,6 +45,7 @@ type head struct {
 	network  *network.Service
 	operate  *operate.Service
 	ready    *readiness
+	first    identity.Result // of bootstrap
 }
 
 // openHead opens the store and makes the services on it; nothing runs yet.
@@ -59,7 +60,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		return nil, err
 	}
 	clock := cloud.SystemClock{}
-	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, ready: newReadiness("api", "images", "node")}
+	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, ready: newReadiness("api", "operator", "images", "node")}
 	h.identity = identity.New(st, clock, identity.Options{
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 	})
@@ -143,6 +144,13 @@ func (h *head) serve(ctx context.Context) error {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		return server.Shutdown(stop)
+	})
+	group.Go(func() error {
+		if err := h.ensureOperator(ctx); err != nil {
+			return err
+		}
+		h.ready.up("operator")
+		return nil
 	})
 	group.Go(func() error { return h.control(ctx) })
 	group.Go(func() error { return h.recoverImages(ctx) })

@@ -49,6 +49,9 @@ func initialize(ctx context.Context, cfg *config.Config) (password string, err e
 	if password, err = h.bootstrap(ctx); err != nil {
 		return "", err
 	}
+	if err := h.ensureOperator(ctx); err != nil {
+		return "", err
+	}
 	return password, h.proveLogin(ctx)
 }
 

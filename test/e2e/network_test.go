@@ -55,7 +55,7 @@ func (g *stage) names() {
 			g.t.Errorf("nslookup %s does not say %s:\n%s", name, g.two.fixed4, out)
 		}
 	}
-	if out := one.run("ping -c 1 -W 3 two >/dev/null 2>&1 && echo ok || echo failed"); out != "ok" {
+	if out := one.run("sudo ping -c 1 -W 3 two >/dev/null 2>&1 && echo ok || echo failed"); out != "ok" {
 		g.t.Error("one cannot ping two by its name")
 	}
 }
