@@ -3,9 +3,13 @@ package linux
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"hearth/internal/cloud"
@@ -27,30 +31,47 @@ func (s *space) deleteFlows(family int, filter flowFilter) (uint, error) {
 	return handle.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family), filter)
 }
 
-// cutFlows ends connections that the filters would no longer let begin. It
-// looks only when a port or a group is otherwise than at the last look; a copy
-// of the spec would not do to tell, because its owner may change it in place.
-func (d *Driver) cutFlows(sw *space, state *netState, now cloud.NetworkSpec) error {
-	raw, err := json.Marshal([]any{now.Groups, now.Ports, now.DHCP})
-	if err != nil {
+// judgement is the check sum of what the filters and the connections they let
+// live depend on. A copy of the spec would not do, because its owner may change
+// it in place.
+func judgement(spec cloud.NetworkSpec) ([sha256.Size]byte, error) {
+	raw, err := json.Marshal([]any{spec.Groups, spec.Ports, spec.DHCP})
+	return sha256.Sum256(raw), err
+}
+
+// cutFlows ends connections that the filters would no longer let begin. Both
+// families are looked through at once: the kernel walks all of its table for
+// each.
+func (d *Driver) cutFlows(sw *space, now cloud.NetworkSpec) error {
+	if none, err := sw.noFlows(); none || err != nil {
 		return err
 	}
-	judged := sha256.Sum256(raw)
-	if judged == state.judged {
-		return nil
-	}
 	policy := newPolicy(now)
+	var group errgroup.Group
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		n, err := sw.deleteFlows(family, func(flow *netlink.ConntrackFlow) bool { return !policy.allows(flowOf(flow)) })
-		if err != nil {
+		group.Go(func() error {
+			n, err := sw.deleteFlows(family, func(flow *netlink.ConntrackFlow) bool { return !policy.allows(flowOf(flow)) })
+			if n > 0 {
+				d.log.Info("connections cut that are no longer allowed", "network", now.ID, "count", n)
+			}
 			return err
-		}
-		if n > 0 {
-			d.log.Info("connections cut that are no longer allowed", "network", now.ID, "count", n)
-		}
+		})
 	}
-	state.judged = judged
-	return nil
+	return group.Wait()
+}
+
+// noFlows tells whether the namespace tracks no connection at all. A kernel that
+// does not count them has it looked through.
+func (s *space) noFlows() (none bool, err error) {
+	err = inNamespace(s.ns, func() error {
+		count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		none = strings.TrimSpace(string(count)) == "0"
+		return err
+	})
+	return none, err
 }
 
 // cutNAT ends connections through floating IPs that are mapped otherwise now,

@@ -2,11 +2,13 @@ package linux
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -40,14 +42,25 @@ func (d *Driver) ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error
 }
 
 func (d *Driver) applyNetwork(spec cloud.NetworkSpec) error {
+	_, err := os.Stat(filepath.Join(runNetns, d.nsName(kindSwitch, spec.ID)))
+	fresh := err != nil
 	sw, err := d.ensureSwitch(spec)
 	if err != nil {
 		return err
 	}
 	defer sw.close()
 	state := d.state(spec.ID)
-	if err := d.applyFilters(sw, state, spec); err != nil {
+	judged, err := judgement(spec)
+	if err != nil {
 		return err
+	}
+	// A spec changes with every name on its network; the kernel takes 10 ms and more to swap filters.
+	refilter := fresh || judged != state.judged
+	if refilter {
+		state.judged = [sha256.Size]byte{}
+		if err := d.applyFilters(sw, state, spec); err != nil {
+			return err
+		}
 	}
 	if err := d.applyService(sw, spec); err != nil {
 		return err
@@ -61,7 +74,13 @@ func (d *Driver) applyNetwork(spec cloud.NetworkSpec) error {
 	d.mu.Lock()
 	state.spec = spec
 	d.mu.Unlock()
-	return d.cutFlows(sw, state, spec)
+	if refilter {
+		if err := d.cutFlows(sw, spec); err != nil {
+			return err
+		}
+	}
+	state.judged = judged
+	return nil
 }
 
 // wrap gives an error of the kernel a subject; errors that have a kind keep it.
