@@ -51,6 +51,9 @@ func (c *composer) members(specs map[string]*cloud.GroupSpec, remote map[string]
 		}
 	}
 	for _, p := range ports {
+		if p.Host == "" {
+			continue // nothing sends from it yet; when it is bound, the filters change anyway
+		}
 		for _, g := range p.SecurityGroups {
 			if !remote[g] {
 				continue

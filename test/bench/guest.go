@@ -53,9 +53,13 @@ func (b bench) ember() string {
 	return disk
 }
 
+// rest is the pause before each run, so that the guest before it is cleared away.
+const rest = time.Second
+
 // firstByte creates a server and waits for the first byte of its console log.
 func (c *aCloud) firstByte(image, network string) time.Duration {
 	ctx := context.Background()
+	<-time.NewTimer(rest).C
 	began := time.Now()
 	s, err := servers.Create(ctx, c.compute, servers.CreateOpts{Name: "first", ImageRef: image, FlavorRef: "1", Networks: []servers.Network{{UUID: network}}}, nil).Extract()
 	check(err)
@@ -90,6 +94,7 @@ func bareFirstByte(dir, image string) time.Duration {
 	defer os.Remove(disk)
 	defer os.Remove(serial)
 	check(exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "qcow2", disk, "1G").Run())
+	<-time.NewTimer(rest).C
 	began := time.Now()
 	cmd := exec.Command("qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none",
 		"-machine", "pc,usb=off,vmport=off,dump-guest-core=off", "-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max", "-smp", "1", "-m", "512M",
