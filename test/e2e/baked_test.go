@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,28 +22,30 @@ var (
 
 // bakeImage bakes a recipe, or gives what was baked of the same recipe before:
 // what the oven is made of is part of the cache's key.
-func bakeImage(t *testing.T, recipe string) baked {
+func bakeImage(t *testing.T, recipe string, options ...string) baked {
 	t.Helper()
 	bin := needE2E(t)
 	bakeOnce.Lock()
 	defer bakeOnce.Unlock()
-	if b, ok := bakedSoFar[recipe]; ok {
+	key := recipe + strings.Join(options, "")
+	if b, ok := bakedSoFar[key]; ok {
 		return b
 	}
 	cache := os.Getenv("HEARTH_E2E_CACHE")
 	if cache == "" {
 		cache = "/var/cache/hearth-e2e"
 	}
-	dir := filepath.Join(cache, recipe+"-"+ovenHash(t))
+	dir := filepath.Join(cache, key+"-"+ovenHash(t))
 	file := func(suffix string) string { return filepath.Join(dir, recipe+suffix) }
 	b := baked{disk: file(".qcow2"), raw: file(".raw"), kernel: file(".vmlinuz"), ramdisk: file(".initrd"), root: file(".ext4")}
 	if _, err := os.Stat(file(".json")); err != nil {
 		start := time.Now()
 		c := &theCloud{t: t}
-		out := c.run(append(os.Environ(), "HEARTH_DATA="+t.TempDir()), bin, "bake", recipe, "--raw", "--out", dir, "--cache", filepath.Join(cache, "packages"))
+		args := append([]string{"bake", recipe, "--raw", "--out", dir, "--cache", filepath.Join(cache, "packages")}, options...)
+		out := c.run(append(os.Environ(), "HEARTH_DATA="+t.TempDir()), bin, args...)
 		t.Logf("baked %s in %.1f s:\n%s", recipe, time.Since(start).Seconds(), out)
 	}
-	bakedSoFar[recipe] = b
+	bakedSoFar[key] = b
 	return b
 }
 

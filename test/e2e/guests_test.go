@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestGuests(t *testing.T) {
 		{"Forms", (*stage).forms}, {"Metadata", (*stage).metadata}, {"ConfigDrive", (*stage).configDrive},
 		{"Neighbours", (*stage).neighbours}, {"Names", (*stage).names}, {"Lease", (*stage).lease}, {"Spoofing", (*stage).spoofing},
 		{"HostKeys", (*stage).hostKeys}, {"Tenants", (*stage).tenants}, {"Ports", (*stage).ports}, {"KillUnderGuests", (*stage).killUnderGuests},
-		{"Power", (*stage).power}, {"Explain", (*stage).explain}, {"Remove", (*stage).removeAll},
+		{"User", (*stage).user}, {"Power", (*stage).power}, {"Explain", (*stage).explain}, {"Remove", (*stage).removeAll},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			start := time.Now()
@@ -96,6 +97,7 @@ func (g *stage) forms() {
 		g.awaitConsole(f.m.id, f.log...)
 		in := sshTo(g.t, "ember", f.m.float, g.signer)
 		checkDisk(g.t, in, f.gb)
+		g.checkSteps(f.m)
 		for command, want := range map[string]string{
 			"hostname": f.name, "cat /var/lib/proof": "0", "cat /var/lib/count": "again", "sudo -n id -u": "0",
 			"cat /sys/class/dmi/id/sys_vendor": "OpenStack Foundation", "cat /sys/class/dmi/id/product_name": "OpenStack Nova",
@@ -108,6 +110,34 @@ func (g *stage) forms() {
 		}
 		if got := in.run("ip -4 -o addr show dev eth0"); !strings.Contains(got, " "+f.m.fixed4+"/24 ") {
 			g.t.Errorf("%s: its address is not %s: %s", f.name, f.m.fixed4, got)
+		}
+	}
+}
+
+// user boots an image that was baked for a user of another name, as Amazon's are.
+func (g *stage) user() {
+	image := g.upload("ember-ec2", "qcow2", bakeImage(g.t, "ember", "--user=ec2-user").disk, nil)
+	m := g.launch("42", wish{name: "amazonian", image: image, network: g.private, key: "me", group: "web"})
+	g.ready(m)
+	g.giveFloating(m)
+	in := sshTo(g.t, "ec2-user", m.float, g.signer)
+	if got := in.run("id -un; id -Gn; sudo -n id -un"); !strings.HasPrefix(got, "ec2-user\n") || !strings.Contains(got, "wheel") || !strings.HasSuffix(got, "\nroot") {
+		g.t.Errorf("the user is %q", got)
+	}
+	g.remove(m)
+}
+
+var stepTook = regexp.MustCompile(`step .* (image|disk) +(\S+)`)
+
+// checkSteps holds the disk step against its goal, by what hearth explain says.
+func (g *stage) checkSteps(m *machine) {
+	found := stepTook.FindAllStringSubmatch(g.hearth("explain", "server", m.id), -1)
+	if len(found) != 2 {
+		g.t.Errorf("hearth explain shows %d of the steps image and disk of %s", len(found), m.name)
+	}
+	for _, step := range found {
+		if took := must(time.ParseDuration(step[2]))(g.t); took > 2*time.Second {
+			g.t.Errorf("step %s of %s took %s", step[1], m.name, took)
 		}
 	}
 }
