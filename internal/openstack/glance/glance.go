@@ -6,6 +6,7 @@ package glance
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -18,10 +19,27 @@ const Prefix = "/image"
 // handlers are the operations on a service.
 type handlers struct{ images *image.Service }
 
+// noID answers the address of an image without its id, which clients make of an
+// empty one: to glance it is an image that is not there, not the list.
+func noID(next wire.Handler) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			return nil, cloud.E("glance.image", cloud.NotFound, "No image found with ID ")
+		}
+		return next(r)
+	}
+}
+
+// noDelete answers that the list of images cannot be deleted.
+func noDelete(r *wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("glance.images", cloud.Invalid, "%w", &wire.MethodError{Method: r.Method, Allow: []string{"GET", "HEAD", "POST"}})
+}
+
 // API is the Image API of a service.
 func API(images *image.Service) wire.API {
 	h := handlers{images}
-	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: h.routes()}
+	routes := append(h.routes(), newMetadefs(images.Definitions()).routes()...)
+	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: routes}
 }
 
 func (h handlers) routes() []wire.Route {
@@ -32,8 +50,9 @@ func (h handlers) routes() []wire.Route {
 		{Method: "GET", Path: "", Policy: open("versions"), Handler: versions(http.StatusMultipleChoices)},
 		{Method: "GET", Path: "/versions", Policy: open("versions"), Handler: versions(http.StatusOK)},
 
-		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: h.list},
+		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: noID(h.list)},
 		{Method: "POST", Path: "/v2/images", Policy: write("add_image"), Handler: h.create},
+		{Method: "DELETE", Path: "/v2/images", Policy: write("delete_image"), Handler: noID(noDelete)},
 		{Method: "GET", Path: "/v2/images/{image}", Policy: read("get_image"), Handler: h.show},
 		{Method: "PATCH", Path: "/v2/images/{image}", Policy: write("modify_image"), Handler: h.update},
 		{Method: "DELETE", Path: "/v2/images/{image}", Policy: write("delete_image"), Handler: h.remove},

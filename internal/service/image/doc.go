@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/image/metadef"
 	"hearth/internal/store"
 )
 
@@ -85,6 +86,7 @@ type Service struct {
 	clock cloud.Clock
 	blobs Blobs
 	opts  Options
+	defs  *metadef.Service
 
 	// keeping is held while a blob gets its row or loses its last one, so that
 	// no blob is removed that an upload has just found to be there already.
@@ -93,7 +95,15 @@ type Service struct {
 
 // New makes the service. Call Recover before the first request.
 func New(st *store.Store, clock cloud.Clock, blobs Blobs, opts Options) *Service {
-	return &Service{store: st, clock: clock, blobs: blobs, opts: opts.filled()}
+	return &Service{store: st, clock: clock, blobs: blobs, opts: opts.filled(), defs: metadef.New(st, clock)}
+}
+
+// Definitions are the metadata definitions, which the Image API has beside images.
+func (s *Service) Definitions() *metadef.Service {
+	if s == nil {
+		return nil // of a route table that is only looked at
+	}
+	return s.defs
 }
 
 // Get gives an image that the caller sees; NotFound.
