@@ -6,6 +6,7 @@ package glance
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -38,7 +39,7 @@ func noDelete(r *wire.Request) (*wire.Response, error) {
 // API is the Image API of a service.
 func API(images *image.Service) wire.API {
 	h := handlers{images}
-	routes := append(h.routes(), newMetadefs(images.Definitions()).routes()...)
+	routes := slices.Concat(h.routes(), h.importRoutes(), newMetadefs(images.Definitions()).routes())
 	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: routes}
 }
 
@@ -74,14 +75,14 @@ func (h handlers) routes() []wire.Route {
 		{Method: "GET", Path: "/v2/schemas/member", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(memberSchema)},
 		{Method: "GET", Path: "/v2/schemas/members", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(membersSchema)},
 
-		{Method: "GET", Path: "/v2/info/import", Policy: wire.Allow(wire.Anyone, "get_import_info"), Handler: importInfo},
 		{Method: "GET", Path: "/v2/info/stores", Policy: wire.Allow(wire.Anyone, "get_stores_info"), Handler: storesInfo},
 	}
 }
 
-// minors are the minor versions whose features are here, newest first. 2.8 and
-// those from 2.10 on are of several stores, or of import, which are not.
-var minors = []int{9, 7, 6, 5, 4, 3, 2, 1, 0}
+// minors are the minor versions that glance lists where there is one store and
+// no cache, newest first: 2.8 and 2.10 to 2.13 are of several stores, 2.14 is
+// of the cache.
+var minors = []int{15, 9, 7, 6, 5, 4, 3, 2, 1, 0}
 
 // versions lists the versions. Glance answers 300 at its root but 200 at
 // /versions, where its client takes a 300 for a failure.
@@ -99,11 +100,8 @@ func versions(status int) wire.Handler {
 	}
 }
 
-// importInfo says that nothing is imported: bytes come by upload.
-func importInfo(*wire.Request) (*wire.Response, error) {
-	return wire.JSON(wire.M{"import-methods": wire.M{"description": "Import methods available.", "type": "array", "value": []string{}}}), nil
-}
-
+// storesInfo says that there is one store, which needs no name: glance answers
+// so where the operator has not set up several.
 func storesInfo(*wire.Request) (*wire.Response, error) {
 	return nil, cloud.E("glance.stores", cloud.NotFound, "Multi backend is not configured at this site.")
 }

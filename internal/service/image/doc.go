@@ -47,11 +47,12 @@ type Stage = interface {
 
 // Options are limits; their zero values are glance's defaults.
 type Options struct {
-	MaxSize        int64 // of an image's bytes: 1 TiB (image_size_cap)
-	MaxVirtualSize int64 // of the disk in it: 8 TiB
-	MaxProperties  int   // of one image: 128
-	MaxTags        int   // 128
-	MaxMembers     int   // 128
+	MaxSize        int64  // of an image's bytes: 1 TiB (image_size_cap)
+	MaxVirtualSize int64  // of the disk in it: 8 TiB
+	MaxProperties  int    // of one image: 128
+	MaxTags        int    // 128
+	MaxMembers     int    // 128
+	Source         Source // of web-downloads; nil for none
 	Log            *slog.Logger
 }
 
