@@ -74,11 +74,12 @@ func or[N int | int64](v *N, normal N) {
 	}
 }
 
-// The formats that an image can be registered with. Disk formats are those that
-// a node can boot from; ovf is taken for the disk inside, as people write it.
+// The formats that an image can be registered with. Nodes boot from the disk
+// formats up to iso; those of other hypervisors are kept for whoever converts
+// them. ovf is taken for the disk inside, as people write it.
 var (
 	ContainerFormats = []string{"ami", "ari", "aki", "bare", "ovf"}
-	DiskFormats      = []string{"ami", "ari", "aki", "raw", "qcow2", "iso"}
+	DiskFormats      = []string{"ami", "ari", "aki", "raw", "qcow2", "iso", "vmdk", "vdi", "vhd", "vhdx"}
 )
 
 // Service does what callers ask of images. It is safe for concurrent use.

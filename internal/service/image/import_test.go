@@ -218,3 +218,30 @@ type reset struct{}
 
 // Read fails.
 func (*reset) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+// TestForeignFormats: what tells a format may be beyond the first bytes, or at
+// the end only.
+func TestForeignFormats(t *testing.T) {
+	h := newHouse(t, image.Options{})
+	fixed := make([]byte, 100_000+512)
+	copy(fixed[100_000:], "conectix")
+	fixed[100_000+63] = 2
+	fixed[100_000+53], fixed[100_000+54], fixed[100_000+55] = 1, 0x86, 0xa0
+	sum := uint32(0)
+	for _, c := range fixed {
+		sum += uint32(c)
+	}
+	copy(fixed[100_000+64:], []byte{byte(^sum >> 24), byte(^sum >> 16), byte(^sum >> 8), byte(^sum)})
+	img := h.image(ann, m{"disk_format": "vhd"})
+	want(t, h.upload(img.ID, bytes.Repeat([]byte("x"), 100_000)), cloud.Invalid, "named vhd")
+	h.rest(0)
+	if err := h.upload(img.ID, fixed); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(img.ID); got.Status != cloud.ImageActive || got.VirtualSize != 100_000 {
+		t.Errorf("%+v", got)
+	}
+	want(t, h.upload(h.image(ann, nil).ID, fixed), cloud.Invalid, "bytes are vhd")
+	want(t, h.upload(h.image(ann, m{"disk_format": "vmdk"}).ID, []byte("xxxx")), cloud.Invalid, "named vmdk")
+	want(t, h.upload(h.image(ann, m{"disk_format": "vmdk"}).ID, []byte("# Disk DescriptorFile\n")), cloud.Invalid, "names others")
+}

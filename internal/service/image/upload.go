@@ -55,10 +55,23 @@ func (s *Service) sniffed(img cloud.Image, body io.Reader, length int64) (io.Rea
 	case errors.Is(err, io.EOF):
 		length = int64(n)
 	}
-	if _, err := s.judge(img.DiskFormat, bytes.NewReader(prefix), orUnknown(length)); err != nil {
+	if err := s.judgeHead(img.DiskFormat, prefix, orUnknown(length)); err != nil {
 		return nil, err
 	}
 	return io.MultiReader(bytes.NewReader(prefix), body), nil
+}
+
+// judgeHead is judge for as much as the first bytes tell.
+func (s *Service) judgeHead(claim string, prefix []byte, length int64) error {
+	format := disk.Format(claim)
+	switch {
+	case disk.HeadSuffices(format):
+		_, err := s.judge(claim, bytes.NewReader(prefix), length)
+		return err
+	case format == disk.VHD:
+		return nil
+	}
+	return refused(disk.CheckClaim(claim, disk.Sniff(prefix)))
 }
 
 func orUnknown(length int64) int64 {
@@ -169,11 +182,16 @@ func (s *Service) judge(claim string, r io.ReaderAt, size int64) (virtual int64,
 	if err == nil && info.VirtualSize > s.opts.MaxVirtualSize && size != math.MaxInt64 {
 		return 0, cloud.E("image.Upload", cloud.Invalid, "The image was refused: its disk would have %d bytes, the limit is %d.", info.VirtualSize, s.opts.MaxVirtualSize)
 	}
+	return info.VirtualSize, refused(err)
+}
+
+// refused says what is wrong with an image's bytes; Invalid.
+func refused(err error) error {
 	var reason *disk.Error
 	if errors.As(err, &reason) {
-		return 0, cloud.E("image.Upload", cloud.Invalid, "The image was refused: %s.", reason.Reason)
+		return cloud.E("image.Upload", cloud.Invalid, "The image was refused: %s.", reason.Reason)
 	}
-	return info.VirtualSize, err
+	return err
 }
 
 // brokenOff is the error for a sender that went away.
