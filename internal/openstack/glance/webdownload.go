@@ -2,6 +2,7 @@ package glance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -169,7 +170,7 @@ func (f *fetched) Read(p []byte) (int, error) {
 			f.tries = 0
 			f.watch.Reset(f.d.stall)
 		}
-		whole := err == io.EOF && (f.length < 0 || f.at == f.length)
+		whole := errors.Is(err, io.EOF) && (f.length < 0 || f.at == f.length)
 		switch {
 		case err == nil || whole:
 			return n, err
