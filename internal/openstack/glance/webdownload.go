@@ -191,7 +191,7 @@ func (f *fetched) Read(p []byte) (int, error) {
 // resume asks for the rest.
 func (f *fetched) resume() error {
 	f.body.Close()
-	resp, err := f.get(fmt.Sprintf("bytes=%d-", f.at), f.tag)
+	resp, err := f.get(fmt.Sprintf("bytes=%d-", f.at), f.tag) //nolint:bodyclose // Close does
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (s *Service) runImport(ctx context.Context, task cloud.ImageTask, img cloud
 	} else {
 		err = s.promote(ctx, task, img)
 	}
-	if context.Cause(ctx) == errCancelled {
+	if errors.Is(context.Cause(ctx), errCancelled) {
 		return errCancelled
 	}
 	return err

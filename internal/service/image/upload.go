@@ -18,7 +18,6 @@ import (
 // what the image says, or not safe; TooLarge; Gone when the image was deleted
 // meanwhile. On any error the image is queued again, and it can be repeated.
 func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, body io.Reader, length int64) error {
-	const op = "image.Upload"
 	img, err := s.uploadable(ctx, caller, id)
 	if err != nil {
 		return err
