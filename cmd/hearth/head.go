@@ -50,6 +50,10 @@ type head struct {
 
 // openHead opens the store and makes the services on it; nothing runs yet.
 func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head, error) {
+	downloads, err := glance.NewDownloads(cfg.Image.ImportFrom)
+	if err != nil {
+		return nil, fmt.Errorf("image.import_from: %w", err)
+	}
 	st, err := store.Open(ctx, cfg.DatabaseURL())
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h.identity = identity.New(st, clock, identity.Options{
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 	})
-	h.image = image.New(st, clock, blobs, image.Options{Log: log, MaxSize: int64(cfg.Image.MaxGB) << 30})
+	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log})
 	h.operate = operate.New(st, h.fleet, blobs, log)
@@ -163,12 +167,13 @@ func (h *head) serve(ctx context.Context) error {
 }
 
 // recoverImages takes back what uploads left behind that were under way when
-// the last process ended.
+// the last process ended, and then runs the imports.
 func (h *head) recoverImages(ctx context.Context) error {
 	if err := h.image.Recover(ctx); err != nil {
 		return fmt.Errorf("cannot tidy unfinished uploads: %w", err)
 	}
 	h.ready.up("images")
+	h.image.Work(ctx)
 	return nil
 }
 

@@ -5,10 +5,12 @@ import "time"
 // ImageStatus is glance's status of an image.
 type ImageStatus string
 
-// The statuses of an image. Data is written once: queued, saving, active.
+// The statuses of an image. Data is written once: queued, then saving, or uploading and importing, then active.
 const (
 	ImageQueued      ImageStatus = "queued"
 	ImageSaving      ImageStatus = "saving"
+	ImageUploading   ImageStatus = "uploading" // bytes are staged, or being
+	ImageImporting   ImageStatus = "importing" // a task gives it its bytes
 	ImageActive      ImageStatus = "active"
 	ImageDeactivated ImageStatus = "deactivated"
 	ImageKilled      ImageStatus = "killed"

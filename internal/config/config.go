@@ -44,7 +44,8 @@ type Identity struct {
 
 // Image sets glance up.
 type Image struct {
-	MaxGB int `yaml:"max_gb" help:"largest image, in GiB, uploaded or virtual"`
+	MaxGB      int    `yaml:"max_gb" help:"largest image, in GiB, uploaded or virtual"`
+	ImportFrom string `yaml:"import_from" help:"networks beside the public internet that web-download may fetch from, such as 10.0.0.0/8,127.0.0.0/8"`
 }
 
 // Compute sets nova and the agent up.

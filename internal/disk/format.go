@@ -107,8 +107,9 @@ func Sniff(prefix []byte) Info {
 }
 
 // Detect reads the head of r and, for VHD, its tail, and says what the image
-// is. size is the number of bytes r has. A qcow2 header is checked strictly,
-// see [ParseQCOW2]; its errors are returned beside the Info.
+// is. size is the number of bytes r has. The header of qcow2, vmdk, vdi, vhd and
+// vhdx is checked strictly, see [ParseQCOW2]; its errors are returned beside the
+// Info. Of the latter four the head does not suffice, see [HeadSuffices].
 func Detect(r io.ReaderAt, size int64) (Info, error) {
 	prefix := make([]byte, min(size, SniffLen))
 	if n, err := r.ReadAt(prefix, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -120,9 +121,17 @@ func Detect(r io.ReaderAt, size int64) (Info, error) {
 	switch info.Format {
 	case Raw, ISO:
 		if info.Format == Raw && hasVHDFooter(r, size) {
-			return Info{Format: VHD, VirtualSize: size - 512}, nil
+			info = Info{Format: VHD}
+			var err error
+			info.VirtualSize, err = checkForeign(VHD, r, size)
+			return info, err
 		}
 		info.VirtualSize = size
+	case VMDK, VDI, VHD, VHDX:
+		var err error
+		if info.VirtualSize, err = checkForeign(info.Format, r, size); err != nil {
+			return info, err
+		}
 	case QCOW2:
 		h, err := ParseQCOW2(r, size, Limits{})
 		if err != nil {
@@ -131,6 +140,17 @@ func Detect(r io.ReaderAt, size int64) (Info, error) {
 		info.QCOW2, info.VirtualSize = h, h.VirtualSize
 	}
 	return info, nil
+}
+
+// HeadSuffices tells whether the first [SniffLen] bytes of an image of a format
+// are enough for [Detect]. Of the others [Sniff] may say what it sees, but for
+// vhd, whose mark may be at the end only.
+func HeadSuffices(f Format) bool {
+	switch f {
+	case VMDK, VDI, VHD, VHDX:
+		return false
+	}
+	return true
 }
 
 func container(p []byte) Format {

@@ -53,7 +53,7 @@ func TestSniff(t *testing.T) {
 				t.Errorf("Sniff = %s/%s, want %s/%s", got.Format, got.Content, tt.format, tt.content)
 			}
 			info, err := Detect(bytes.NewReader(tt.bytes), int64(len(tt.bytes)))
-			if err != nil || info.Format != tt.format {
+			if (err == nil) != HeadSuffices(tt.format) || info.Format != tt.format { // a head alone is refused
 				t.Errorf("Detect = %s, %v, want %s", info.Format, err, tt.format)
 			}
 		})
@@ -61,9 +61,9 @@ func TestSniff(t *testing.T) {
 }
 
 func TestDetectFixedVHD(t *testing.T) {
-	b := bytesAt(10240, map[int]string{10240 - 512: "conectix"})
+	b := vhd(2, 4096-512, same)
 	info, err := Detect(bytes.NewReader(b), int64(len(b)))
-	if err != nil || info.Format != VHD || info.VirtualSize != 10240-512 {
+	if err != nil || info.Format != VHD || info.VirtualSize != 4096-512 {
 		t.Errorf("Detect = %+v, %v", info, err)
 	}
 }

@@ -31,6 +31,10 @@ type Tx struct {
 
 	Images       *Table[cloud.Image]
 	ImageMembers *Table[cloud.ImageMember]
+	ImageTasks   *Table[cloud.ImageTask]
+
+	MetadefNamespaces *Table[cloud.MetadefNamespace]
+	MetadefItems      *Table[cloud.MetadefItem]
 
 	Flavors  *Table[cloud.Flavor]
 	Keypairs *Table[cloud.Keypair]

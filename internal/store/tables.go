@@ -8,6 +8,7 @@ func newTx(r *run) *Tx {
 		Revocations: table(r, &revocationSchema),
 
 		Images: table(r, &imageSchema), ImageMembers: table(r, &imageMemberSchema),
+		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
 		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
 		Actions: table(r, &actionSchema), Hosts: table(r, &hostSchema),
@@ -33,6 +34,9 @@ func newShelves() map[string]any {
 	shelve(m, &revocationSchema)
 	shelve(m, &imageSchema)
 	shelve(m, &imageMemberSchema)
+	shelve(m, &imageTaskSchema)
+	shelve(m, &metadefNamespaceSchema)
+	shelve(m, &metadefItemSchema)
 	shelve(m, &flavorSchema)
 	shelve(m, &keypairSchema)
 	shelve(m, &serverSchema)
@@ -58,6 +62,7 @@ func shapes() []shape {
 	return []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
+		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
 		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),

@@ -6,6 +6,8 @@ package glance
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -18,10 +20,27 @@ const Prefix = "/image"
 // handlers are the operations on a service.
 type handlers struct{ images *image.Service }
 
+// noID answers the address of an image without its id, which clients make of an
+// empty one: to glance it is an image that is not there, not the list.
+func noID(next wire.Handler) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			return nil, cloud.E("glance.image", cloud.NotFound, "No image found with ID ")
+		}
+		return next(r)
+	}
+}
+
+// noDelete answers that the list of images cannot be deleted.
+func noDelete(r *wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("glance.images", cloud.Invalid, "%w", &wire.MethodError{Method: r.Method, Allow: []string{"GET", "HEAD", "POST"}})
+}
+
 // API is the Image API of a service.
 func API(images *image.Service) wire.API {
 	h := handlers{images}
-	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: h.routes()}
+	routes := slices.Concat(h.routes(), h.importRoutes(), newMetadefs(images.Definitions()).routes())
+	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: routes}
 }
 
 func (h handlers) routes() []wire.Route {
@@ -32,8 +51,9 @@ func (h handlers) routes() []wire.Route {
 		{Method: "GET", Path: "", Policy: open("versions"), Handler: versions(http.StatusMultipleChoices)},
 		{Method: "GET", Path: "/versions", Policy: open("versions"), Handler: versions(http.StatusOK)},
 
-		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: h.list},
+		{Method: "GET", Path: "/v2/images", Policy: read("get_images"), Handler: noID(h.list)},
 		{Method: "POST", Path: "/v2/images", Policy: write("add_image"), Handler: h.create},
+		{Method: "DELETE", Path: "/v2/images", Policy: write("delete_image"), Handler: noID(noDelete)},
 		{Method: "GET", Path: "/v2/images/{image}", Policy: read("get_image"), Handler: h.show},
 		{Method: "PATCH", Path: "/v2/images/{image}", Policy: write("modify_image"), Handler: h.update},
 		{Method: "DELETE", Path: "/v2/images/{image}", Policy: write("delete_image"), Handler: h.remove},
@@ -55,14 +75,14 @@ func (h handlers) routes() []wire.Route {
 		{Method: "GET", Path: "/v2/schemas/member", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(memberSchema)},
 		{Method: "GET", Path: "/v2/schemas/members", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(membersSchema)},
 
-		{Method: "GET", Path: "/v2/info/import", Policy: wire.Allow(wire.Anyone, "get_import_info"), Handler: importInfo},
 		{Method: "GET", Path: "/v2/info/stores", Policy: wire.Allow(wire.Anyone, "get_stores_info"), Handler: storesInfo},
 	}
 }
 
-// minors are the minor versions whose features are here, newest first. 2.8 and
-// those from 2.10 on are of several stores, or of import, which are not.
-var minors = []int{9, 7, 6, 5, 4, 3, 2, 1, 0}
+// minors are the minor versions that glance lists where there is one store and
+// no cache, newest first: 2.8 and 2.10 to 2.13 are of several stores, 2.14 is
+// of the cache.
+var minors = []int{15, 9, 7, 6, 5, 4, 3, 2, 1, 0}
 
 // versions lists the versions. Glance answers 300 at its root but 200 at
 // /versions, where its client takes a 300 for a failure.
@@ -80,11 +100,8 @@ func versions(status int) wire.Handler {
 	}
 }
 
-// importInfo says that nothing is imported: bytes come by upload.
-func importInfo(*wire.Request) (*wire.Response, error) {
-	return wire.JSON(wire.M{"import-methods": wire.M{"description": "Import methods available.", "type": "array", "value": []string{}}}), nil
-}
-
+// storesInfo says that there is one store, which needs no name: glance answers
+// so where the operator has not set up several.
 func storesInfo(*wire.Request) (*wire.Response, error) {
 	return nil, cloud.E("glance.stores", cloud.NotFound, "Multi backend is not configured at this site.")
 }

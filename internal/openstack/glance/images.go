@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"hearth/internal/cloud"
@@ -23,6 +24,9 @@ func render(img cloud.Image) wire.M {
 	tags := img.Tags
 	if tags == nil {
 		tags = []string{}
+	}
+	if img.Status == cloud.ImageUploading || img.Status == cloud.ImageImporting {
+		img.Size, img.VirtualSize, img.Checksum, img.HashAlgo, img.HashValue = -1, -1, "", "", "" // of staged bytes, not yet the image's
 	}
 	attributes := wire.M{
 		"id": img.ID, "name": orNull(img.Name), "status": img.Status, "visibility": img.Visibility, "owner": orNull(img.ProjectID),
@@ -60,7 +64,9 @@ func (h handlers) create(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	resp := wire.Created(render(img))
-	resp.Header = http.Header{"Location": {r.Link("/v2/images/" + img.ID)}}
+	resp.Header = http.Header{
+		"Location": {r.Link("/v2/images/" + img.ID)}, "OpenStack-image-import-methods": {strings.Join(h.images.ImportMethods(), ",")},
+	}
 	return resp, nil
 }
 

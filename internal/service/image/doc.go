@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/image/metadef"
 	"hearth/internal/store"
 )
 
@@ -46,11 +47,12 @@ type Stage = interface {
 
 // Options are limits; their zero values are glance's defaults.
 type Options struct {
-	MaxSize        int64 // of an image's bytes: 1 TiB (image_size_cap)
-	MaxVirtualSize int64 // of the disk in it: 8 TiB
-	MaxProperties  int   // of one image: 128
-	MaxTags        int   // 128
-	MaxMembers     int   // 128
+	MaxSize        int64  // of an image's bytes: 1 TiB (image_size_cap)
+	MaxVirtualSize int64  // of the disk in it: 8 TiB
+	MaxProperties  int    // of one image: 128
+	MaxTags        int    // 128
+	MaxMembers     int    // 128
+	Source         Source // of web-downloads; nil for none
 	Log            *slog.Logger
 }
 
@@ -72,11 +74,12 @@ func or[N int | int64](v *N, normal N) {
 	}
 }
 
-// The formats that an image can be registered with. Disk formats are those that
-// a node can boot from; ovf is taken for the disk inside, as people write it.
+// The formats that an image can be registered with. Nodes boot from the disk
+// formats up to iso; those of other hypervisors are kept for whoever converts
+// them. ovf is taken for the disk inside, as people write it.
 var (
 	ContainerFormats = []string{"ami", "ari", "aki", "bare", "ovf"}
-	DiskFormats      = []string{"ami", "ari", "aki", "raw", "qcow2", "iso"}
+	DiskFormats      = []string{"ami", "ari", "aki", "raw", "qcow2", "iso", "vmdk", "vdi", "vhd", "vhdx"}
 )
 
 // Service does what callers ask of images. It is safe for concurrent use.
@@ -85,6 +88,7 @@ type Service struct {
 	clock cloud.Clock
 	blobs Blobs
 	opts  Options
+	defs  *metadef.Service
 
 	// keeping is held while a blob gets its row or loses its last one, so that
 	// no blob is removed that an upload has just found to be there already.
@@ -93,7 +97,15 @@ type Service struct {
 
 // New makes the service. Call Recover before the first request.
 func New(st *store.Store, clock cloud.Clock, blobs Blobs, opts Options) *Service {
-	return &Service{store: st, clock: clock, blobs: blobs, opts: opts.filled()}
+	return &Service{store: st, clock: clock, blobs: blobs, opts: opts.filled(), defs: metadef.New(st, clock)}
+}
+
+// Definitions are the metadata definitions, which the Image API has beside images.
+func (s *Service) Definitions() *metadef.Service {
+	if s == nil {
+		return nil // of a route table that is only looked at
+	}
+	return s.defs
 }
 
 // Get gives an image that the caller sees; NotFound.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -19,7 +20,7 @@ func (s *Service) Download(ctx context.Context, caller cloud.Caller, id string) 
 		return img, nil, err
 	case img.Status == cloud.ImageDeactivated && !caller.IsAdmin():
 		return img, nil, cloud.E(op, cloud.Forbidden, "The requested image has been deactivated. Image data download is forbidden.")
-	case img.Digest == "":
+	case img.Digest == "" || img.Status == cloud.ImageUploading || img.Status == cloud.ImageImporting:
 		return img, nil, nil
 	}
 	data, err := s.blobs.Open(img.Digest)
@@ -46,20 +47,30 @@ func (s *Service) Recover(ctx context.Context) error {
 		}
 		for _, img := range images {
 			used[img.Digest] = img.ID
-			if img.Status != cloud.ImageSaving {
+			if img.Status != cloud.ImageSaving && (img.Status != cloud.ImageUploading || img.UploadID == "") {
 				continue
 			}
-			img.Status, img.UploadID, img.UpdatedAt = cloud.ImageQueued, "", s.clock.Now()
+			empty(&img, s.clock.Now())
 			if err := tx.Images.Update(img); err != nil {
 				return err
 			}
 		}
-		return nil
+		return restart(tx, s.clock.Now())
 	})
 	if err != nil {
 		return err
 	}
 	return s.sweep(ctx, used)
+}
+
+// restart has the imports begun again that were under way.
+func restart(tx *store.Tx, now time.Time) error {
+	tasks, err := tx.ImageTasks.List(store.Where(store.Eq("status", string(cloud.TaskProcessing))))
+	for _, t := range tasks {
+		t.Status, t.Done, t.Message, t.UpdatedAt = cloud.TaskPending, 0, "", now
+		err = errors.Join(err, tx.ImageTasks.Update(t))
+	}
+	return err
 }
 
 // sweep removes the blobs that are not used, and says which used ones are gone.

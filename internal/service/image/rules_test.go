@@ -19,7 +19,7 @@ func TestCreateRefuses(t *testing.T) {
 		kind   cloud.Kind
 		says   string
 	}{
-		{ann, m{"disk_format": "floppy"}, cloud.Invalid, "'floppy' is not one of [ami, ari, aki, raw, qcow2, iso]"},
+		{ann, m{"disk_format": "floppy"}, cloud.Invalid, "'floppy' is not one of [ami, ari, aki, raw, qcow2, iso, vmdk, vdi, vhd, vhdx]"},
 		{ann, m{"container_format": "wrong"}, cloud.Invalid, "'wrong'"},
 		{ann, m{"visibility": "mine"}, cloud.Invalid, "'mine'"},
 		{ann, m{"visibility": "public"}, cloud.Forbidden, "publicize_image"},

@@ -1,0 +1,43 @@
+-- What is imported, and the definitions of metadata.
+-- +goose Up
+CREATE TABLE image_tasks (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    image_id TEXT COLLATE "C" NOT NULL,
+    project_id TEXT COLLATE "C" NOT NULL,
+    status TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT,
+    expires_at BIGINT,
+    body TEXT NOT NULL
+);
+CREATE INDEX image_tasks_image_id ON image_tasks (image_id);
+CREATE INDEX image_tasks_project_id ON image_tasks (project_id);
+CREATE INDEX image_tasks_status ON image_tasks (status);
+CREATE INDEX image_tasks_expires_at ON image_tasks (expires_at);
+
+CREATE TABLE metadef_namespaces (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    project_id TEXT COLLATE "C" NOT NULL,
+    public BOOLEAN NOT NULL,
+    created_at BIGINT,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX metadef_namespaces_name ON metadef_namespaces (name);
+
+CREATE TABLE metadef_items (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    namespace_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX metadef_items_namespace_id_kind_name ON metadef_items (namespace_id, kind, name);
+
+-- +goose Down
+DROP TABLE metadef_items;
+DROP TABLE metadef_namespaces;
+DROP TABLE image_tasks;
