@@ -29,6 +29,21 @@ type Tx struct {
 	AppCreds    *Table[cloud.ApplicationCredential]
 	Revocations *Table[cloud.Revocation]
 
+	Groups           *Table[cloud.Group]
+	Memberships      *Table[cloud.Membership]
+	ImpliedRoles     *Table[cloud.ImpliedRole]
+	Regions          *Table[cloud.Region]
+	CatalogServices  *Table[cloud.CatalogService]
+	CatalogEndpoints *Table[cloud.CatalogEndpoint]
+	EndpointGroups   *Table[cloud.EndpointGroup]
+	EndpointLinks    *Table[cloud.EndpointLink]
+	Credentials      *Table[cloud.Credential]
+	Trusts           *Table[cloud.Trust]
+	AccessRules      *Table[cloud.AccessRule]
+	PolicyBlobs      *Table[cloud.PolicyBlob]
+	RegisteredLimits *Table[cloud.RegisteredLimit]
+	Limits           *Table[cloud.Limit]
+
 	Images       *Table[cloud.Image]
 	ImageMembers *Table[cloud.ImageMember]
 
