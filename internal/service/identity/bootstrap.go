@@ -134,6 +134,6 @@ func (s *Service) ResetAdmin(ctx context.Context) (password string, err error) {
 	if _, err := s.UpdateDomain(ctx, cloud.DefaultDomainID, DomainPatch{Enabled: &yes}); err != nil {
 		return "", err
 	}
-	_, err = s.UpdateUser(ctx, r.AdminUserID, UserPatch{Password: &password, Enabled: &yes})
+	_, err = s.UpdateUser(ctx, r.AdminUserID, UserPatch{Password: &password, Made: true, Enabled: &yes})
 	return password, err
 }

@@ -115,6 +115,15 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestMadePasswords lets the operator in whatever the rules ask of people.
+func TestMadePasswords(t *testing.T) {
+	h := build(t, strict(func(c *identity.Compliance) { c.FirstUse, c.Regex = true, regexp.MustCompile(`[!?]|correct`) }))
+	reset := must[string](t)(h.ResetAdmin(t.Context()))
+	h.token(byPassword("admin", reset, toProject("admin")))
+	h.member("ann")
+	h.denied(password, identity.PasswordExpired) // an administrator set it
+}
+
 // TestSeedOnce starts the service again over the same store: what the operator
 // deleted stays away, what the configuration says anew is followed.
 func TestSeedOnce(t *testing.T) {
