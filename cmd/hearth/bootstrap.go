@@ -70,8 +70,13 @@ func (h *head) renewOperator(ctx context.Context, r identity.Result) error {
 	password := identity.NewPassword()
 	user, err := h.identity.CreateUser(ctx, cloud.User{
 		Name: operatorName, DomainID: cloud.DefaultDomainID, Enabled: true, DefaultProjectID: r.AdminProjectID, Description: "What 'hearth openrc' prints on the head itself",
-	}, password)
+		// Nobody but the head itself knows the password, so nobody may lock it out.
+		Options: map[string]any{identity.IgnoreLockout: true, identity.IgnoreExpiry: true},
+	}, "")
 	if err != nil {
+		return err
+	}
+	if _, err := h.identity.UpdateUser(ctx, user.ID, identity.UserPatch{Password: &password, Made: true}); err != nil {
 		return err
 	}
 	for _, where := range []cloud.Assignment{{ProjectID: r.AdminProjectID}, {ProjectID: r.DemoProjectID}, {DomainID: cloud.DefaultDomainID}, {System: true}} {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,12 +68,25 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, ready: newReadiness("api", "operator", "images", "node")}
 	h.identity = identity.New(st, clock, identity.Options{
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
+		Compliance: compliance(cfg.Identity),
 	})
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil
+}
+
+// compliance is the rules of passwords, by a configuration that was checked.
+func compliance(c config.Identity) identity.Compliance {
+	out := identity.Compliance{
+		LockoutAttempts: c.LockoutAttempts, LockoutDuration: c.LockoutDuration, UniqueLast: c.UniqueLastPasswordCount,
+		MinimumAge: c.MinimumPasswordAge, ExpiresAfter: c.PasswordExpiresAfter, FirstUse: c.ChangeUponFirstUse, RegexDescription: c.PasswordRegexText,
+	}
+	if c.PasswordRegex != "" {
+		out.Regex = regexp.MustCompile(c.PasswordRegex)
+	}
+	return out
 }
 
 func (h *head) close() {

@@ -26,7 +26,12 @@ type User struct {
 	Enabled                                                  bool
 	PasswordHash                                             string
 	PasswordExpiresAt                                        *time.Time
-	TokensValidAfter                                         time.Time // tokens issued before are revoked (password change, disable)
+	PasswordChangedAt                                        time.Time        // zero: never
+	PasswordHistory                                          []PasswordRecord // the passwords before, the newest last
+	FailedLogins                                             int              // wrong passwords since the last right one
+	FailedAt                                                 *time.Time       // the last of them
+	Options                                                  map[string]any   // such as ignore_lockout_failure_attempts
+	TokensValidAfter                                         time.Time        // tokens issued before are revoked (password change, disable)
 	Extra                                                    map[string]any
 }
 
@@ -35,11 +40,12 @@ type Role struct {
 	ID, Name, Description, DomainID string
 }
 
-// Assignment gives a user a role on exactly one target.
+// Assignment gives a user, or the users of a group, a role on exactly one target.
 type Assignment struct {
-	ID     string // computed: UserID/RoleID/target
-	UserID string
-	RoleID string
+	ID      string // computed: UserID/RoleID/target
+	UserID  string // or
+	GroupID string
+	RoleID  string
 	// One of the three:
 	ProjectID, DomainID string
 	System              bool
@@ -58,7 +64,11 @@ func (a Assignment) Key() string {
 	if a.Inherited {
 		target += ":inherited"
 	}
-	return a.UserID + "/" + a.RoleID + "/" + target
+	actor := a.UserID
+	if a.GroupID != "" {
+		actor = "group:" + a.GroupID
+	}
+	return actor + "/" + a.RoleID + "/" + target
 }
 
 // ApplicationCredential is a secret of a user's for one project, with some of
@@ -69,6 +79,7 @@ type ApplicationCredential struct {
 	RoleIDs                                  []string
 	ExpiresAt                                *time.Time
 	Unrestricted                             bool
+	AccessRuleIDs                            []string // what it can be used for; none: everything
 	CreatedAt                                time.Time
 }
 

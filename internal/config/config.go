@@ -40,6 +40,15 @@ type Config struct {
 type Identity struct {
 	TokenLife  time.Duration `yaml:"token_life" help:"how long a token is good"`
 	BcryptCost int           `yaml:"bcrypt_cost" help:"cost of password hashes, 4 to 31"`
+
+	LockoutAttempts         int           `yaml:"lockout_attempts" help:"wrong passwords in a row that lock a user out; 0 for never"`
+	LockoutDuration         time.Duration `yaml:"lockout_duration" help:"how long a user stays locked out; 0 until an administrator enables it"`
+	UniqueLastPasswordCount int           `yaml:"unique_last_password_count" help:"how many of a user's last passwords a new one must differ from; 0 for none"`
+	MinimumPasswordAge      time.Duration `yaml:"minimum_password_age" help:"how long a user keeps a new password"`
+	PasswordExpiresAfter    time.Duration `yaml:"password_expires_after" help:"how long a password is good; 0 for ever"`
+	ChangeUponFirstUse      bool          `yaml:"change_password_upon_first_use" help:"whether users must change passwords that an administrator set"`
+	PasswordRegex           string        `yaml:"password_regex" help:"regular expression that passwords must match; empty for none"`
+	PasswordRegexText       string        `yaml:"password_regex_description" help:"what the expression asks for, in words for people"`
 }
 
 // Image sets glance up.
@@ -82,7 +91,7 @@ func Default() Config {
 	return Config{
 		Data: string(paths.Default()), Listen: "127.0.0.1:5000", Driver: "qemu", Node: shortName(host), Region: "RegionOne", Zone: "nova",
 		LogLevel: "info",
-		Identity: Identity{TokenLife: time.Hour, BcryptCost: 12},
+		Identity: Identity{TokenLife: time.Hour, BcryptCost: 12, LockoutDuration: 30 * time.Minute},
 		Image:    Image{MaxGB: 1024},
 		Compute: Compute{
 			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
@@ -132,6 +141,7 @@ func (c *Config) Check() error {
 	say(c.Node != "", "node is empty: give this host a name")
 	say(c.Identity.BcryptCost >= 4 && c.Identity.BcryptCost <= 31, "identity.bcrypt_cost is %d: it must be 4 to 31", c.Identity.BcryptCost)
 	say(c.Identity.TokenLife >= time.Second, "identity.token_life is %s: it must be at least 1s", c.Identity.TokenLife)
+	c.Identity.check(say)
 	switch c.Compute.Accel {
 	case "auto", "kvm", "tcg":
 	default:

@@ -41,9 +41,9 @@ var (
 	}
 	assignmentSchema = schema[cloud.Assignment]{
 		table: "assignments", noun: "role assignment", key: cloud.Assignment.Key,
-		names: []string{"user_id", "role_id", "project_id", "domain_id", "system"}, types: "ttttb",
+		names: []string{"user_id", "group_id", "role_id", "project_id", "domain_id", "system"}, types: "tttttb",
 		values: func(a cloud.Assignment) columns {
-			return columns{a.UserID, a.RoleID, a.ProjectID, a.DomainID, a.System}
+			return columns{a.UserID, a.GroupID, a.RoleID, a.ProjectID, a.DomainID, a.System}
 		},
 	}
 	appCredSchema = schema[cloud.ApplicationCredential]{

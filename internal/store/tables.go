@@ -7,6 +7,21 @@ func newTx(r *run) *Tx {
 		Roles: table(r, &roleSchema), Assignments: table(r, &assignmentSchema), AppCreds: table(r, &appCredSchema),
 		Revocations: table(r, &revocationSchema),
 
+		Groups:           table(r, &groupSchema),
+		Memberships:      table(r, &membershipSchema),
+		ImpliedRoles:     table(r, &impliedRoleSchema),
+		Regions:          table(r, &regionSchema),
+		CatalogServices:  table(r, &catalogServiceSchema),
+		CatalogEndpoints: table(r, &catalogEndpointSchema),
+		EndpointGroups:   table(r, &endpointGroupSchema),
+		EndpointLinks:    table(r, &endpointLinkSchema),
+		Credentials:      table(r, &credentialSchema),
+		Trusts:           table(r, &trustSchema),
+		AccessRules:      table(r, &accessRuleSchema),
+		PolicyBlobs:      table(r, &policyBlobSchema),
+		RegisteredLimits: table(r, &registeredLimitSchema),
+		Limits:           table(r, &limitSchema),
+
 		Images: table(r, &imageSchema), ImageMembers: table(r, &imageMemberSchema),
 		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
@@ -32,6 +47,20 @@ func newShelves() map[string]any {
 	shelve(m, &assignmentSchema)
 	shelve(m, &appCredSchema)
 	shelve(m, &revocationSchema)
+	shelve(m, &groupSchema)
+	shelve(m, &membershipSchema)
+	shelve(m, &impliedRoleSchema)
+	shelve(m, &regionSchema)
+	shelve(m, &catalogServiceSchema)
+	shelve(m, &catalogEndpointSchema)
+	shelve(m, &endpointGroupSchema)
+	shelve(m, &endpointLinkSchema)
+	shelve(m, &credentialSchema)
+	shelve(m, &trustSchema)
+	shelve(m, &accessRuleSchema)
+	shelve(m, &policyBlobSchema)
+	shelve(m, &registeredLimitSchema)
+	shelve(m, &limitSchema)
 	shelve(m, &imageSchema)
 	shelve(m, &imageMemberSchema)
 	shelve(m, &imageTaskSchema)
@@ -59,12 +88,12 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return []shape{
+	return append(identityShapes(), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
 		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
-	}
+	}...)
 }

@@ -11,11 +11,15 @@ import (
 
 func (a *api) appCredRoutes() []wire.Route {
 	const all, each = "/v3/users/{user_id}/application_credentials", "/v3/users/{user_id}/application_credentials/{id}"
+	const rules = "/v3/users/{user_id}/access_rules"
 	return []wire.Route{
 		route("GET", all, readerOrSelf, "list_application_credentials", a.appCreds),
 		route("POST", all, self, "create_application_credential", a.createAppCred),
 		route("GET", each, readerOrSelf, "get_application_credential", a.appCred),
 		route("DELETE", each, adminOrSelf, "delete_application_credential", a.deleteAppCred),
+		route("GET", rules, readerOrSelf, "list_access_rules", a.accessRules),
+		route("GET", rules+"/{id}", readerOrSelf, "get_access_rule", a.accessRule),
+		route("DELETE", rules+"/{id}", adminOrSelf, "delete_access_rule", a.deleteAccessRule),
 	}
 }
 
@@ -32,11 +36,19 @@ func (a *api) showAppCred(r *wire.Request, c cloud.ApplicationCredential) (wire.
 		}
 		roles = append(roles, wire.M{"id": role.ID, "name": role.Name, "domain_id": orNull(role.DomainID)})
 	}
-	return wire.M{
+	rules, err := a.svc.RulesOf(r.Context(), c)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.M{
 		"id": c.ID, "name": c.Name, "description": orNull(c.Description), "project_id": c.ProjectID, "user_id": c.UserID, "roles": roles,
 		"expires_at": expiry(c.ExpiresAt), "unrestricted": c.Unrestricted, "system": nil,
 		"links": wire.M{"self": r.Link("/v3/users/" + c.UserID + "/application_credentials/" + c.ID)},
-	}, nil
+	}
+	if len(rules) > 0 {
+		out["access_rules"] = showRules(rules)
+	}
+	return out, nil
 }
 
 // orNull is a text, or null for none.
@@ -91,19 +103,19 @@ type appCredIn struct {
 	ExpiresAt    *string    `json:"expires_at"`
 	Roles        []domainIn `json:"roles"` // ids or names
 	Unrestricted bool       `json:"unrestricted"`
-	AccessRules  []wire.M   `json:"access_rules"`
+	AccessRules  []ruleIn   `json:"access_rules"`
 }
 
 func (in appCredIn) request() (out identity.NewAppCred, err error) {
 	if err := wire.Name("name", in.Name); err != nil {
 		return out, err
 	}
-	if len(in.AccessRules) > 0 {
-		return out, cloud.E("keystone.appcred", cloud.Unsupported, "access rules of application credentials are not supported: choose roles instead")
-	}
 	out = identity.NewAppCred{Name: in.Name, Description: valueOr(in.Description, ""), Secret: valueOr(in.Secret, ""), Unrestricted: in.Unrestricted}
 	for _, r := range in.Roles {
 		out.Roles = append(out.Roles, cloud.Role{ID: r.ID, Name: r.Name})
+	}
+	if out.AccessRules, err = wantedRules(in.AccessRules); err != nil {
+		return out, err
 	}
 	if in.ExpiresAt != nil {
 		out.ExpiresAt, err = parseExpiry(*in.ExpiresAt)

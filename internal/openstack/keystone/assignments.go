@@ -14,8 +14,9 @@ func (a *api) assignments(r *wire.Request) (*wire.Response, error) {
 	const op = "keystone.assignments"
 	q := r.URL.Query()
 	f := identity.AssignmentFilter{
-		UserID: q.Get("user.id"), RoleID: q.Get("role.id"), ProjectID: q.Get("scope.project.id"), DomainID: q.Get("scope.domain.id"),
+		UserID: q.Get("user.id"), GroupID: q.Get("group.id"), RoleID: q.Get("role.id"), ProjectID: q.Get("scope.project.id"), DomainID: q.Get("scope.domain.id"),
 		System: q.Get("scope.system") != "", Effective: flag(r, "effective"),
+		Inherited: q.Get("scope.OS-INHERIT:inherited_to") == "projects", Subtree: flag(r, "include_subtree"),
 	}
 	scopes := 0
 	for _, set := range []bool{f.ProjectID != "", f.DomainID != "", f.System} {
@@ -26,8 +27,14 @@ func (a *api) assignments(r *wire.Request) (*wire.Response, error) {
 	switch {
 	case scopes > 1:
 		return nil, cloud.E(op, cloud.Invalid, "Specify a domain, project, or system, not more than one of them.")
-	case flag(r, "include_subtree"), q.Has("group.id"), q.Has("scope.OS-INHERIT:inherited_to"):
-		return nil, cloud.E(op, cloud.Unsupported, "the filters group.id, include_subtree and scope.OS-INHERIT:inherited_to are not supported")
+	case f.UserID != "" && f.GroupID != "":
+		return nil, cloud.E(op, cloud.Invalid, "Specify a user or group, not both")
+	case f.Effective && f.GroupID != "":
+		return nil, cloud.E(op, cloud.Invalid, "Combining effective and group filter will always result in an empty list.")
+	case f.Effective && f.Inherited:
+		return nil, cloud.E(op, cloud.Invalid, "Combining effective, inherited and project filter will always result in an empty list.")
+	case f.Subtree && f.ProjectID == "":
+		return nil, cloud.E(op, cloud.Invalid, "scope.project.id must be specified if include_subtree is also specified")
 	}
 	found, names, err := a.svc.Assignments(r.Context(), f)
 	if err != nil {
@@ -43,28 +50,59 @@ type assignmentShower struct {
 	named bool
 }
 
-func (s assignmentShower) show(r *wire.Request, a cloud.Assignment) wire.M {
+func (s assignmentShower) show(r *wire.Request, l identity.Listed) wire.M {
+	a := l.Assignment
 	var scope wire.M
-	path := "/v3/system"
 	switch {
 	case a.ProjectID != "":
 		p := s.names.Projects[a.ProjectID]
-		scope, path = wire.M{"project": s.ref(a.ProjectID, p.Name, p.DomainID)}, "/v3/projects/"+a.ProjectID
+		scope = wire.M{"project": s.ref(a.ProjectID, p.Name, p.DomainID)}
 	case a.DomainID != "":
-		scope, path = wire.M{"domain": s.ref(a.DomainID, s.names.Domains[a.DomainID].Name, "")}, "/v3/domains/"+a.DomainID
+		scope = wire.M{"domain": s.ref(a.DomainID, s.names.Domains[a.DomainID].Name, "")}
 	default:
 		scope = wire.M{"system": wire.M{"all": true}}
 	}
-	path += "/users/" + a.UserID + "/roles/" + a.RoleID
-	if a.Inherited {
+	if a.Inherited || l.From.Inherited {
 		scope["OS-INHERIT:inherited_to"] = "projects"
+	}
+	role := s.names.Roles[a.RoleID]
+	made := wire.M{"assignment": r.Link(grantPath(l.From))}
+	out := wire.M{"role": s.ref(a.RoleID, role.Name, role.DomainID), "scope": scope, "links": made}
+	if l.Prior != "" {
+		made["prior_role"] = r.Link("/v3/prior_role/" + l.Prior + "/implies/" + a.RoleID)
+	}
+	if l.From.GroupID != "" && a.GroupID == "" {
+		made["membership"] = r.Link("/v3/groups/" + l.From.GroupID + "/users/" + a.UserID)
+	}
+	if a.GroupID != "" {
+		g := s.names.Groups[a.GroupID]
+		out["group"] = s.ref(a.GroupID, g.Name, g.DomainID)
+	} else {
+		u := s.names.Users[a.UserID]
+		out["user"] = s.ref(a.UserID, u.Name, u.DomainID)
+	}
+	return out
+}
+
+// grantPath is where an assignment was made.
+func grantPath(a cloud.Assignment) string {
+	path := "/v3/system"
+	switch {
+	case a.ProjectID != "":
+		path = "/v3/projects/" + a.ProjectID
+	case a.DomainID != "":
+		path = "/v3/domains/" + a.DomainID
+	}
+	if a.GroupID != "" {
+		path += "/groups/" + a.GroupID
+	} else {
+		path += "/users/" + a.UserID
+	}
+	path += "/roles/" + a.RoleID
+	if a.Inherited {
 		path = "/v3/OS-INHERIT" + path[len("/v3"):] + inherited
 	}
-	user, role := s.names.Users[a.UserID], s.names.Roles[a.RoleID]
-	return wire.M{
-		"user": s.ref(a.UserID, user.Name, user.DomainID), "role": s.ref(a.RoleID, role.Name, role.DomainID),
-		"scope": scope, "links": wire.M{"assignment": r.Link(path)},
-	}
+	return path
 }
 
 // ref refers to a noun; with its name, and its domain if it is in one, when

@@ -78,7 +78,7 @@ type scopeIn struct {
 	Domain   *domainIn        `json:"domain"`
 	System   *map[string]bool `json:"system"`
 	Unscoped *struct{}        `json:"unscoped"`
-	Trust    *struct{}        `json:"OS-TRUST:trust"`
+	Trust    *domainIn        `json:"OS-TRUST:trust"`
 }
 
 // login makes a token.
@@ -188,13 +188,15 @@ func scope(raw json.RawMessage) (out identity.Scope, err error) {
 		n++
 		out.Unscoped = true
 	}
+	if in.Trust != nil {
+		n++
+		out.Trust = in.Trust.ID
+	}
 	switch {
 	case err != nil:
 		return out, err
-	case in.Trust != nil:
-		return out, cloud.E(op, cloud.Unsupported, "trusts are not supported: use an application credential")
 	case n != 1 || out == identity.Scope{}:
-		return out, cloud.E(op, cloud.Invalid, "the scope must have exactly one of project, domain, system and unscoped")
+		return out, cloud.E(op, cloud.Invalid, "the scope must have exactly one of project, domain, system, OS-TRUST:trust and unscoped")
 	}
 	return out, nil
 }

@@ -7,7 +7,7 @@ import (
 	"hearth/internal/openstack/wire"
 )
 
-// grantRoutes are the roles of a user on a project, a domain and the system, and
+// grantRoutes are the roles of a user or a group on a project, a domain and the system, and
 // those that are inherited by the projects below.
 func (a *api) grantRoutes() []wire.Route {
 	var out []wire.Route
@@ -19,12 +19,15 @@ func (a *api) grantRoutes() []wire.Route {
 			route("DELETE", base+"/{role_id}"+end, wire.Admin, "revoke_"+policy, a.ungrant),
 		)
 	}
-	const project, domain = "/projects/{project_id}/users/{user_id}/roles", "/domains/{domain_id}/users/{user_id}/roles"
-	add("/v3"+project, "", "grant")
-	add("/v3"+domain, "", "grant")
+	for _, actor := range []string{"/users/{user_id}/roles", "/groups/{group_id}/roles"} {
+		project, domain := "/projects/{project_id}"+actor, "/domains/{domain_id}"+actor
+		add("/v3"+project, "", "grant")
+		add("/v3"+domain, "", "grant")
+		add("/v3/OS-INHERIT"+project, inherited, "grant")
+		add("/v3/OS-INHERIT"+domain, inherited, "grant")
+	}
 	add("/v3/system/users/{user_id}/roles", "", "system_grant_for_user")
-	add("/v3/OS-INHERIT"+project, inherited, "grant")
-	add("/v3/OS-INHERIT"+domain, inherited, "grant")
+	add("/v3/system/groups/{group_id}/roles", "", "system_grant_for_group")
 	return out
 }
 
@@ -34,7 +37,7 @@ const inherited = "/inherited_to_projects"
 // assignmentOf reads a grant from the path.
 func assignmentOf(r *wire.Request) cloud.Assignment {
 	a := cloud.Assignment{
-		UserID: r.PathValue("user_id"), RoleID: r.PathValue("role_id"), ProjectID: r.PathValue("project_id"), DomainID: r.PathValue("domain_id"),
+		UserID: r.PathValue("user_id"), GroupID: r.PathValue("group_id"), RoleID: r.PathValue("role_id"), ProjectID: r.PathValue("project_id"), DomainID: r.PathValue("domain_id"),
 	}
 	a.System = a.ProjectID == "" && a.DomainID == ""
 	a.Inherited = strings.HasPrefix(r.Pattern, "/v3/OS-INHERIT/")

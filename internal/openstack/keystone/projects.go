@@ -44,7 +44,7 @@ func (a *api) projects(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	if flag(r, "is_domain") {
-		return nil, cloud.E("keystone.projects", cloud.Unsupported, "projects that act as domains are not listed here: see /v3/domains")
+		return a.domainsAsProjects(r, f)
 	}
 	found, err := a.svc.Projects(r.Context(), f)
 	if err != nil {
@@ -82,9 +82,7 @@ func (a *api) createProject(r *wire.Request) (*wire.Response, error) {
 	}
 	name := b.name("name", 64)
 	b.need("name", name != nil)
-	if valueOr(b.boolean("is_domain"), false) && b.err == nil {
-		b.err = cloud.E("keystone.projects", cloud.Unsupported, "a project that acts as a domain cannot be made: create a domain")
-	}
+	actsAsDomain := valueOr(b.boolean("is_domain"), false)
 	p := cloud.Project{
 		Name: valueOr(name, ""), Description: valueOr(b.text("description"), ""), Enabled: valueOr(b.boolean("enabled"), true),
 		DomainID: valueOr(b.text("domain_id"), ""), ParentID: valueOr(b.text("parent_id"), ""), Tags: valueOr(b.texts("tags"), nil),
@@ -94,6 +92,9 @@ func (a *api) createProject(r *wire.Request) (*wire.Response, error) {
 	}
 	if b.err != nil {
 		return nil, b.err
+	}
+	if actsAsDomain {
+		return a.createDomainProject(r, p)
 	}
 	if p.DomainID == "" && p.ParentID == "" {
 		p.DomainID = homeDomain(r.Caller)
@@ -119,10 +120,17 @@ func homeDomain(c cloud.Caller) string {
 func (a *api) project(r *wire.Request) (*wire.Response, error) {
 	id := r.PathValue("project_id")
 	p, err := a.svc.Project(r.Context(), id)
+	if d, ok := a.actingDomain(r, err, id); ok {
+		return one(http.StatusOK, "project", domainAsProject(r, d)), nil
+	}
 	if err != nil {
 		return nil, missing(err, "project", id)
 	}
-	return one(http.StatusOK, "project", showProject(r, p)), nil
+	out := showProject(r, p)
+	if err := a.hierarchy(r, out, p); err != nil {
+		return nil, err
+	}
+	return one(http.StatusOK, "project", out), nil
 }
 
 func (a *api) updateProject(r *wire.Request) (*wire.Response, error) {
@@ -132,6 +140,9 @@ func (a *api) updateProject(r *wire.Request) (*wire.Response, error) {
 	}
 	id := r.PathValue("project_id")
 	old, err := a.svc.Project(r.Context(), id)
+	if d, ok := a.actingDomain(r, err, id); ok {
+		return a.updateDomainProject(r, b, d)
+	}
 	if err != nil {
 		return nil, missing(err, "project", id)
 	}
@@ -155,7 +166,11 @@ func (a *api) updateProject(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) deleteProject(r *wire.Request) (*wire.Response, error) {
 	id := r.PathValue("project_id")
-	return done(missing(a.svc.DeleteProject(r.Context(), id), "project", id))
+	err := a.svc.DeleteProject(r.Context(), id)
+	if _, ok := a.actingDomain(r, err, id); ok {
+		err = a.svc.DeleteDomain(r.Context(), id)
+	}
+	return done(missing(err, "project", id))
 }
 
 func (a *api) userProjects(r *wire.Request) (*wire.Response, error) {

@@ -15,8 +15,6 @@ func (a *api) roleRoutes() []wire.Route {
 		route("GET", "/v3/roles/{role_id}", systemReader, "get_role", a.role),
 		route("PATCH", "/v3/roles/{role_id}", wire.Admin, "update_role", a.updateRole),
 		route("DELETE", "/v3/roles/{role_id}", wire.Admin, "delete_role", a.deleteRole),
-		route("GET", "/v3/roles/{role_id}/implies", systemReader, "list_implied_roles", a.implied),
-		route("GET", "/v3/role_inferences", systemReader, "list_role_inference_rules", a.inferences),
 	}
 }
 
@@ -85,51 +83,4 @@ func (a *api) updateRole(r *wire.Request) (*wire.Response, error) {
 func (a *api) deleteRole(r *wire.Request) (*wire.Response, error) {
 	id := r.PathValue("role_id")
 	return done(missing(a.svc.DeleteRole(r.Context(), id), "role", id))
-}
-
-// inference is a role with those it implies, or nil if there are none.
-func (a *api) inference(r *wire.Request, role cloud.Role, all []cloud.Role) wire.M {
-	implied := []wire.M{}
-	for _, name := range identity.Implied(role.Name) {
-		for _, other := range all {
-			if other.Name == name && role.DomainID == "" {
-				implied = append(implied, showRole(r, other))
-			}
-		}
-	}
-	if len(implied) == 0 {
-		return nil
-	}
-	return wire.M{"prior_role": showRole(r, role), "implies": implied}
-}
-
-func (a *api) implied(r *wire.Request) (*wire.Response, error) {
-	id := r.PathValue("role_id")
-	role, err := a.svc.Role(r.Context(), id)
-	if err != nil {
-		return nil, missing(err, "role", id)
-	}
-	all, err := a.svc.Roles(r.Context(), identity.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	found := a.inference(r, role, all)
-	if found == nil {
-		found = wire.M{"prior_role": showRole(r, role), "implies": []wire.M{}}
-	}
-	return wire.JSON(wire.M{"role_inference": found, "links": links(r)}), nil
-}
-
-func (a *api) inferences(r *wire.Request) (*wire.Response, error) {
-	all, err := a.svc.Roles(r.Context(), identity.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	out := []wire.M{}
-	for _, role := range all {
-		if found := a.inference(r, role, all); found != nil {
-			out = append(out, found)
-		}
-	}
-	return wire.JSON(wire.M{"role_inferences": out, "links": links(r)}), nil
 }

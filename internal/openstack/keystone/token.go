@@ -49,7 +49,14 @@ func (a *api) scopeOf(r *wire.Request, body wire.M, c cloud.Caller) error {
 	}
 	body["roles"] = roles
 	if !flag(r, "nocatalog") {
-		body["catalog"] = a.catalog(r)
+		found, err := a.catalog(r, c)
+		if err != nil {
+			return err
+		}
+		body["catalog"] = found
+	}
+	if err := a.trustOf(r, body, c); err != nil {
+		return err
 	}
 	if c.ApplicationCredentialID == "" {
 		return nil
@@ -58,6 +65,25 @@ func (a *api) scopeOf(r *wire.Request, body wire.M, c cloud.Caller) error {
 	if err != nil {
 		return err
 	}
-	body["application_credential"] = wire.M{"id": cred.ID, "name": cred.Name, "restricted": !cred.Unrestricted}
+	shown := wire.M{"id": cred.ID, "name": cred.Name, "restricted": !cred.Unrestricted}
+	if len(c.AccessRules) > 0 {
+		shown["access_rules"] = showRules(c.AccessRules)
+	}
+	body["application_credential"] = shown
+	return nil
+}
+
+// trustOf adds the trust that a token was got by.
+func (a *api) trustOf(r *wire.Request, body wire.M, c cloud.Caller) error {
+	if c.TrustID == "" {
+		return nil
+	}
+	t, _, err := a.svc.Trust(r.Context(), c.TrustID)
+	if err != nil {
+		return err
+	}
+	body["OS-TRUST:trust"] = wire.M{
+		"id": t.ID, "impersonation": t.Impersonation, "trustor_user": wire.M{"id": t.TrustorUserID}, "trustee_user": wire.M{"id": t.TrusteeUserID},
+	}
 	return nil
 }

@@ -3,6 +3,8 @@ package keystone
 import (
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -26,7 +28,7 @@ func showUser(r *wire.Request, u cloud.User) wire.M {
 	out := wire.M{}
 	maps.Copy(out, u.Extra)
 	maps.Copy(out, wire.M{
-		"id": u.ID, "name": u.Name, "domain_id": u.DomainID, "enabled": u.Enabled, "options": wire.M{},
+		"id": u.ID, "name": u.Name, "domain_id": u.DomainID, "enabled": u.Enabled, "options": optionsOf(u.Options),
 		"password_expires_at": stampOrNull(u.PasswordExpiresAt), "links": wire.M{"self": r.Link("/v3/users/" + u.ID)},
 	})
 	for name, value := range map[string]string{"description": u.Description, "email": u.Email, "default_project_id": u.DefaultProjectID} {
@@ -35,6 +37,36 @@ func showUser(r *wire.Request, u cloud.User) wire.M {
 		}
 	}
 	return out
+}
+
+// optionsOf is an object that is never null.
+func optionsOf(options map[string]any) map[string]any {
+	if options == nil {
+		return wire.M{}
+	}
+	return options
+}
+
+// userOptions reads the options of a user: those that are known, true, false or
+// null.
+func userOptions(b *body) map[string]any {
+	v, ok := b.take("options")
+	if !ok || v == nil {
+		return nil
+	}
+	options, isObject := v.(map[string]any)
+	if !isObject {
+		b.fail("options", "object", v)
+	}
+	for name, value := range options {
+		if !slices.Contains(identity.UserOptions, name) && b.err == nil {
+			b.err = cloud.E("keystone.options", cloud.Invalid, "Invalid input for field 'options': the option %q is not known here: there are %s", name, strings.Join(identity.UserOptions, ", "))
+		}
+		if _, isBool := value.(bool); !isBool && value != nil {
+			b.fail("options."+name, "boolean", value)
+		}
+	}
+	return options
 }
 
 func (a *api) users(r *wire.Request) (*wire.Response, error) {
@@ -59,6 +91,7 @@ func (a *api) createUser(r *wire.Request) (*wire.Response, error) {
 	u := cloud.User{
 		Name: valueOr(name, ""), Description: valueOr(b.text("description"), ""), Email: valueOr(b.text("email"), ""),
 		DomainID: valueOr(b.text("domain_id"), ""), DefaultProjectID: valueOr(b.text("default_project_id"), ""), Enabled: valueOr(b.boolean("enabled"), true),
+		Options: userOptions(b),
 	}
 	if b.err != nil {
 		return nil, b.err
@@ -96,7 +129,7 @@ func (a *api) updateUser(r *wire.Request) (*wire.Response, error) {
 	b.fixed("domain_id", old.DomainID)
 	p := identity.UserPatch{
 		Name: b.name("name", 255), Description: b.text("description"), Email: b.text("email"), Password: b.text("password"),
-		DefaultProjectID: b.text("default_project_id"), Enabled: b.boolean("enabled"),
+		DefaultProjectID: b.text("default_project_id"), Enabled: b.boolean("enabled"), Options: userOptions(b),
 	}
 	if b.err != nil {
 		return nil, b.err

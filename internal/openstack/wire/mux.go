@@ -79,6 +79,9 @@ func (v *visit) run() (*Response, error) {
 	if err := v.authenticate(candidates[0].route.Policy.Rule); err != nil {
 		return nil, err
 	}
+	if !v.permitted() {
+		return nil, &tokenError{errNotInRules}
+	}
 	versions := v.req.API.Versions
 	if v.req.Version, err = versions.negotiate(v.req.Header); err != nil {
 		return nil, err
@@ -158,6 +161,20 @@ func (v *visit) authenticate(rule Rule) error {
 	}
 	v.req.Caller = caller
 	return err
+}
+
+// errNotInRules is why an application credential with access rules is refused.
+var errNotInRules = errors.New("the access rules of the application credential do not have the request")
+
+// permitted judges the access rules of the caller, as keystonemiddleware does. The
+// path is the service's own: without the first segment of the API's prefix, which
+// says only where the service is.
+func (v *visit) permitted() bool {
+	path := v.req.URL.Path
+	if first, _, _ := strings.Cut(strings.TrimPrefix(v.req.API.Prefix, "/"), "/"); first != "" {
+		path = strings.TrimPrefix(path, "/"+first)
+	}
+	return v.req.Caller.Permits(v.req.API.Name, v.req.Method, path)
 }
 
 // recover answers a panic with a fault. What was already begun is broken off, so

@@ -18,6 +18,7 @@ type NewAppCred struct {
 	Roles             []cloud.Role
 	ExpiresAt         *time.Time
 	Unrestricted      bool
+	AccessRules       []cloud.AccessRule // by id, or what they say; none: it is good for everything
 }
 
 // CreateAppCred makes an application credential of the caller's for the project
@@ -32,7 +33,7 @@ func (s *Service) CreateAppCred(ctx context.Context, caller cloud.Caller, in New
 	if in.ExpiresAt != nil && !s.clock.Now().Before(*in.ExpiresAt) {
 		return cred, "", cloud.E(op, cloud.Invalid, "the application credential would have expired already, at %s", in.ExpiresAt.Format(time.RFC3339))
 	}
-	if err := s.mayMakeAppCreds(ctx, caller); err != nil {
+	if err := s.MayMakeCredentials(ctx, caller); err != nil {
 		return cred, "", err
 	}
 	secret := in.Secret
@@ -53,14 +54,21 @@ func (s *Service) CreateAppCred(ctx context.Context, caller cloud.Caller, in New
 		return cred, "", err
 	}
 	err = s.update(ctx, func(tx *store.Tx) error {
+		var err error
+		if cred.AccessRuleIDs, err = ensureRules(tx, caller.UserID, in.AccessRules); err != nil {
+			return err
+		}
 		return taken(tx.AppCreds.Insert(cred), "application_credential", cred.Name)
 	})
 	return cred, secret, err
 }
 
-// mayMakeAppCreds refuses a caller that itself came by a restricted application
-// credential.
-func (s *Service) mayMakeAppCreds(ctx context.Context, caller cloud.Caller) error {
+// MayMakeCredentials refuses a caller that itself came by a trust or by a
+// restricted application credential: what it made would outlive them. Forbidden.
+func (s *Service) MayMakeCredentials(ctx context.Context, caller cloud.Caller) error {
+	if caller.TrustID != "" {
+		return cloud.E("identity.appcred", cloud.Forbidden, "The token of a trust is not good for managing credentials.")
+	}
 	if caller.ApplicationCredentialID == "" {
 		return nil
 	}
@@ -114,7 +122,7 @@ func (s *Service) AppCreds(ctx context.Context, userID, name string) ([]cloud.Ap
 
 // DeleteAppCred removes an application credential of a user's; its tokens end.
 func (s *Service) DeleteAppCred(ctx context.Context, caller cloud.Caller, userID, id string) error {
-	if err := s.mayMakeAppCreds(ctx, caller); err != nil {
+	if err := s.MayMakeCredentials(ctx, caller); err != nil {
 		return err
 	}
 	return s.update(ctx, func(tx *store.Tx) error {

@@ -23,7 +23,8 @@ type Result struct {
 
 // Bootstrap makes what every cloud has, where it is missing: the default domain,
 // the roles, the projects admin and demo, the user admin, who is admin of both,
-// of the domain and of the system. "" makes a password up. An admin that is
+// of the domain and of the system; and once, what the catalog lists and which
+// roles imply which. "" makes a password up. An admin that is
 // there keeps its password. It can be run again at any time, also after it was
 // cut off.
 func (s *Service) Bootstrap(ctx context.Context, adminPassword string) (Result, error) {
@@ -82,7 +83,7 @@ func (s *Service) bootstrap(tx *store.Tx, hash string) (r Result, err error) {
 			return r, err
 		}
 	}
-	return r, nil
+	return r, s.seed(tx, r)
 }
 
 func ensureRole(tx *store.Tx, name string) (string, error) {
@@ -133,6 +134,6 @@ func (s *Service) ResetAdmin(ctx context.Context) (password string, err error) {
 	if _, err := s.UpdateDomain(ctx, cloud.DefaultDomainID, DomainPatch{Enabled: &yes}); err != nil {
 		return "", err
 	}
-	_, err = s.UpdateUser(ctx, r.AdminUserID, UserPatch{Password: &password, Enabled: &yes})
+	_, err = s.UpdateUser(ctx, r.AdminUserID, UserPatch{Password: &password, Made: true, Enabled: &yes})
 	return password, err
 }

@@ -130,17 +130,29 @@ func (s *Service) DeleteDomain(ctx context.Context, id string) error {
 		if _, err := tx.Assignments.DeleteWhere(store.Eq("domain_id", id)); err != nil {
 			return err
 		}
+		if _, err := tx.Limits.DeleteWhere(store.Eq("domain_id", id)); err != nil {
+			return err
+		}
 		return tx.Domains.Delete(id)
 	})
 }
 
-// emptyDomain removes the users, projects and roles of a domain.
+// emptyDomain removes the users, groups, projects and roles of a domain.
 func emptyDomain(tx *store.Tx, id string) error {
 	in := store.Where(store.Eq("domain_id", id))
 	users, err := tx.Users.List(in)
 	for _, u := range users {
 		if err == nil {
 			err = deleteUser(tx, u.ID)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	groups, err := tx.Groups.List(in)
+	for _, g := range groups {
+		if err == nil {
+			err = deleteGroup(tx, g.ID)
 		}
 	}
 	if err != nil {

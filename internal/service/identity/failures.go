@@ -21,6 +21,7 @@ const (
 	HashScheme      Reason = "unknown password hash scheme"
 	PasswordExpired Reason = "password expired"
 	UserDisabled    Reason = "user disabled"
+	LockedOut       Reason = "user locked out"
 	DomainDisabled  Reason = "domain disabled"
 	ProjectDisabled Reason = "project disabled"
 	UnknownScope    Reason = "unknown scope"
@@ -42,6 +43,7 @@ var advice = map[Reason]string{
 	HashScheme:      "the stored hash is not bcrypt: set the password anew, for the admin by `hearth auth reset admin`",
 	PasswordExpired: "`openstack user password set` by the user, or `openstack user set --password`",
 	UserDisabled:    "`openstack user set --enable`, or for the admin `hearth auth reset admin`",
+	LockedOut:       "wait identity.lockout_duration, or `openstack user set --password`, for the admin `hearth auth reset admin`",
 	DomainDisabled:  "`openstack domain set --enable`",
 	ProjectDisabled: "`openstack project set --enable`",
 	UnknownScope:    "look for the project or domain in `openstack project list`",

@@ -121,20 +121,22 @@ func (s *Service) resolve(tx *store.Tx, c claims) (cloud.Caller, error) {
 		return caller, err
 	}
 	t := target{project: c.Project, domain: c.Domain, system: c.System}
-	if t.none() {
+	if t.none() && c.Trust == "" {
 		return caller, nil
 	}
 	roles, err := rolesAt(tx, c.User, t)
+	if c.Trust != "" {
+		roles, err = s.trusted(tx, c, &caller)
+	}
 	if err != nil {
 		return caller, err
 	}
 	if c.AppCred != "" {
-		if roles, err = s.appCredRoles(tx, c, roles); err != nil {
+		if roles, err = s.appCredRoles(tx, c, roles, &caller); err != nil {
 			return caller, err
 		}
-		caller.ApplicationCredentialID = c.AppCred
 	}
-	if len(roles) == 0 {
+	if len(roles) == 0 && !t.none() {
 		return caller, deny(NoRole, caller.UserName, "%s%s%s", caller.ProjectName, caller.DomainName, map[bool]string{true: "system"}[c.System])
 	}
 	fill(&caller, roles)
@@ -201,8 +203,9 @@ func resolveScope(tx *store.Tx, c claims, caller *cloud.Caller) error {
 	return nil
 }
 
-// appCredRoles are those of the credential's roles that the user still has.
-func (s *Service) appCredRoles(tx *store.Tx, c claims, has []cloud.Role) ([]cloud.Role, error) {
+// appCredRoles are those of the credential's roles that the user still has. It
+// notes the credential and what it may be used for in the caller.
+func (s *Service) appCredRoles(tx *store.Tx, c claims, has []cloud.Role, caller *cloud.Caller) ([]cloud.Role, error) {
 	cred, err := tx.AppCreds.Get(c.AppCred)
 	if cloud.Is(err, cloud.NotFound) {
 		return nil, deny(UnknownAppCred, c.User, "the application credential is deleted")
@@ -212,6 +215,10 @@ func (s *Service) appCredRoles(tx *store.Tx, c claims, has []cloud.Role) ([]clou
 	}
 	if cred.ExpiresAt != nil && !s.clock.Now().Before(*cred.ExpiresAt) {
 		return nil, deny(AppCredExpired, c.User, "%q, at %s", cred.Name, cred.ExpiresAt.Format(time.RFC3339))
+	}
+	caller.ApplicationCredentialID = cred.ID
+	if caller.AccessRules, err = rulesOf(tx, cred.AccessRuleIDs); err != nil {
+		return nil, err
 	}
 	held := map[string]bool{}
 	for _, r := range has {

@@ -24,6 +24,7 @@ type claims struct {
 	Domain   string    `json:"d,omitempty"`
 	System   bool      `json:"s,omitempty"`
 	AppCred  string    `json:"c,omitempty"`
+	Trust    string    `json:"t,omitempty"`
 	AuditIDs []string  `json:"a"`
 	Issued   time.Time `json:"i"`
 	Expires  time.Time `json:"e"`

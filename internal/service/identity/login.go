@@ -36,6 +36,7 @@ type ProjectRef struct {
 type Scope struct {
 	Unscoped bool
 	System   bool
+	Trust    string // the id of a trust
 	Domain   *DomainRef
 	Project  *ProjectRef
 }
@@ -63,17 +64,22 @@ type Login struct {
 }
 
 // Login proves who asks and makes a token. Unauthenticated (with a Denial) for
-// all refusals, Invalid for a login without a method.
+// all refusals but of a token, which is NotFound (with a Denial), and of a trust
+// by another than its trustee, which is Forbidden; Invalid for a login without a method.
 func (s *Service) Login(ctx context.Context, in Login) (token string, caller cloud.Caller, err error) {
 	defer func() { s.note(err) }()
 	c, err := s.prove(ctx, in)
 	if err != nil {
 		return "", caller, err
 	}
-	err = s.view(ctx, func(tx *store.Tx) error {
-		caller, c, err = s.scoped(tx, c, in.Scope)
-		return err
-	})
+	if in.Scope.Trust != "" {
+		caller, c, err = s.useTrust(ctx, c, in.Scope.Trust)
+	} else {
+		err = s.view(ctx, func(tx *store.Tx) error {
+			caller, c, err = s.scoped(tx, c, in.Scope)
+			return err
+		})
+	}
 	if err != nil {
 		return "", cloud.Caller{}, err
 	}
@@ -114,14 +120,30 @@ func newAuditID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
+// staleToken is a token that is not good (any more) where it should be a proof:
+// keystone does not find it then. Outside the reason is not said.
+type staleToken struct{ cause error }
+
+// Error is the sentence.
+func (staleToken) Error() string { return "Failed to validate token" }
+
+// Unwrap gives the refusal.
+func (e staleToken) Unwrap() error { return e.cause }
+
 // proveToken takes a token as proof. The new one ends when the old one does.
 func (s *Service) proveToken(ctx context.Context, in Login, c *claims) (string, error) {
 	old, _, err := s.judge(ctx, in.Token, 0)
+	if cloud.Is(err, cloud.Unauthenticated) {
+		return "", cloud.E("identity.Login", cloud.NotFound, "%w", staleToken{err})
+	}
 	if err != nil {
 		return "", err
 	}
 	if old.AppCred != "" {
 		return "", deny(NoRole, old.User, "the token of an application credential is for its own project only")
+	}
+	if old.Trust != "" {
+		return "", cloud.E("identity.Login", cloud.Forbidden, "Cannot create trust-scoped token: a token of a trust is not good for another token.")
 	}
 	c.Expires = old.Expires
 	c.AuditIDs = append(c.AuditIDs, old.AuditIDs[len(old.AuditIDs)-1])
@@ -141,6 +163,9 @@ func (s *Service) provePassword(ctx context.Context, in Login, c *claims) (strin
 		return "", err
 	}
 	reason, checkErr := s.check(ctx, user.PasswordHash, in.Password.Password)
+	if err == nil && checkErr == nil && !s.opts.Compliance.lockedOut(user, s.clock.Now()) {
+		checkErr = s.counted(ctx, user, reason != "")
+	}
 	switch now := s.clock.Now(); {
 	case checkErr != nil:
 		return "", checkErr
@@ -148,6 +173,8 @@ func (s *Service) provePassword(ctx context.Context, in Login, c *claims) (strin
 		return "", deny(UnknownUser, who.String(), "%s", cloud.Message(err))
 	case !user.Enabled:
 		return "", deny(UserDisabled, who.String(), "")
+	case s.opts.Compliance.lockedOut(user, now):
+		return "", deny(LockedOut, who.String(), "after %d wrong passwords, the last at %s", user.FailedLogins, user.FailedAt.Format(time.RFC3339))
 	case reason != "":
 		return "", deny(reason, who.String(), "")
 	case user.PasswordExpiresAt != nil && !now.Before(*user.PasswordExpiresAt):

@@ -156,7 +156,7 @@ func deleteProjects(tx *store.Tx, ids ...string) error {
 		if _, err := tx.Assignments.DeleteWhere(store.Eq("project_id", id)); err != nil {
 			return err
 		}
-		if _, err := tx.AppCreds.DeleteWhere(store.Eq("project_id", id)); err != nil {
+		if err := deleteOf(tx, "project_id", id); err != nil {
 			return err
 		}
 		if err := tx.Projects.Delete(id); err != nil {
@@ -179,10 +179,27 @@ func deleteProjects(tx *store.Tx, ids ...string) error {
 	return nil
 }
 
+// deleteOf removes what belongs to a user or to a project alone: application
+// credentials, credentials, trusts, limits, links.
+func deleteOf(tx *store.Tx, column, id string) error {
+	deletes := []func(...store.Cond) (int, error){tx.AppCreds.DeleteWhere, tx.Credentials.DeleteWhere}
+	if column == "project_id" {
+		deletes = append(deletes, tx.Trusts.DeleteWhere, tx.Limits.DeleteWhere, tx.EndpointLinks.DeleteWhere)
+	} else {
+		deletes = append(deletes, tx.AccessRules.DeleteWhere, tx.Memberships.DeleteWhere)
+	}
+	for _, remove := range deletes {
+		if _, err := remove(store.Eq(column, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // UserProjects are the enabled projects that a user has a role in.
 func (s *Service) UserProjects(ctx context.Context, userID string) ([]cloud.Project, error) {
 	return read(ctx, s, func(tx *store.Tx) ([]cloud.Project, error) {
-		mine, err := tx.Assignments.List(store.Where(store.Eq("user_id", userID)))
+		mine, err := heldBy(tx, userID)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +224,7 @@ func (s *Service) UserProjects(ctx context.Context, userID string) ([]cloud.Proj
 // UserDomains are the domains that a user has a role on.
 func (s *Service) UserDomains(ctx context.Context, userID string) ([]cloud.Domain, error) {
 	return read(ctx, s, func(tx *store.Tx) ([]cloud.Domain, error) {
-		mine, err := tx.Assignments.List(store.Where(store.Eq("user_id", userID)))
+		mine, err := heldBy(tx, userID)
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +238,45 @@ func (s *Service) UserDomains(ctx context.Context, userID string) ([]cloud.Domai
 // UserSystem tells whether a user has a role on the system.
 func (s *Service) UserSystem(ctx context.Context, userID string) (bool, error) {
 	return read(ctx, s, func(tx *store.Tx) (bool, error) {
-		n, err := tx.Assignments.Count(store.Eq("user_id", userID), store.Eq("system", true))
-		return n > 0, err
+		mine, err := heldBy(tx, userID)
+		return slices.ContainsFunc(mine, func(a cloud.Assignment) bool { return a.System }), err
+	})
+}
+
+// Parents are the projects above a project, the nearest first; NotFound.
+func (s *Service) Parents(ctx context.Context, id string) ([]cloud.Project, error) {
+	return read(ctx, s, func(tx *store.Tx) ([]cloud.Project, error) {
+		above, _, err := ancestors(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]cloud.Project, len(above))
+		for i, up := range above {
+			if out[i], err = tx.Projects.Get(up); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
+}
+
+// Subtree are the projects below a project, those nearer first; NotFound.
+func (s *Service) Subtree(ctx context.Context, id string) ([]cloud.Project, error) {
+	return read(ctx, s, func(tx *store.Tx) ([]cloud.Project, error) {
+		if _, err := tx.Projects.Get(id); err != nil {
+			return nil, err
+		}
+		var out []cloud.Project
+		for level := []string{id}; len(level) > 0; {
+			below, err := tx.Projects.List(store.Query{Where: []store.Cond{store.In("parent_id", level...)}, Order: []store.Order{{Column: "name"}}})
+			if err != nil {
+				return nil, err
+			}
+			out, level = append(out, below...), nil
+			for _, p := range below {
+				level = append(level, p.ID)
+			}
+		}
+		return out, nil
 	})
 }

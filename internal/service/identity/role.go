@@ -79,5 +79,10 @@ func deleteRole(tx *store.Tx, id string) error {
 	if _, err := tx.Assignments.DeleteWhere(store.Eq("role_id", id)); err != nil {
 		return err
 	}
+	for _, column := range []string{"prior_id", "implied_id"} {
+		if _, err := tx.ImpliedRoles.DeleteWhere(store.Eq(column, id)); err != nil {
+			return err
+		}
+	}
 	return tx.Roles.Delete(id)
 }

@@ -7,18 +7,6 @@ import (
 	"hearth/internal/store"
 )
 
-// Implied gives the roles that a role brings along: admin brings member, member
-// brings reader. That is fixed.
-func Implied(role string) []string {
-	switch role {
-	case cloud.RoleAdmin:
-		return []string{cloud.RoleMember, cloud.RoleReader}
-	case cloud.RoleMember:
-		return []string{cloud.RoleReader}
-	}
-	return nil
-}
-
 // target is where roles are held: exactly one of the three, or nowhere.
 type target struct {
 	project, domain string
@@ -30,7 +18,7 @@ func (t target) none() bool { return t == target{} }
 // rolesAt are the roles that a user holds in a place, implied ones included, in
 // the order of their names.
 func rolesAt(tx *store.Tx, userID string, t target) ([]cloud.Role, error) {
-	assignments, err := tx.Assignments.List(store.Where(store.Eq("user_id", userID)))
+	assignments, err := heldBy(tx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -82,41 +70,24 @@ func ancestors(tx *store.Tx, projectID string) (above []string, domain string, e
 	return above, domain, nil
 }
 
-// expand gives roles by their ids, with those that they imply.
+// expand gives roles by their ids, with those that they imply. Roles of a domain
+// count only for what they imply.
 func expand(tx *store.Tx, held map[string]bool) ([]cloud.Role, error) {
 	if len(held) == 0 {
 		return nil, nil
 	}
-	all, err := tx.Roles.List(store.Query{})
+	rules, err := implications(tx)
 	if err != nil {
 		return nil, err
 	}
-	byName := map[string]string{}
-	for _, r := range all {
-		if r.DomainID == "" {
-			byName[r.Name] = r.ID
-		}
-	}
 	want := map[string]bool{}
-	for _, r := range all {
-		if !held[r.ID] {
-			continue
-		}
-		want[r.ID] = true
-		if r.DomainID == "" {
-			for _, name := range Implied(r.Name) {
-				want[byName[name]] = true
-			}
+	for id := range held {
+		for _, implied := range closure(rules, id) {
+			want[implied] = true
 		}
 	}
-	var out []cloud.Role
-	for _, r := range all {
-		if want[r.ID] {
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, func(a, b cloud.Role) int { return compareNames(a.Name, b.Name, a.ID, b.ID) })
-	return out, nil
+	all, err := tx.Roles.List(store.Query{Order: []store.Order{{Column: "name"}}})
+	return slices.DeleteFunc(all, func(r cloud.Role) bool { return !want[r.ID] || r.DomainID != "" }), err
 }
 
 // fill puts roles into a caller.

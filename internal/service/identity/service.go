@@ -22,6 +22,7 @@ type Options struct {
 	Remember     time.Duration // how long a right password is remembered; 5 minutes if 0, never if negative
 	Region       string        // RegionOne if ""
 	Services     []Endpoint    // what the catalog lists
+	Compliance   Compliance    // of passwords; asks for nothing if zero
 	ExpiredGrace time.Duration // how long after its end a token can be validated with allow_expired; 48 hours if 0
 }
 
@@ -43,7 +44,10 @@ type Service struct {
 }
 
 // tables are those that a judgement of a token depends on.
-var tables = []string{"domains", "projects", "users", "roles", "assignments", "application_credentials", "revocations"}
+var tables = []string{
+	"domains", "projects", "users", "roles", "assignments", "application_credentials", "revocations", "memberships", "implied_roles", "trusts",
+	"access_rules",
+}
 
 // New makes the service over a store. Close it.
 func New(st *store.Store, clock cloud.Clock, opts Options) *Service {

@@ -22,11 +22,15 @@ func (s *Service) Users(ctx context.Context, f Filter) ([]cloud.User, error) {
 // CreateUser makes a user; without a password one that cannot log in by it.
 // Conflict for a name that is taken.
 func (s *Service) CreateUser(ctx context.Context, u cloud.User, password string) (cloud.User, error) {
-	var err error
 	if password != "" {
-		if u.PasswordHash, err = s.hash(ctx, password); err != nil {
+		if err := s.opts.Compliance.suits(password); err != nil {
 			return u, err
 		}
+		hash, err := s.hash(ctx, password)
+		if err != nil {
+			return u, err
+		}
+		s.renew(&u, hash, false)
 	}
 	if u.ID == "" {
 		u.ID = cloud.NewHexID()
@@ -48,14 +52,24 @@ type UserPatch struct {
 	Name, Description, Email, DefaultProjectID, Password *string
 	Enabled                                              *bool
 	Extra                                                map[string]any
+	Options                                              map[string]any // a nil value takes the option away
+	Made                                                 bool           // the password is of NewPassword: its form is not judged, and it need not be changed
 }
 
 // UpdateUser changes a user. A new password and being disabled end the user's
 // tokens. NotFound, Conflict.
 func (s *Service) UpdateUser(ctx context.Context, id string, p UserPatch) (cloud.User, error) {
+	return s.updateUser(ctx, id, p, false)
+}
+
+// updateUser is UpdateUser; own if the user does it itself.
+func (s *Service) updateUser(ctx context.Context, id string, p UserPatch, own bool) (cloud.User, error) {
 	var hash string
 	if p.Password != nil {
-		var err error
+		err := s.opts.Compliance.suits(*p.Password)
+		if err != nil && !p.Made {
+			return cloud.User{}, err
+		}
 		if hash, err = s.hash(ctx, *p.Password); err != nil {
 			return cloud.User{}, err
 		}
@@ -65,8 +79,12 @@ func (s *Service) UpdateUser(ctx context.Context, id string, p UserPatch) (cloud
 		if err != nil {
 			return u, err
 		}
+		u.Options = merge(u.Options, p.Options)
 		if hash != "" {
-			u.PasswordHash, u.PasswordExpiresAt = hash, nil
+			s.renew(&u, hash, own || p.Made)
+		}
+		if p.Enabled != nil && *p.Enabled {
+			u.FailedLogins, u.FailedAt = 0, nil
 		}
 		if hash != "" || p.Enabled != nil && !*p.Enabled && u.Enabled {
 			u.TokensValidAfter = s.clock.Now()
@@ -90,6 +108,9 @@ func (s *Service) ChangePassword(ctx context.Context, id, original, password str
 		return err
 	}
 	reason, checkErr := s.check(ctx, u.PasswordHash, original)
+	if err == nil && checkErr == nil && !s.opts.Compliance.lockedOut(u, s.clock.Now()) {
+		checkErr = s.counted(ctx, u, reason != "")
+	}
 	switch {
 	case checkErr != nil:
 		return checkErr
@@ -97,10 +118,18 @@ func (s *Service) ChangePassword(ctx context.Context, id, original, password str
 		return deny(UnknownUser, id, "")
 	case !u.Enabled:
 		return deny(UserDisabled, u.Name, "")
+	case s.opts.Compliance.lockedOut(u, s.clock.Now()):
+		return deny(LockedOut, u.Name, "at changing the password")
 	case reason != "":
 		return deny(reason, u.Name, "at changing the password")
 	}
-	_, err = s.UpdateUser(ctx, id, UserPatch{Password: &password})
+	if err := s.opts.Compliance.suits(password); err != nil {
+		return err
+	}
+	if err := s.mayChange(ctx, u, password); err != nil {
+		return err
+	}
+	_, err = s.updateUser(ctx, id, UserPatch{Password: &password}, true)
 	return err
 }
 
@@ -113,8 +142,13 @@ func deleteUser(tx *store.Tx, id string) error {
 	if _, err := tx.Assignments.DeleteWhere(store.Eq("user_id", id)); err != nil {
 		return err
 	}
-	if _, err := tx.AppCreds.DeleteWhere(store.Eq("user_id", id)); err != nil {
+	if err := deleteOf(tx, "user_id", id); err != nil {
 		return err
+	}
+	for _, column := range []string{"trustor_user_id", "trustee_user_id"} {
+		if _, err := tx.Trusts.DeleteWhere(store.Eq(column, id)); err != nil {
+			return err
+		}
 	}
 	return tx.Users.Delete(id)
 }
