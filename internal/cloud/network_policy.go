@@ -93,6 +93,14 @@ type PortForwarding struct {
 	Revision                   int
 }
 
+// The parts of a node's data plane, by the names of their programs.
+const (
+	AgentL2       = "hearth-l2-agent"
+	AgentDHCP     = "hearth-dhcp-agent"
+	AgentL3       = "hearth-l3-agent"
+	AgentMetadata = "hearth-metadata-agent"
+)
+
 // NetworkAgent is what an operator said of a node's network agent. Without a
 // row an agent is wanted and has no description.
 type NetworkAgent struct {

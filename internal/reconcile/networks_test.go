@@ -120,3 +120,39 @@ func TestRemoteGroupBringsItsMembers(t *testing.T) {
 		t.Errorf("the groups are %+v", last.Groups)
 	}
 }
+
+func TestRoutersGoWhereTheyMay(t *testing.T) {
+	w := newWorld(t)
+	off := cloud.NetworkAgent{ID: "agent", Host: "node-1", Binary: cloud.AgentL3, Off: true}
+	w.write(func(tx *store.Tx) error {
+		h, err := tx.Hosts.Get("node-1")
+		h.AvailabilityZone = "east"
+		return firstError(
+			err, tx.Hosts.Update(h), tx.NetworkAgents.Insert(off),
+			tx.Routers.Insert(cloud.Router{ID: "anywhere"}), tx.Routers.Insert(cloud.Router{ID: "east", ZoneHints: []string{"east"}}),
+			tx.Routers.Insert(cloud.Router{ID: "west", ZoneHints: []string{"west"}}),
+		)
+	})
+	nodes := func() map[string]string {
+		if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		w.write(func(tx *store.Tx) error {
+			rows, err := tx.Routers.List(store.Query{})
+			for _, r := range rows {
+				got[r.ID] = r.Node
+			}
+			return err
+		})
+		return got
+	}
+	if got := nodes(); got["anywhere"]+got["east"]+got["west"] != "" {
+		t.Errorf("routers were placed on a node whose L3 agent is down: %v", got)
+	}
+	off.Off = false
+	w.write(func(tx *store.Tx) error { return tx.NetworkAgents.Update(off) })
+	if got := nodes(); got["anywhere"] != "node-1" || got["east"] != "node-1" || got["west"] != "" {
+		t.Errorf("placed %v, want all but west on node-1", got)
+	}
+}

@@ -67,7 +67,7 @@ func renderNetwork(r *wire.Request, n network.NetworkView) wire.M {
 		"id": n.ID, "name": n.Name, "tenant_id": n.ProjectID, "project_id": n.ProjectID, "admin_state_up": n.AdminStateUp,
 		"mtu": n.MTU, "status": "ACTIVE", "subnets": words(n.Subnets), "shared": n.Shared, "router:external": n.External,
 		"port_security_enabled": n.PortSecurity, "dns_domain": n.DNSDomain, "availability_zone_hints": []string{},
-		"availability_zones": []string{}, "ipv4_address_scope": nil, "ipv6_address_scope": nil,
+		"availability_zones": []string{}, "ipv4_address_scope": null(n.Scope4), "ipv6_address_scope": null(n.Scope6),
 	}
 	if n.External {
 		m["is_default"] = n.IsDefault

@@ -35,10 +35,12 @@ type NetworkUpdate struct {
 	Provider                                                Provider
 }
 
-// NetworkView is a network with the ids of its subnets.
+// NetworkView is a network with the ids of its subnets and of the address scopes
+// that these are in.
 type NetworkView struct {
 	cloud.Network
-	Subnets []string
+	Subnets        []string
+	Scope4, Scope6 string
 }
 
 // CreateNetworks makes networks, all or none.
@@ -99,7 +101,18 @@ func (s *Service) createNetwork(tx *store.Tx, c cloud.Caller, r NetworkCreate) (
 	if _, err := s.DefaultGroupTx(tx, owner); err != nil {
 		return n, err
 	}
-	return n, tx.Networks.Insert(n)
+	if err := tx.Networks.Insert(n); err != nil {
+		return n, err
+	}
+	return n, s.publish(tx, n)
+}
+
+// publish writes the policies that a network's flags stand for.
+func (s *Service) publish(tx *store.Tx, n cloud.Network) error {
+	if err := s.shareWithAll(tx, objectNetwork, n.ID, n.ProjectID, cloud.AccessShared, n.Shared); err != nil {
+		return err
+	}
+	return s.shareWithAll(tx, objectNetwork, n.ID, n.ProjectID, cloud.AccessExternal, n.External)
 }
 
 // GetNetwork gives a network that the caller may see.
@@ -127,9 +140,13 @@ func viewNetworks(tx *store.Tx, nets []cloud.Network) ([]NetworkView, error) {
 		ids[i] = n.ID
 	}
 	subnets, err := related(tx.Subnets, "network_id", ids, func(sub cloud.Subnet) string { return sub.NetworkID })
+	if err != nil {
+		return nil, err
+	}
+	four, six, err := scopesOf(tx, subnets)
 	views := make([]NetworkView, len(nets))
 	for i, n := range nets {
-		views[i].Network = n
+		views[i].Network, views[i].Scope4, views[i].Scope6 = n, four[n.ID], six[n.ID]
 		for _, sub := range subnets[n.ID] {
 			views[i].Subnets = append(views[i].Subnets, sub.ID)
 		}
@@ -140,7 +157,7 @@ func viewNetworks(tx *store.Tx, nets []cloud.Network) ([]NetworkView, error) {
 // ListNetworks lists the networks that the caller may see.
 func (s *Service) ListNetworks(ctx context.Context, c cloud.Caller, f Filter) ([]NetworkView, error) {
 	return view(ctx, s, func(tx *store.Tx) ([]NetworkView, error) {
-		rows, err := tx.Networks.List(byAge(in(nil, "id", f.IDs)))
+		rows, err := listPersonal(tx, c, byAge(in(nil, "id", f.IDs)))
 		rows, err = keep(rows, err, func(n cloud.Network) bool { return c.Owns(n.ProjectID) || n.Shared || n.External })
 		if err != nil {
 			return nil, err
@@ -162,6 +179,11 @@ func (s *Service) UpdateNetwork(ctx context.Context, c cloud.Caller, id string, 
 		n.UpdatedAt, n.Revision = s.clock.Now(), n.Revision+1
 		if err := tx.Networks.Update(n); err != nil {
 			return NetworkView{}, err
+		}
+		if r.Shared != nil || r.External != nil {
+			if err := s.publish(tx, n); err != nil {
+				return NetworkView{}, err
+			}
 		}
 		return viewNetwork(tx, n)
 	})
@@ -277,6 +299,9 @@ func dropNetwork(tx *store.Tx, id string) error {
 		if _, err := drop(store.Eq("network_id", id)); err != nil {
 			return err
 		}
+	}
+	if err := dropGrants(tx, id); err != nil {
+		return err
 	}
 	return tx.Networks.Delete(id)
 }
