@@ -79,18 +79,16 @@ func (p QoSPolicy) Limit(direction string) (BandwidthLimit, bool) {
 	return p.Limits[i], true
 }
 
-// PortForwarding maps a port of a floating IP to one of an inner address. Ranges
-// are as long outside as inside.
+// PortForwarding maps a port of a floating IP to one of an inner address.
 type PortForwarding struct {
-	ID, ProjectID, Description string
-	FloatingIPID, RouterID     string
-	Protocol                   string // tcp, udp
-	External, ExternalEnd      int    // the first and the last port
-	PortID                     string // neutron's, with the inner address
-	Inner                      netip.Addr
-	InnerPort, InnerEnd        int
-	CreatedAt, UpdatedAt       time.Time
-	Revision                   int
+	ID, Description        string
+	FloatingIPID, RouterID string
+	Protocol               string // tcp or udp
+	External               int    // the floating IP's port
+	PortID                 string // neutron's port with the inner address
+	Inner                  netip.Addr
+	InnerPort              int
+	CreatedAt              time.Time
 }
 
 // The parts of a node's data plane, by the names of their programs.

@@ -10,6 +10,7 @@ import (
 type extension struct{ alias, name, description, updated string }
 
 var extensions = []extension{
+	{"address-scope", "Address scope", "Address scopes extension.", "2015-07-26T10:00:00-00:00"},
 	{"agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"},
 	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"},
 	{"availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"},
@@ -36,6 +37,7 @@ var extensions = []extension{
 	{"provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"},
 	{"quota_details", "Quota details management support", "Expose functions for quotas usage statistics per project", "2017-02-10T10:00:00-00:00"},
 	{"quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"},
+	{"rbac-address-scope", "Add address_scope type to RBAC", "Add address_scope type to network RBAC", "2020-02-11T00:00:00-00:00"},
 	{"rbac-policies", "RBAC Policies", "Allows creation and modification of policies that control tenant access to resources.", "2015-06-17T12:15:12-00:00"},
 	{"rbac-subnetpool", "Add subnetpool type to RBAC", "Add subnetpool type to network RBAC", "2020-02-11T00:00:00-00:00"},
 	{"router", "Neutron L3 Router", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway.", "2012-07-20T10:00:00-00:00"},
