@@ -152,9 +152,10 @@ type FloatingIP struct {
 	Revision                   int
 }
 
-// Status is ACTIVE when the address is mapped, else DOWN.
+// Status is ACTIVE when a router serves the address, mapped as a whole or by ports,
+// else DOWN.
 func (f FloatingIP) Status() string {
-	if f.PortID != "" {
+	if f.RouterID != "" {
 		return "ACTIVE"
 	}
 	return "DOWN"

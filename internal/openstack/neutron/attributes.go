@@ -55,7 +55,7 @@ var (
 	routerKind = kind{"router", "routers", "/routers", attributes("name=cufs admin_state_up=cufs status=fs external_gateway_info=cu " +
 		"routes=u availability_zone_hints=c availability_zones=")}
 	floatingKind = kind{"floatingip", "floatingips", "/floatingips", attributes("floating_network_id=rfs floating_ip_address=cfs " +
-		"subnet_id=ch port_id=cuf fixed_ip_address=cufs router_id=fs status=fs port_details= dns_name=c dns_domain=c")}
+		"subnet_id=ch port_id=cuf fixed_ip_address=cufs router_id=fs status=fs port_details= port_forwardings= dns_name=c dns_domain=c")}
 	groupKind = kind{"security_group", "security_groups", "/security-groups", attributes("name=cufs stateful=cuf shared=f security_group_rules=")}
 	ruleKind  = kind{"security_group_rule", "security_group_rules", "/security-group-rules", attributes("security_group_id=rfs " +
 		"direction=rfs ethertype=cfs protocol=cfs port_range_min=cfs port_range_max=cfs remote_ip_prefix=cfs remote_group_id=cfs " +

@@ -281,7 +281,7 @@ func checkNetworkUnused(tx *store.Tx, id string) error {
 // dropIdleFloatingIPs gives the floating IPs of a network back that are mapped
 // to no port, as neutron does before it removes the network.
 func (s *Service) dropIdleFloatingIPs(tx *store.Tx, id string) error {
-	rows, err := tx.FloatingIPs.List(store.Where(store.Eq("network_id", id), store.Eq("port_id", "")))
+	rows, err := tx.FloatingIPs.List(store.Where(store.Eq("network_id", id), store.Eq("router_id", "")))
 	if err != nil {
 		return err
 	}
