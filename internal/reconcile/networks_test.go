@@ -186,3 +186,24 @@ func TestForwardsAndScopesReachTheNode(t *testing.T) {
 		t.Errorf("forwards %+v, want %+v", r.Forwards, want)
 	}
 }
+
+func TestBandwidthReachesTheNode(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	w.write(func(tx *store.Tx) error {
+		n, err := tx.Networks.Get("net")
+		n.QoSPolicyID = "slow"
+		return firstError(
+			err, tx.QoSPolicies.Insert(cloud.QoSPolicy{ID: "slow", Limits: []cloud.BandwidthLimit{{ID: "l", Direction: cloud.Ingress, Kbps: 1000, BurstKb: 100}}}),
+			tx.Networks.Update(n),
+		)
+	})
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	got := w.node.networks[len(w.node.networks)-1].Ports[0]
+	if got.Ingress != (cloud.Bandwidth{Kbps: 1000, BurstKb: 100}) || got.Egress != (cloud.Bandwidth{}) {
+		t.Errorf("ingress %+v, egress %+v", got.Ingress, got.Egress)
+	}
+}

@@ -44,14 +44,14 @@ var (
 	networkKind = kind{"network", "networks", "/networks", attributes("name=cufs admin_state_up=cufs status=fs shared=cufs subnets= " +
 		"mtu=cuf port_security_enabled=cuf router:external=cuf is_default=cuf dns_domain=cuf provider:network_type=cuf " +
 		"provider:physical_network=cuf provider:segmentation_id=cuf availability_zone_hints= availability_zones= " +
-		"ipv4_address_scope=f ipv6_address_scope=f")}
+		"qos_policy_id=cuf ipv4_address_scope=f ipv6_address_scope=f")}
 	subnetKind = kind{"subnet", "subnets", "/subnets", attributes("name=cufs ip_version=rfs network_id=rfs cidr=cfs gateway_ip=cufs " +
 		"allocation_pools=cu dns_nameservers=cu host_routes=cu enable_dhcp=cufs ipv6_ra_mode=cfs ipv6_address_mode=cfs " +
 		"subnetpool_id=cfs service_types=cu shared=fh use_default_subnetpool=ch prefixlen=ch")}
 	portKind = kind{"port", "ports", "/ports", attributes("name=cufs network_id=rfs admin_state_up=cufs mac_address=cufs fixed_ips=cuf " +
 		"device_id=cufs device_owner=cufs status=fs security_groups=cuf port_security_enabled=cuf allowed_address_pairs=cu " +
 		"extra_dhcp_opts=cu binding:host_id=cuf binding:vnic_type=cuf binding:profile=cu binding:vif_type= binding:vif_details= " +
-		"dns_name=cuf dns_assignment= tags=cf")}
+		"dns_name=cuf dns_assignment= qos_policy_id=cuf tags=cf")}
 	routerKind = kind{"router", "routers", "/routers", attributes("name=cufs admin_state_up=cufs status=fs external_gateway_info=cu " +
 		"routes=u availability_zone_hints=c availability_zones=")}
 	floatingKind = kind{"floatingip", "floatingips", "/floatingips", attributes("floating_network_id=rfs floating_ip_address=cfs " +

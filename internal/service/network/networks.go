@@ -24,12 +24,14 @@ type NetworkCreate struct {
 	AdminStateUp, Shared, External, IsDefault, PortSecurity *bool
 	MTU                                                     *int
 	DNSDomain                                               string
+	QoSPolicyID                                             *string // "" for none, nil for the project's default
 	Provider                                                Provider
 }
 
 // NetworkUpdate changes what is not nil.
 type NetworkUpdate struct {
 	Name, Description, DNSDomain                            *string
+	QoSPolicyID                                             *string // "" for none
 	AdminStateUp, Shared, External, IsDefault, PortSecurity *bool
 	MTU                                                     *int
 	Provider                                                Provider
@@ -93,6 +95,14 @@ func (s *Service) createNetwork(tx *store.Tx, c cloud.Caller, r NetworkCreate) (
 		CreatedAt: now, UpdatedAt: now, Revision: 1,
 	}
 	if err := s.provide(tx, &n, r.Provider); err != nil {
+		return n, err
+	}
+	if r.QoSPolicyID == nil {
+		n.QoSPolicyID, err = defaultQoS(tx, owner)
+	} else {
+		n.QoSPolicyID, err = *r.QoSPolicyID, chooseQoS(tx, c, r.QoSPolicyID)
+	}
+	if err != nil {
 		return n, err
 	}
 	if n.MTU, err = s.mtu(n.Type, r.MTU); err != nil {
@@ -215,6 +225,10 @@ func (s *Service) changeNetwork(tx *store.Tx, c cloud.Caller, n *cloud.Network, 
 	}
 	set(&n.Name, r.Name)
 	set(&n.Description, r.Description)
+	if err := chooseQoS(tx, c, r.QoSPolicyID); err != nil {
+		return err
+	}
+	set(&n.QoSPolicyID, r.QoSPolicyID)
 	set(&n.DNSDomain, r.DNSDomain)
 	set(&n.AdminStateUp, r.AdminStateUp)
 	set(&n.Shared, r.Shared)

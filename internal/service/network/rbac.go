@@ -143,6 +143,16 @@ func (s *Service) markObject(tx *store.Tx, c cloud.Caller, p cloud.RBACPolicy, o
 		}
 		v.Shared = on
 		return tx.AddressScopes.Update(v)
+	case objectQoS:
+		v, err := seeQoS(tx, c, p.ObjectID)
+		if err == nil && !c.Owns(v.ProjectID) {
+			err = forbidden("rule:create_rbac_policy")
+		}
+		if err != nil || !all {
+			return err
+		}
+		v.Shared = on
+		return tx.QoSPolicies.Update(v)
 	}
 	return refuse(cloud.Invalid, "InvalidObjectType", "Invalid object type for RBAC policies: %s.", p.ObjectType)
 }
