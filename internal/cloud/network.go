@@ -30,6 +30,7 @@ type Network struct {
 	Type, PhysicalNetwork            string // see NetworkFlat and its siblings
 	SegmentationID                   int
 	DNSDomain                        string
+	QoSPolicyID                      string // of ports that have none of their own
 	Tags                             []string
 	CreatedAt, UpdatedAt             time.Time
 	Revision                         int
@@ -94,6 +95,7 @@ type Port struct {
 	VNICType                                    string
 	Profile                                     map[string]any
 	DNSName                                     string
+	QoSPolicyID                                 string
 	Up                                          bool // as the node reports it: status ACTIVE, else DOWN
 	Preserve                                    bool // made by the user, kept when its server is deleted
 	Tags                                        []string
@@ -127,7 +129,8 @@ type Router struct {
 	GatewayNetworkID, GatewayPortID  string // "" for none
 	EnableSNAT                       bool
 	Routes                           []Route
-	Node                             string // where it runs
+	Node                             string   // where it runs
+	ZoneHints                        []string // availability zones that it may run in; none for all
 	Up                               bool
 	Tags                             []string
 	CreatedAt, UpdatedAt             time.Time
@@ -149,9 +152,10 @@ type FloatingIP struct {
 	Revision                   int
 }
 
-// Status is ACTIVE when the address is mapped, else DOWN.
+// Status is ACTIVE when a router serves the address, mapped as a whole or by ports,
+// else DOWN.
 func (f FloatingIP) Status() string {
-	if f.PortID != "" {
+	if f.RouterID != "" {
 		return "ACTIVE"
 	}
 	return "DOWN"

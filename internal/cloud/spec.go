@@ -119,6 +119,13 @@ type PortSpec struct {
 	Stateless           bool
 	Hostname            string
 	DHCPOptions         []DHCPOption
+	Egress, Ingress     Bandwidth // what the guest sends and receives
+}
+
+// Bandwidth bounds one direction of a port; the zero one does not.
+type Bandwidth struct {
+	Kbps    int // 1000 bits a second each
+	BurstKb int // kilobits that may go at once; 0 for a part of Kbps
 }
 
 // GroupSpec is a security group as the node enforces it.
@@ -144,6 +151,7 @@ type RouterSpec struct {
 	NextHops    []netip.Addr // default routes by the gateway: one for IPv4, one for IPv6
 	SNAT        bool
 	FloatingIPs []FloatingSpec
+	Forwards    []ForwardSpec
 	Routes      []Route
 }
 
@@ -153,6 +161,7 @@ type RouterPort struct {
 	MTU                    int
 	Addresses              []netip.Prefix
 	Advertise              []AdvertisedPrefix // IPv6 prefixes for router advertisements
+	Scope4, Scope6         string             // the address scopes of its networks' subnets; "" for the one that has no name
 }
 
 // AdvertisedPrefix is an IPv6 prefix that a router announces.
@@ -166,6 +175,14 @@ type AdvertisedPrefix struct {
 type FloatingSpec struct {
 	ID              string
 	Floating, Fixed netip.Addr
+}
+
+// ForwardSpec maps a port of an external address to one of an inner address.
+type ForwardSpec struct {
+	ID                  string
+	Floating, Fixed     netip.Addr
+	Protocol            string // tcp or udp
+	External, InnerPort int
 }
 
 // NetworkStatus is what a node reports of its data plane.

@@ -91,7 +91,11 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 		if !strings.HasPrefix(port.DeviceOwner, cloud.OwnerComputePrefix) {
 			continue
 		}
-		spec.Ports = append(spec.Ports, c.port(port))
+		out := c.port(port)
+		if err := c.limits(&out, port, n); err != nil {
+			return spec, err
+		}
+		spec.Ports = append(spec.Ports, out)
 		for _, g := range port.SecurityGroups {
 			groups[g] = true
 		}
@@ -149,6 +153,27 @@ func (c *composer) port(p cloud.Port) cloud.PortSpec {
 		AdminUp: p.AdminStateUp, Security: p.PortSecurity, Groups: p.SecurityGroups, Hostname: c.hostname(p),
 		DHCPOptions: p.DHCPOptions,
 	}
+}
+
+// limits adds the bandwidth of a port: by its own QoS policy, else its network's.
+func (c *composer) limits(out *cloud.PortSpec, p cloud.Port, n cloud.Network) error {
+	id := p.QoSPolicyID
+	if id == "" {
+		id = n.QoSPolicyID
+	}
+	if id == "" {
+		return nil
+	}
+	policy, err := c.tx.QoSPolicies.Get(id)
+	if err != nil {
+		return err
+	}
+	for direction, b := range map[string]*cloud.Bandwidth{cloud.Egress: &out.Egress, cloud.Ingress: &out.Ingress} {
+		if l, ok := policy.Limit(direction); ok {
+			*b = cloud.Bandwidth{Kbps: l.Kbps, BurstKb: l.BurstKb}
+		}
+	}
+	return nil
 }
 
 // hostname is the name that DHCP and DNS know a port by.

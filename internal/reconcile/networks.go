@@ -31,7 +31,8 @@ type pushed struct{ hash [sha256.Size]byte }
 
 // runNetworks keeps the data plane of every node as the store has it.
 func (k *Housekeeper) runNetworks(ctx context.Context) {
-	changed, stop := k.Store.Watch("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "security_group_rules")
+	changed, stop := k.Store.Watch("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "security_group_rules",
+		"subnet_pools", "qos_policies", "port_forwardings", "network_agents")
 	defer stop()
 	beat(ctx, merge(ctx, changed, k.Fleet.Changed()), 30*time.Second, func(ctx context.Context) {
 		for _, name := range k.Fleet.Names() {
@@ -168,36 +169,4 @@ func (k *Housekeeper) retract(ctx context.Context, n node.Node, have map[string]
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// placeRouters gives every router that has work a node: the one that runs the
-// fewest routers.
-func (k *Housekeeper) placeRouters(ctx context.Context) error {
-	names := k.Fleet.Names()
-	if len(names) == 0 {
-		return nil
-	}
-	return k.Store.Update(ctx, func(tx *store.Tx) error {
-		homeless, err := tx.Routers.List(store.Where(store.Eq("node", "")))
-		if err != nil || len(homeless) == 0 {
-			return err
-		}
-		for _, r := range homeless {
-			best, least := "", -1
-			for _, name := range names {
-				count, err := tx.Routers.Count(store.Eq("node", name))
-				if err != nil {
-					return err
-				}
-				if least < 0 || count < least {
-					best, least = name, count
-				}
-			}
-			r.Node = best
-			if err := tx.Routers.Update(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

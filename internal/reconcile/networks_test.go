@@ -120,3 +120,90 @@ func TestRemoteGroupBringsItsMembers(t *testing.T) {
 		t.Errorf("the groups are %+v", last.Groups)
 	}
 }
+
+func TestRoutersGoWhereTheyMay(t *testing.T) {
+	w := newWorld(t)
+	off := cloud.NetworkAgent{ID: "agent", Host: "node-1", Binary: cloud.AgentL3, Off: true}
+	w.write(func(tx *store.Tx) error {
+		h, err := tx.Hosts.Get("node-1")
+		h.AvailabilityZone = "east"
+		return firstError(
+			err, tx.Hosts.Update(h), tx.NetworkAgents.Insert(off),
+			tx.Routers.Insert(cloud.Router{ID: "anywhere"}), tx.Routers.Insert(cloud.Router{ID: "east", ZoneHints: []string{"east"}}),
+			tx.Routers.Insert(cloud.Router{ID: "west", ZoneHints: []string{"west"}}),
+		)
+	})
+	nodes := func() map[string]string {
+		if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		w.write(func(tx *store.Tx) error {
+			rows, err := tx.Routers.List(store.Query{})
+			for _, r := range rows {
+				got[r.ID] = r.Node
+			}
+			return err
+		})
+		return got
+	}
+	if got := nodes(); got["anywhere"]+got["east"]+got["west"] != "" {
+		t.Errorf("routers were placed on a node whose L3 agent is down: %v", got)
+	}
+	off.Off = false
+	w.write(func(tx *store.Tx) error { return tx.NetworkAgents.Update(off) })
+	if got := nodes(); got["anywhere"] != "node-1" || got["east"] != "node-1" || got["west"] != "" {
+		t.Errorf("placed %v, want all but west on node-1", got)
+	}
+}
+
+func TestForwardsAndScopesReachTheNode(t *testing.T) {
+	w := newWorld(t)
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	w.write(func(tx *store.Tx) error {
+		return firstError(
+			tx.SubnetPools.Insert(cloud.SubnetPool{ID: "pool", AddressScopeID: "blue"}),
+			tx.Networks.Insert(cloud.Network{ID: "ext", External: true, Type: cloud.NetworkFlat}),
+			tx.Subnets.Insert(cloud.Subnet{ID: "extsub", NetworkID: "ext", IPVersion: 4, CIDR: prefix("172.24.4.0/24"), Gateway: addr("172.24.4.1")}),
+			tx.Networks.Insert(cloud.Network{ID: "in"}),
+			tx.Subnets.Insert(cloud.Subnet{ID: "insub", NetworkID: "in", IPVersion: 4, CIDR: prefix("10.5.0.0/24"), SubnetPoolID: "pool"}),
+			tx.Routers.Insert(cloud.Router{ID: "r", AdminStateUp: true, GatewayNetworkID: "ext", GatewayPortID: "gw"}),
+			tx.Ports.Insert(cloud.Port{ID: "gw", NetworkID: "ext", MAC: "a", DeviceID: "r", DeviceOwner: cloud.OwnerRouterGateway, FixedIPs: []cloud.FixedIP{{SubnetID: "extsub", IP: addr("172.24.4.10")}}}),
+			tx.Ports.Insert(cloud.Port{ID: "if", NetworkID: "in", MAC: "b", DeviceID: "r", DeviceOwner: cloud.OwnerRouterInterface, FixedIPs: []cloud.FixedIP{{SubnetID: "insub", IP: addr("10.5.0.1")}}}),
+			tx.FloatingIPs.Insert(cloud.FloatingIP{ID: "f", NetworkID: "ext", IP: addr("172.24.4.11"), RouterID: "r"}),
+			tx.PortForwardings.Insert(cloud.PortForwarding{ID: "pf", FloatingIPID: "f", RouterID: "r", Protocol: "tcp", External: 2222, Inner: addr("10.5.0.9"), InnerPort: 22}),
+		)
+	})
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	r := w.node.routers[0]
+	if r.Interfaces[0].Scope4 != "blue" || r.Gateway.Scope4 != "" || len(r.FloatingIPs) != 0 {
+		t.Errorf("the router is %+v", r)
+	}
+	want := cloud.ForwardSpec{ID: "pf", Floating: addr("172.24.4.11"), Fixed: addr("10.5.0.9"), Protocol: "tcp", External: 2222, InnerPort: 22}
+	if len(r.Forwards) != 1 || r.Forwards[0] != want {
+		t.Errorf("forwards %+v, want %+v", r.Forwards, want)
+	}
+}
+
+func TestBandwidthReachesTheNode(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	w.write(func(tx *store.Tx) error {
+		n, err := tx.Networks.Get("net")
+		n.QoSPolicyID = "slow"
+		return firstError(
+			err, tx.QoSPolicies.Insert(cloud.QoSPolicy{ID: "slow", Limits: []cloud.BandwidthLimit{{ID: "l", Direction: cloud.Ingress, Kbps: 1000, BurstKb: 100}}}),
+			tx.Networks.Update(n),
+		)
+	})
+	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		t.Fatal(err)
+	}
+	got := w.node.networks[len(w.node.networks)-1].Ports[0]
+	if got.Ingress != (cloud.Bandwidth{Kbps: 1000, BurstKb: 100}) || got.Egress != (cloud.Bandwidth{}) {
+		t.Errorf("ingress %+v, egress %+v", got.Ingress, got.Egress)
+	}
+}

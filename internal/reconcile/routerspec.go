@@ -31,7 +31,10 @@ func (c *composer) router(r cloud.Router) (cloud.RouterSpec, error) {
 			}
 		}
 	}
-	return spec, c.floating(&spec)
+	if err := c.floating(&spec); err != nil {
+		return spec, err
+	}
+	return spec, c.forwards(&spec)
 }
 
 // routerPort composes an interface, with the prefixes that it announces.
@@ -49,11 +52,32 @@ func (c *composer) routerPort(p cloud.Port) (cloud.RouterPort, error) {
 		if err != nil {
 			return face, err
 		}
+		if err := c.addScope(&face, s); err != nil {
+			return face, err
+		}
 		if s.IPVersion == 6 && s.RAMode != "" && p.DeviceOwner == cloud.OwnerRouterInterface {
 			face.Advertise = append(face.Advertise, cloud.AdvertisedPrefix{Prefix: s.CIDR, Mode: s.RAMode, DNS: s.DNS})
 		}
 	}
 	return face, nil
+}
+
+// addScope says in what address scope an interface is: that of the pool which its
+// subnet was cut from.
+func (c *composer) addScope(face *cloud.RouterPort, s cloud.Subnet) error {
+	if s.SubnetPoolID == "" {
+		return nil
+	}
+	pool, err := c.tx.SubnetPools.Get(s.SubnetPoolID)
+	if err != nil {
+		return err
+	}
+	if s.IPVersion == 4 {
+		face.Scope4 = pool.AddressScopeID
+	} else {
+		face.Scope6 = pool.AddressScopeID
+	}
+	return nil
 }
 
 // gateway adds the way out: the port and the external subnets' own gateways.
@@ -83,5 +107,24 @@ func (c *composer) floating(spec *cloud.RouterSpec) error {
 		}
 	}
 	slices.SortFunc(spec.FloatingIPs, func(a, b cloud.FloatingSpec) int { return strings.Compare(a.ID, b.ID) })
+	return nil
+}
+
+// forwards adds the ports of floating IPs that the router forwards.
+func (c *composer) forwards(spec *cloud.RouterSpec) error {
+	rows, err := c.tx.PortForwardings.List(store.Where(store.Eq("router_id", spec.ID)))
+	if err != nil {
+		return err
+	}
+	for _, f := range rows {
+		ip, err := c.tx.FloatingIPs.Get(f.FloatingIPID)
+		if err != nil {
+			return err
+		}
+		spec.Forwards = append(spec.Forwards, cloud.ForwardSpec{
+			ID: f.ID, Floating: ip.IP, Fixed: f.Inner, Protocol: f.Protocol, External: f.External, InnerPort: f.InnerPort,
+		})
+	}
+	slices.SortFunc(spec.Forwards, func(a, b cloud.ForwardSpec) int { return strings.Compare(a.ID, b.ID) })
 	return nil
 }

@@ -66,6 +66,13 @@ type Tx struct {
 	SecurityGroups *Table[cloud.SecurityGroup]
 	SecurityRules  *Table[cloud.SecurityRule]
 
+	AddressScopes   *Table[cloud.AddressScope]
+	SubnetPools     *Table[cloud.SubnetPool]
+	RBACPolicies    *Table[cloud.RBACPolicy]
+	QoSPolicies     *Table[cloud.QoSPolicy]
+	PortForwardings *Table[cloud.PortForwarding]
+	NetworkAgents   *Table[cloud.NetworkAgent]
+
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
 

@@ -31,6 +31,8 @@ func newTx(r *run) *Tx {
 		Networks: table(r, &networkSchema), Subnets: table(r, &subnetSchema), Ports: table(r, &portSchema),
 		Allocations: table(r, &allocationSchema), Routers: table(r, &routerSchema), FloatingIPs: table(r, &floatingIPSchema),
 		SecurityGroups: table(r, &securityGroupSchema), SecurityRules: table(r, &securityRuleSchema),
+		AddressScopes: table(r, &addressScopeSchema), SubnetPools: table(r, &subnetPoolSchema), RBACPolicies: table(r, &rbacPolicySchema),
+		QoSPolicies: table(r, &qosPolicySchema), PortForwardings: table(r, &portForwardingSchema), NetworkAgents: table(r, &networkAgentSchema),
 
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		run: r,
@@ -79,6 +81,12 @@ func newShelves() map[string]any {
 	shelve(m, &floatingIPSchema)
 	shelve(m, &securityGroupSchema)
 	shelve(m, &securityRuleSchema)
+	shelve(m, &addressScopeSchema)
+	shelve(m, &subnetPoolSchema)
+	shelve(m, &rbacPolicySchema)
+	shelve(m, &qosPolicySchema)
+	shelve(m, &portForwardingSchema)
+	shelve(m, &networkAgentSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	return m
@@ -95,5 +103,7 @@ func shapes() []shape {
 		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
+		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
+		portForwardingSchema.shape(), networkAgentSchema.shape(),
 	}...)
 }

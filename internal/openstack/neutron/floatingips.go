@@ -46,6 +46,11 @@ func renderFloatingIP(_ *wire.Request, v network.FloatingView) wire.M {
 		"floating_ip_address": v.IP.String(), "router_id": null(v.RouterID), "port_id": null(v.PortID),
 		"fixed_ip_address": renderAddr(v.FixedIP), "status": v.Status(), "dns_name": v.DNSName, "dns_domain": v.DNSDomain, "port_details": nil,
 	}
+	forwards := make([]wire.M, len(v.Forwards))
+	for i, f := range v.Forwards {
+		forwards[i] = wire.M{"id": f.ID, "protocol": f.Protocol, "external_port": f.External, "internal_port": f.InnerPort, "internal_ip_address": f.Inner.String()}
+	}
+	m["port_forwardings"] = forwards
 	if p := v.Port; p != nil {
 		m["port_details"] = wire.M{
 			"name": p.Name, "network_id": p.NetworkID, "mac_address": p.MAC, "admin_state_up": p.AdminStateUp,

@@ -50,13 +50,13 @@ func readNetwork(b *body) network.NetworkCreate {
 		ProjectID: b.word("project_id"), Name: value(b.text("name")), Description: value(b.text("description")),
 		AdminStateUp: b.flag("admin_state_up"), Shared: b.flag("shared"), External: b.flag("router:external"),
 		IsDefault: b.flag("is_default"), PortSecurity: b.flag("port_security_enabled"), MTU: b.whole("mtu"),
-		DNSDomain: value(b.text("dns_domain")), Provider: readProvider(b),
+		DNSDomain: value(b.text("dns_domain")), QoSPolicyID: b.id("qos_policy_id"), Provider: readProvider(b),
 	}
 }
 
 func readNetworkUpdate(b *body) network.NetworkUpdate {
 	return network.NetworkUpdate{
-		Name: b.text("name"), Description: b.text("description"), DNSDomain: b.text("dns_domain"),
+		Name: b.text("name"), Description: b.text("description"), DNSDomain: b.text("dns_domain"), QoSPolicyID: b.id("qos_policy_id"),
 		AdminStateUp: b.flag("admin_state_up"), Shared: b.flag("shared"), External: b.flag("router:external"),
 		IsDefault: b.flag("is_default"), PortSecurity: b.flag("port_security_enabled"), MTU: b.whole("mtu"), Provider: readProvider(b),
 	}
@@ -67,7 +67,7 @@ func renderNetwork(r *wire.Request, n network.NetworkView) wire.M {
 		"id": n.ID, "name": n.Name, "tenant_id": n.ProjectID, "project_id": n.ProjectID, "admin_state_up": n.AdminStateUp,
 		"mtu": n.MTU, "status": "ACTIVE", "subnets": words(n.Subnets), "shared": n.Shared, "router:external": n.External,
 		"port_security_enabled": n.PortSecurity, "dns_domain": n.DNSDomain, "availability_zone_hints": []string{},
-		"availability_zones": []string{}, "ipv4_address_scope": nil, "ipv6_address_scope": nil,
+		"availability_zones": []string{}, "qos_policy_id": null(n.QoSPolicyID), "ipv4_address_scope": null(n.Scope4), "ipv6_address_scope": null(n.Scope6),
 	}
 	if n.External {
 		m["is_default"] = n.IsDefault

@@ -41,6 +41,7 @@ func readPort(b *body) network.PortCreate {
 		FixedIPs: readFixedIPs(b, "fixed_ips"), DeviceID: b.word("device_id"), DeviceOwner: b.word("device_owner"),
 		SecurityGroups: readGroups(b), AllowedPairs: value(readPairs(b)), Host: b.word("binding:host_id"),
 		VNICType: value(readVNIC(b)), DNSName: b.word("dns_name"), Profile: value(readProfile(b)), Tags: value(b.words("tags")),
+		QoSPolicyID: value(b.id("qos_policy_id")),
 	}
 	if mac := readMAC(b); mac != nil {
 		req.MAC = *mac
@@ -59,6 +60,7 @@ func readPortUpdate(b *body) network.PortUpdate {
 		PortSecurity: b.flag("port_security_enabled"), MAC: readMAC(b), FixedIPs: readFixedIPs(b, "fixed_ips"),
 		DeviceID: b.text("device_id"), DeviceOwner: b.text("device_owner"), SecurityGroups: readGroups(b), AllowedPairs: readPairs(b),
 		DHCPOptions: readOptions(b), VNICType: readVNIC(b), DNSName: b.text("dns_name"), Profile: readProfile(b),
+		QoSPolicyID: b.id("qos_policy_id"),
 	}
 	if b.has("binding:host_id") {
 		host := b.word("binding:host_id")
@@ -213,7 +215,7 @@ func (a *api) renderPort(r *wire.Request, p cloud.Port) wire.M {
 		"mac_address": p.MAC, "admin_state_up": p.AdminStateUp, "status": p.Status(), "device_id": p.DeviceID,
 		"device_owner": p.DeviceOwner, "fixed_ips": renderIPs(p.FixedIPs), "security_groups": words(p.SecurityGroups),
 		"port_security_enabled": p.PortSecurity, "allowed_address_pairs": pairs, "extra_dhcp_opts": options,
-		"binding:vnic_type": vnic, "dns_name": p.DNSName, "dns_assignment": a.renderNames(p),
+		"binding:vnic_type": vnic, "dns_name": p.DNSName, "dns_assignment": a.renderNames(p), "qos_policy_id": null(p.QoSPolicyID),
 	}
 	if r.Caller.IsAdmin() {
 		profile := p.Profile

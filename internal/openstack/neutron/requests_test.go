@@ -69,7 +69,7 @@ func TestProblems(t *testing.T) {
 	if !strings.Contains(words, "Requested subnet with cidr: 10.0.0.0/25 for network: "+id+" overlaps with another subnet") {
 		t.Error(words)
 	}
-	do(t, l.alice, "GET", "/rbac-policies", nil, 404)
+	do(t, l.alice, "GET", "/metering/metering-labels", nil, 404)
 	do(t, l.alice, "GET", "/trunks", nil, 404)
 }
 

@@ -13,7 +13,7 @@ func (a *api) routers() crud[network.RouterView] {
 			reqs, err := requests(bodies, func(b *body) network.RouterCreate {
 				return network.RouterCreate{
 					ProjectID: b.word("project_id"), Name: value(b.text("name")), Description: value(b.text("description")),
-					AdminStateUp: b.flag("admin_state_up"), Gateway: readGateway(b),
+					AdminStateUp: b.flag("admin_state_up"), Gateway: readGateway(b), ZoneHints: value(b.words("availability_zone_hints")),
 				}
 			})
 			if err != nil {
@@ -67,7 +67,7 @@ func renderRouter(_ *wire.Request, v network.RouterView) wire.M {
 	m := wire.M{
 		"id": v.ID, "name": v.Name, "tenant_id": v.ProjectID, "project_id": v.ProjectID, "admin_state_up": v.AdminStateUp,
 		"status": "ACTIVE", "external_gateway_info": nil, "routes": renderRoutes(v.Routes),
-		"availability_zone_hints": []string{}, "availability_zones": []string{},
+		"availability_zone_hints": words(v.ZoneHints), "availability_zones": words(v.Zones),
 	}
 	if v.GatewayNetworkID != "" {
 		m["external_gateway_info"] = wire.M{

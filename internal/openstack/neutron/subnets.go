@@ -67,8 +67,9 @@ func readSubnet(b *body) network.SubnetCreate {
 	if v, ok := b.get("cidr"); ok {
 		req.CIDR = b.prefix("cidr", v)
 	}
-	if id, ok := b.get("subnetpool_id"); ok && b.err == nil {
-		b.err = cloud.E("neutron.subnet", cloud.NotFound, "Subnet pool %v could not be found.", id)
+	req.SubnetPoolID, req.UseDefaultPool, req.PrefixLength = value(b.id("subnetpool_id")), value(b.flag("use_default_subnetpool")), b.whole("prefixlen")
+	if req.CIDR.IsValid() && req.PrefixLength != nil && b.err == nil {
+		b.err = badRequest("Bad subnets request: cidr and prefixlen must not be supplied together.")
 	}
 	return req
 }

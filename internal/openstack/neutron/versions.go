@@ -17,7 +17,7 @@ func versions(r *wire.Request) (*wire.Response, error) {
 
 func resources(r *wire.Request) (*wire.Response, error) {
 	out := []wire.M{}
-	for _, k := range []kind{networkKind, subnetKind, portKind, routerKind, floatingKind, groupKind, ruleKind} {
+	for _, k := range []kind{networkKind, subnetKind, portKind, routerKind, floatingKind, groupKind, ruleKind, poolKind, scopeKind, rbacKind, agentKind, zoneKind, useKind, qosKind} {
 		out = append(out, wire.M{
 			"name": k.name, "collection": k.collection, "links": []wire.M{{"rel": "self", "href": r.Link(rest + k.path)}},
 		})

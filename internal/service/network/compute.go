@@ -21,7 +21,7 @@ func (s *Service) PortTx(tx *store.Tx, c cloud.Caller, id string) (cloud.Port, e
 // which: the only one of the project's own and the shared ones. Several are a
 // Conflict in nova's words; none is an empty list, and the server has no port.
 func (s *Service) NetworksForServerTx(tx *store.Tx, c cloud.Caller) ([]cloud.Network, error) {
-	rows, err := tx.Networks.List(byAge(nil))
+	rows, err := listPersonal(tx, c, byAge(nil))
 	rows, err = keep(rows, err, func(n cloud.Network) bool {
 		return n.AdminStateUp && (n.Shared || n.ProjectID == c.ProjectID) && (!n.External || n.Shared)
 	})

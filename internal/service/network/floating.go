@@ -26,10 +26,12 @@ type FloatingUpdate struct {
 	FixedIP     *netip.Addr
 }
 
-// FloatingView is a floating IP with the port it is mapped to.
+// FloatingView is a floating IP with the port it is mapped to, or with the port
+// forwardings that it has instead.
 type FloatingView struct {
 	cloud.FloatingIP
-	Port *cloud.Port
+	Port     *cloud.Port
+	Forwards []cloud.PortForwarding
 }
 
 // CreateFloatingIPs makes floating IPs, all or none.
@@ -105,9 +107,10 @@ func (s *Service) reserve(tx *store.Tx, n cloud.Network, f *cloud.FloatingIP, r 
 }
 
 func viewFloatingIP(tx *store.Tx, f cloud.FloatingIP) (FloatingView, error) {
-	v := FloatingView{FloatingIP: f}
-	if f.PortID == "" {
-		return v, nil
+	forwards, err := forwardingsOf(tx, f.ID)
+	v := FloatingView{FloatingIP: f, Forwards: forwards}
+	if err != nil || f.PortID == "" {
+		return v, err
 	}
 	p, err := tx.Ports.Get(f.PortID)
 	v.Port = &p
@@ -178,6 +181,9 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, c cloud.Caller, id strin
 
 // dropFloatingIP removes the rows of a floating IP.
 func dropFloatingIP(tx *store.Tx, f cloud.FloatingIP) error {
+	if _, err := tx.PortForwardings.DeleteWhere(store.Eq("floatingip_id", f.ID)); err != nil {
+		return err
+	}
 	if err := release(tx, f.OwnPortID); err != nil {
 		return err
 	}

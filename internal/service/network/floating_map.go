@@ -17,6 +17,8 @@ func (s *Service) remap(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, r Flo
 		return nil
 	case port == "" && fixed.IsValid():
 		return badRequest("floatingip", "fixed_ip_address cannot be specified without a port_id")
+	case f.PortID == "" && port == "":
+		return nil
 	case port == "":
 		old := f.PortID
 		unmap(f)
@@ -40,6 +42,9 @@ func (s *Service) unmapPort(tx *store.Tx, portID string, kept []cloud.FixedIP) e
 		return err
 	}
 	still := indexed(kept, func(f cloud.FixedIP) string { return f.IP.String() })
+	if err := s.unforwardPort(tx, portID, still); err != nil {
+		return err
+	}
 	for _, f := range rows {
 		if _, ok := still[f.FixedIP.String()]; ok {
 			continue
@@ -55,6 +60,9 @@ func (s *Service) unmapPort(tx *store.Tx, portID string, kept []cloud.FixedIP) e
 
 // mapPort maps a floating IP to a port's address, by the router between them.
 func (s *Service) mapPort(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, portID string, fixed netip.Addr) error {
+	if err := checkNotForwarding(tx, f.ID); err != nil {
+		return err
+	}
 	p, err := seePort(tx, c, portID)
 	if err != nil {
 		return err
@@ -68,6 +76,15 @@ func (s *Service) mapPort(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, por
 	inner, err := innerAddress(p, fixed)
 	if err != nil {
 		return err
+	}
+	forwards, err := tx.PortForwardings.List(store.Where(store.Eq("port_id", p.ID)))
+	if err != nil {
+		return err
+	}
+	for _, o := range forwards {
+		if o.Inner == inner.IP {
+			return badRequest("floatingip", "Cannot associate floating IP %s with port %s using fixed IP %s, as that has port forwarding %s", f.IP, p.ID, inner.IP, o.ID)
+		}
 	}
 	router, err := pathTo(tx, *f, p, inner)
 	if err != nil {

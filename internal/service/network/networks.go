@@ -24,21 +24,25 @@ type NetworkCreate struct {
 	AdminStateUp, Shared, External, IsDefault, PortSecurity *bool
 	MTU                                                     *int
 	DNSDomain                                               string
+	QoSPolicyID                                             *string // "" for none, nil for the project's default
 	Provider                                                Provider
 }
 
 // NetworkUpdate changes what is not nil.
 type NetworkUpdate struct {
 	Name, Description, DNSDomain                            *string
+	QoSPolicyID                                             *string // "" for none
 	AdminStateUp, Shared, External, IsDefault, PortSecurity *bool
 	MTU                                                     *int
 	Provider                                                Provider
 }
 
-// NetworkView is a network with the ids of its subnets.
+// NetworkView is a network with the ids of its subnets and of the address scopes
+// that these are in.
 type NetworkView struct {
 	cloud.Network
-	Subnets []string
+	Subnets        []string
+	Scope4, Scope6 string
 }
 
 // CreateNetworks makes networks, all or none.
@@ -93,13 +97,32 @@ func (s *Service) createNetwork(tx *store.Tx, c cloud.Caller, r NetworkCreate) (
 	if err := s.provide(tx, &n, r.Provider); err != nil {
 		return n, err
 	}
+	if r.QoSPolicyID == nil {
+		n.QoSPolicyID, err = defaultQoS(tx, owner)
+	} else {
+		n.QoSPolicyID, err = *r.QoSPolicyID, chooseQoS(tx, c, r.QoSPolicyID)
+	}
+	if err != nil {
+		return n, err
+	}
 	if n.MTU, err = s.mtu(n.Type, r.MTU); err != nil {
 		return n, err
 	}
 	if _, err := s.DefaultGroupTx(tx, owner); err != nil {
 		return n, err
 	}
-	return n, tx.Networks.Insert(n)
+	if err := tx.Networks.Insert(n); err != nil {
+		return n, err
+	}
+	return n, s.publish(tx, n)
+}
+
+// publish writes the policies that a network's flags stand for.
+func (s *Service) publish(tx *store.Tx, n cloud.Network) error {
+	if err := s.shareWithAll(tx, objectNetwork, n.ID, n.ProjectID, cloud.AccessShared, n.Shared); err != nil {
+		return err
+	}
+	return s.shareWithAll(tx, objectNetwork, n.ID, n.ProjectID, cloud.AccessExternal, n.External)
 }
 
 // GetNetwork gives a network that the caller may see.
@@ -127,9 +150,13 @@ func viewNetworks(tx *store.Tx, nets []cloud.Network) ([]NetworkView, error) {
 		ids[i] = n.ID
 	}
 	subnets, err := related(tx.Subnets, "network_id", ids, func(sub cloud.Subnet) string { return sub.NetworkID })
+	if err != nil {
+		return nil, err
+	}
+	four, six, err := scopesOf(tx, subnets)
 	views := make([]NetworkView, len(nets))
 	for i, n := range nets {
-		views[i].Network = n
+		views[i].Network, views[i].Scope4, views[i].Scope6 = n, four[n.ID], six[n.ID]
 		for _, sub := range subnets[n.ID] {
 			views[i].Subnets = append(views[i].Subnets, sub.ID)
 		}
@@ -140,7 +167,7 @@ func viewNetworks(tx *store.Tx, nets []cloud.Network) ([]NetworkView, error) {
 // ListNetworks lists the networks that the caller may see.
 func (s *Service) ListNetworks(ctx context.Context, c cloud.Caller, f Filter) ([]NetworkView, error) {
 	return view(ctx, s, func(tx *store.Tx) ([]NetworkView, error) {
-		rows, err := tx.Networks.List(byAge(in(nil, "id", f.IDs)))
+		rows, err := listPersonal(tx, c, byAge(in(nil, "id", f.IDs)))
 		rows, err = keep(rows, err, func(n cloud.Network) bool { return c.Owns(n.ProjectID) || n.Shared || n.External })
 		if err != nil {
 			return nil, err
@@ -162,6 +189,11 @@ func (s *Service) UpdateNetwork(ctx context.Context, c cloud.Caller, id string, 
 		n.UpdatedAt, n.Revision = s.clock.Now(), n.Revision+1
 		if err := tx.Networks.Update(n); err != nil {
 			return NetworkView{}, err
+		}
+		if r.Shared != nil || r.External != nil {
+			if err := s.publish(tx, n); err != nil {
+				return NetworkView{}, err
+			}
 		}
 		return viewNetwork(tx, n)
 	})
@@ -193,6 +225,10 @@ func (s *Service) changeNetwork(tx *store.Tx, c cloud.Caller, n *cloud.Network, 
 	}
 	set(&n.Name, r.Name)
 	set(&n.Description, r.Description)
+	if err := chooseQoS(tx, c, r.QoSPolicyID); err != nil {
+		return err
+	}
+	set(&n.QoSPolicyID, r.QoSPolicyID)
 	set(&n.DNSDomain, r.DNSDomain)
 	set(&n.AdminStateUp, r.AdminStateUp)
 	set(&n.Shared, r.Shared)
@@ -259,7 +295,7 @@ func checkNetworkUnused(tx *store.Tx, id string) error {
 // dropIdleFloatingIPs gives the floating IPs of a network back that are mapped
 // to no port, as neutron does before it removes the network.
 func (s *Service) dropIdleFloatingIPs(tx *store.Tx, id string) error {
-	rows, err := tx.FloatingIPs.List(store.Where(store.Eq("network_id", id), store.Eq("port_id", "")))
+	rows, err := tx.FloatingIPs.List(store.Where(store.Eq("network_id", id), store.Eq("router_id", "")))
 	if err != nil {
 		return err
 	}
@@ -277,6 +313,9 @@ func dropNetwork(tx *store.Tx, id string) error {
 		if _, err := drop(store.Eq("network_id", id)); err != nil {
 			return err
 		}
+	}
+	if err := dropGrants(tx, id); err != nil {
+		return err
 	}
 	return tx.Networks.Delete(id)
 }

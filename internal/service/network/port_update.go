@@ -34,6 +34,10 @@ func (s *Service) changePort(tx *store.Tx, c cloud.Caller, p cloud.Port, r PortU
 	set(&p.DeviceOwner, r.DeviceOwner)
 	set(&p.Host, r.Host)
 	set(&p.VNICType, r.VNICType)
+	if err := chooseQoS(tx, c, r.QoSPolicyID); err != nil {
+		return p, err
+	}
+	set(&p.QoSPolicyID, r.QoSPolicyID)
 	set(&p.DNSName, r.DNSName)
 	set(&p.Profile, r.Profile)
 	p.DHCPOptions = mergeOptions(p.DHCPOptions, r.DHCPOptions)

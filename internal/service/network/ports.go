@@ -22,6 +22,7 @@ type PortCreate struct {
 	AllowedPairs                            []PairRequest
 	DHCPOptions                             []cloud.DHCPOption
 	Host, VNICType, DNSName                 string
+	QoSPolicyID                             string
 	Profile                                 map[string]any
 	Tags                                    []string
 	Preserve                                bool // made by the user: kept when its server is deleted
@@ -44,6 +45,7 @@ type PortUpdate struct {
 	AllowedPairs               *[]PairRequest
 	DHCPOptions                []DHCPOptionChange
 	Host, VNICType, DNSName    *string
+	QoSPolicyID                *string // "" for none
 	Profile                    *map[string]any
 }
 
@@ -151,6 +153,10 @@ func (s *Service) CreatePortTx(tx *store.Tx, c cloud.Caller, r PortCreate) (clou
 		NetworkID: n.ID, ProjectID: owner, Name: r.Name, Description: r.Description, AdminStateUp: or(r.AdminStateUp, true),
 		MAC: strings.ToLower(r.MAC), DeviceID: r.DeviceID, DeviceOwner: r.DeviceOwner, DHCPOptions: r.DHCPOptions,
 		Host: r.Host, VNICType: r.VNICType, DNSName: r.DNSName, Profile: r.Profile, Tags: r.Tags, Preserve: r.Preserve,
+		QoSPolicyID: r.QoSPolicyID,
+	}
+	if err := chooseQoS(tx, c, &r.QoSPolicyID); err != nil {
+		return p, err
 	}
 	if err := checkDevice(tx, c, p); err != nil {
 		return p, err

@@ -45,6 +45,10 @@ func used(tx *store.Tx, projectID, resource string) (int, error) {
 		return tx.Routers.Count(own)
 	case "floatingip":
 		return tx.FloatingIPs.Count(own)
+	case "subnetpool":
+		return tx.SubnetPools.Count(own)
+	case "rbac_policy":
+		return tx.RBACPolicies.Count(own)
 	case "security_group":
 		return tx.SecurityGroups.Count(own)
 	case "security_group_rule":

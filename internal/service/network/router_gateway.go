@@ -115,7 +115,7 @@ func (s *Service) dropGateway(tx *store.Tx, r *cloud.Router) error {
 	if r.GatewayPortID == "" {
 		return nil
 	}
-	n, err := tx.FloatingIPs.Count(store.Eq("router_id", r.ID), store.Eq("network_id", r.GatewayNetworkID), store.Ne("port_id", ""))
+	n, err := tx.FloatingIPs.Count(store.Eq("router_id", r.ID), store.Eq("network_id", r.GatewayNetworkID))
 	if err != nil {
 		return err
 	}

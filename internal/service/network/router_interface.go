@@ -229,6 +229,13 @@ func interfaceUnused(tx *store.Tx, r cloud.Router, subnetID string) error {
 	if err != nil {
 		return err
 	}
+	forwards, err := tx.PortForwardings.List(store.Where(store.Eq("router_id", r.ID)))
+	if err != nil {
+		return err
+	}
+	for _, f := range forwards {
+		fips = append(fips, cloud.FloatingIP{FixedIP: f.Inner})
+	}
 	for _, f := range fips {
 		if sub.CIDR.Contains(f.FixedIP) {
 			return conflict("RouterInterfaceInUseByFloatingIP", "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", subnetID, r.ID)

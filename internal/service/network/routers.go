@@ -24,6 +24,7 @@ type RouterCreate struct {
 	ProjectID, Name, Description string
 	AdminStateUp                 *bool
 	Gateway                      *Gateway
+	ZoneHints                    []string // availability zones that it may run in; none for all
 }
 
 // RouterUpdate changes what is not nil.
@@ -34,10 +35,12 @@ type RouterUpdate struct {
 	Routes            *[]cloud.Route
 }
 
-// RouterView is a router with the addresses of its gateway port.
+// RouterView is a router with the addresses of its gateway port and the
+// availability zones that it runs in.
 type RouterView struct {
 	cloud.Router
 	GatewayIPs []cloud.FixedIP
+	Zones      []string
 }
 
 // CreateRouters makes routers, all or none.
@@ -59,10 +62,13 @@ func (s *Service) createRouter(tx *store.Tx, c cloud.Caller, q RouterCreate) (cl
 	if err := checkQuota(tx, owner, "router", 1); err != nil {
 		return cloud.Router{}, err
 	}
+	if err := checkZones(tx, q.ZoneHints); err != nil {
+		return cloud.Router{}, err
+	}
 	now := s.clock.Now()
 	r := cloud.Router{
 		ID: cloud.NewID(), ProjectID: owner, Name: q.Name, Description: q.Description, AdminStateUp: or(q.AdminStateUp, true),
-		EnableSNAT: true, CreatedAt: now, UpdatedAt: now, Revision: 1,
+		EnableSNAT: true, ZoneHints: q.ZoneHints, CreatedAt: now, UpdatedAt: now, Revision: 1,
 	}
 	if q.Gateway != nil {
 		if err := s.setGateway(tx, c, &r, *q.Gateway, "create"); err != nil {
@@ -74,6 +80,15 @@ func (s *Service) createRouter(tx *store.Tx, c cloud.Caller, q RouterCreate) (cl
 
 func viewRouter(tx *store.Tx, r cloud.Router) (RouterView, error) {
 	v := RouterView{Router: r}
+	if r.Node != "" {
+		host, err := tx.Hosts.Get(r.Node)
+		if err != nil && !cloud.Is(err, cloud.NotFound) {
+			return v, err
+		}
+		if host.AvailabilityZone != "" {
+			v.Zones = []string{host.AvailabilityZone}
+		}
+	}
 	if r.GatewayPortID == "" {
 		return v, nil
 	}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 
@@ -20,6 +21,9 @@ type SubnetCreate struct {
 	HostRoutes                              []cloud.Route
 	RAMode, AddressMode                     string
 	ServiceTypes                            []string
+	SubnetPoolID                            string
+	UseDefaultPool                          bool
+	PrefixLength                            *int // of a subnet cut from a pool; nil for the pool's default
 }
 
 // SubnetUpdate changes what is not nil.
@@ -53,12 +57,16 @@ func (s *Service) createSubnet(tx *store.Tx, c cloud.Caller, r SubnetCreate) (cl
 	if err := checkQuota(tx, owner, "subnet", 1); err != nil {
 		return cloud.Subnet{}, err
 	}
+	poolID, err := s.fromPool(tx, c, owner, &r)
+	if err != nil {
+		return cloud.Subnet{}, err
+	}
 	now := s.clock.Now()
 	sub := cloud.Subnet{
 		ID: cloud.NewID(), NetworkID: n.ID, ProjectID: owner, Name: r.Name, Description: r.Description,
 		IPVersion: r.IPVersion, CIDR: r.CIDR.Masked(), EnableDHCP: or(r.EnableDHCP, true),
 		DNS: r.DNS, HostRoutes: r.HostRoutes, RAMode: r.RAMode, AddressMode: r.AddressMode,
-		ServiceTypes: r.ServiceTypes, CreatedAt: now, UpdatedAt: now, Revision: 0,
+		ServiceTypes: r.ServiceTypes, SubnetPoolID: poolID, CreatedAt: now, UpdatedAt: now, Revision: 0,
 	}
 	if !r.CIDR.IsValid() {
 		return sub, badRequest("subnets", "a subnetpool must be specified in the absence of a cidr")
@@ -68,7 +76,7 @@ func (s *Service) createSubnet(tx *store.Tx, c cloud.Caller, r SubnetCreate) (cl
 	if err := checkSubnet(sub, r.Pools != nil); err != nil {
 		return sub, err
 	}
-	if err := checkOverlap(tx, sub); err != nil {
+	if err := cmp.Or(checkOverlap(tx, sub), checkAffinity(tx, sub)); err != nil {
 		return sub, err
 	}
 	if err := tx.Subnets.Insert(sub); err != nil {
@@ -78,6 +86,17 @@ func (s *Service) createSubnet(tx *store.Tx, c cloud.Caller, r SubnetCreate) (cl
 		return sub, err
 	}
 	return sub, s.serveDHCP(tx, n)
+}
+
+// fromPool cuts the subnet's prefix from the pool that it asks for, and gives the
+// pool's id; "" if it asks for none.
+func (s *Service) fromPool(tx *store.Tx, c cloud.Caller, owner string, r *SubnetCreate) (string, error) {
+	pool, err := choosePool(tx, c, *r)
+	if err != nil || pool == nil {
+		return "", err
+	}
+	r.CIDR, err = cut(tx, *pool, owner, *r)
+	return pool.ID, err
 }
 
 func defaultGateway(p netip.Prefix) netip.Addr {
@@ -124,7 +143,7 @@ func (s *Service) GetSubnet(ctx context.Context, c cloud.Caller, id string) (clo
 func (s *Service) ListSubnets(ctx context.Context, c cloud.Caller, f Filter) ([]cloud.Subnet, map[string]bool, error) {
 	shared := map[string]bool{}
 	rows, err := view(ctx, s, func(tx *store.Tx) ([]cloud.Subnet, error) {
-		nets, err := tx.Networks.List(store.Query{})
+		nets, err := listPersonal(tx, c, store.Query{})
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Tagged names the collections whose members have tags.
-var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups"}
+var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools"}
 
 // maxTag is the length of a tag, characters.
 const maxTag = 60
@@ -103,6 +103,12 @@ func (s *Service) retag(tx *store.Tx, c cloud.Caller, collection, id string, cha
 	case "security-groups":
 		v, err := ownGroup(tx, c, id)
 		return apply(tx.SecurityGroups, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
+	case "subnetpools":
+		v, err := seePool(tx, c, id)
+		if err == nil && change != nil {
+			v, err = ownPool(tx, c, id, "update_subnetpools_tags")
+		}
+		return apply(tx.SubnetPools, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
 	}
 	return nil, refuse(cloud.NotFound, "HTTPNotFound", "The resource could not be found.")
 }

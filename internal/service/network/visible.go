@@ -6,9 +6,14 @@ import (
 )
 
 // seeNetwork gives a network that the caller may see: its own, a shared or an
-// external one.
+// external one, as the caller sees it (see grants.personal).
 func seeNetwork(tx *store.Tx, c cloud.Caller, id string) (cloud.Network, error) {
 	n, err := tx.Networks.Get(id)
+	if err == nil && !c.Owns(n.ProjectID) && (!n.Shared || !n.External) {
+		var g grants
+		g, err = granted(tx, c, objectNetwork)
+		n = g.personal(c, n)
+	}
 	if err == nil && !c.Owns(n.ProjectID) && !n.Shared && !n.External {
 		err = noNetwork(id)
 	}
@@ -34,8 +39,8 @@ func seeSubnet(tx *store.Tx, c cloud.Caller, id string) (cloud.Subnet, error) {
 	if c.Owns(sub.ProjectID) {
 		return sub, nil
 	}
-	n, err := tx.Networks.Get(sub.NetworkID)
-	if err == nil && !c.Owns(n.ProjectID) && !n.Shared {
+	n, err := seeNetwork(tx, c, sub.NetworkID)
+	if cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(n.ProjectID) && !n.Shared {
 		err = noSubnet(id)
 	}
 	return got(sub, err, noSubnet(id))

@@ -66,6 +66,12 @@ func everyNoun(t *testing.T, st *store.Store) {
 		each(t, tx.FloatingIPs, cloud.FloatingIP{ID: "f", IP: ip})
 		each(t, tx.SecurityGroups, cloud.SecurityGroup{ID: "g", Stateful: true})
 		each(t, tx.SecurityRules, cloud.SecurityRule{ID: "r", PortMin: -1, RemotePrefix: net})
+		each(t, tx.AddressScopes, cloud.AddressScope{ID: "a", IPVersion: 6, CreatedAt: at})
+		each(t, tx.SubnetPools, cloud.SubnetPool{ID: "p", Prefixes: []netip.Prefix{net}, AddressScopeID: "a"})
+		each(t, tx.RBACPolicies, cloud.RBACPolicy{ID: "r", ObjectID: "n", Target: cloud.EveryProject})
+		each(t, tx.QoSPolicies, cloud.QoSPolicy{ID: "q", Limits: []cloud.BandwidthLimit{{ID: "l", Direction: cloud.Ingress, Kbps: 1000}}})
+		each(t, tx.PortForwardings, cloud.PortForwarding{ID: "f", Inner: ip, External: 80})
+		each(t, tx.NetworkAgents, cloud.NetworkAgent{ID: "a", Host: "h", Off: true})
 		each(t, tx.Quotas, cloud.Quota{Service: "compute", ProjectID: "p", Limits: map[string]int{"cores": -1}})
 		each(t, tx.Settings, store.Setting{Name: "n", Value: strings.Repeat("v", 100_000)})
 		return nil

@@ -78,7 +78,10 @@ func (d *Driver) AttachGuest(ctx context.Context, networkID, portID string, gues
 	}
 	for _, p := range spec.Ports {
 		if p.ID == portID {
-			return d.attach(op, networkID, tapName(portID), portAlias+portID, p.MAC, spec.MTU, guest)
+			if err := d.attach(op, networkID, tapName(portID), portAlias+portID, p.MAC, spec.MTU, guest); err != nil {
+				return err
+			}
+			return d.limitAttached(op, spec)
 		}
 	}
 	return nil
@@ -115,6 +118,19 @@ func (d *Driver) attach(op, networkID, near, alias, mac string, mtu int, guest *
 	}
 	if err != nil {
 		return cloud.E(op, cloud.Internal, "attach %s: %w", near, err)
+	}
+	return nil
+}
+
+// limitAttached gives a guest that was attached its port's bandwidth.
+func (d *Driver) limitAttached(op string, spec cloud.NetworkSpec) error {
+	sw, err := open(d.nsName(kindSwitch, spec.ID))
+	if err != nil {
+		return wrap(op, err, "network %s", spec.ID)
+	}
+	defer sw.close()
+	if err := sw.applyLimits(spec); err != nil {
+		return wrap(op, err, "network %s", spec.ID)
 	}
 	return nil
 }

@@ -81,6 +81,12 @@ func (d *Driver) cutNAT(rt *space, spec cloud.RouterSpec) error {
 	for _, f := range spec.FloatingIPs {
 		fixed[f.Floating], own[f.Floating] = f.Fixed, true
 	}
+	forwards := map[cloud.ForwardSpec]bool{} // by all but the id
+	for _, f := range spec.Forwards {
+		own[f.Floating] = true
+		f.ID = ""
+		forwards[f] = true
+	}
 	for _, p := range routerPorts(spec) {
 		for _, a := range p.Addresses {
 			own[a.Addr()] = true
@@ -89,12 +95,26 @@ func (d *Driver) cutNAT(rt *space, spec cloud.RouterSpec) error {
 	_, err := rt.deleteFlows(unix.AF_INET, func(flow *netlink.ConntrackFlow) bool {
 		source, target := addrOf(flow.Forward.SrcIP), addrOf(flow.Forward.DstIP)
 		answerer, answered := addrOf(flow.Reverse.SrcIP), addrOf(flow.Reverse.DstIP)
-		if target != answerer && fixed[target] != answerer {
+		if target != answerer && fixed[target] != answerer && !forwards[forwardOf(flow)] {
 			return true // translated to what is no longer behind it
 		}
 		return source != answered && !own[answered]
 	})
 	return err
+}
+
+// forwardOf is the forwarding that a translated connection came by, without an id.
+func forwardOf(flow *netlink.ConntrackFlow) cloud.ForwardSpec {
+	f := cloud.ForwardSpec{
+		Floating: addrOf(flow.Forward.DstIP), Fixed: addrOf(flow.Reverse.SrcIP),
+		External: int(flow.Forward.DstPort), InnerPort: int(flow.Reverse.SrcPort),
+	}
+	for name, number := range forwardProtocols {
+		if number == flow.Forward.Protocol {
+			f.Protocol = name
+		}
+	}
+	return f
 }
 
 func addrOf(ip []byte) netip.Addr {

@@ -32,6 +32,7 @@ func (d *Driver) applyNAT(rt *space, spec cloud.RouterSpec) error {
 			return err
 		}
 	}
+	addScopes(replaceTable(conn, nftables.TableFamilyINet, tableScopes), spec)
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("nftables, NAT of router %s: %w", spec.ID, err)
 	}
@@ -63,6 +64,10 @@ func addNAT(t chainSet, spec cloud.RouterSpec) error {
 	gateway := linkName(prefixGateway, spec.Gateway.PortID)
 	inside := interfaceBegins(expr.MetaKeyIIFNAME, prefixInner)
 	outside := interfaceIs(expr.MetaKeyOIFNAME, gateway)
+	for _, f := range spec.Forwards {
+		t.rule(mark, inside, forwarded(f), setMark(0, markHairpin))
+		t.rule(pre, forwarded(f), forwardTo(f))
+	}
 	t.rule(mark, inside, addressIn(16, inward), setMark(0, markHairpin))
 	t.rule(pre, translate(16, inward, expr.NATTypeDestNAT))
 	hairpin := metaIs(expr.MetaKeyMARK, native32(markHairpin))
@@ -71,6 +76,9 @@ func addNAT(t chainSet, spec cloud.RouterSpec) error {
 	if own, ok := firstIPv4(spec.Gateway.Addresses); ok {
 		t.rule(post, hairpin, sourceNAT(own))
 		if spec.SNAT {
+			for _, face := range unnatted(spec) {
+				t.rule(post, outside, join(interfaceIs(expr.MetaKeyIIFNAME, face), accept()))
+			}
 			t.rule(post, outside, sourceNAT(own))
 		}
 	}
@@ -89,6 +97,23 @@ func addressIn(offset uint32, set *nftables.Set) match {
 // translate replaces an address by what the map says.
 func translate(offset uint32, set *nftables.Set, kind expr.NATType) match {
 	return join(addressIn(offset, set), match{&expr.NAT{Type: kind, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}})
+}
+
+// forwarded matches what comes to a forwarded port of an external address.
+func forwarded(f cloud.ForwardSpec) match {
+	return join(destinationIn(host(f.Floating)), l4Is(forwardProtocols[f.Protocol]), destinationPort(uint16(f.External)))
+}
+
+// forwardProtocols are the protocols that ports can be forwarded of.
+var forwardProtocols = map[string]byte{"tcp": protoTCP, "udp": protoUDP}
+
+// forwardTo replaces both address and port.
+func forwardTo(f cloud.ForwardSpec) match {
+	return match{
+		&expr.Immediate{Register: 1, Data: f.Fixed.AsSlice()},
+		&expr.Immediate{Register: 2, Data: be16(uint16(f.InnerPort))},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2},
+	}
 }
 
 func sourceNAT(own netip.Addr) match {

@@ -71,6 +71,9 @@ func (d *Driver) applyNetwork(spec cloud.NetworkSpec) error {
 	if err := applyTapMTU(sw, spec); err != nil {
 		return err
 	}
+	if err := sw.applyLimits(spec); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	state.spec = spec
 	d.mu.Unlock()

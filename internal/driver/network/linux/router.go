@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -49,6 +50,12 @@ func checkRouter(op string, spec cloud.RouterSpec) error {
 	for _, f := range spec.FloatingIPs {
 		if !f.Floating.Is4() || !f.Fixed.Is4() {
 			return cloud.E(op, cloud.Invalid, "floating IP %s: a floating IP maps an IPv4 address to another, not %s to %s", f.ID, f.Floating, f.Fixed)
+		}
+	}
+	for _, f := range spec.Forwards {
+		known := forwardProtocols[f.Protocol] != 0 && f.External > 0 && f.External < 1<<16 && f.InnerPort > 0 && f.InnerPort < 1<<16
+		if !known || !f.Floating.Is4() || !f.Fixed.Is4() {
+			return cloud.E(op, cloud.Invalid, "port forwarding %s: a TCP or UDP port of an IPv4 address is forwarded to that of another, not %s %s:%d to %s:%d", f.ID, f.Protocol, f.Floating, f.External, f.Fixed, f.InnerPort)
 		}
 	}
 	return nil
@@ -182,6 +189,11 @@ func (d *Driver) applyRouterPort(rt *space, spec cloud.RouterSpec, p cloud.Route
 	if gateway {
 		for _, f := range spec.FloatingIPs {
 			addresses = append(addresses, host(f.Floating))
+		}
+		for _, f := range spec.Forwards {
+			if own := host(f.Floating); !slices.Contains(addresses, own) {
+				addresses = append(addresses, own)
+			}
 		}
 	}
 	added, err := rt.setAddresses(link, addresses)

@@ -43,7 +43,7 @@ func (d *Driver) Plug(ctx context.Context, networkID, portID string) (*os.File, 
 	if err != nil {
 		return nil, cloud.E(op, cloud.Internal, "tap %s of port %s: %w", name, portID, err)
 	}
-	if err := sw.connectTap(name, portID, spec.MTU); err != nil {
+	if err := errors.Join(sw.connectTap(name, portID, spec.MTU), sw.applyLimits(spec)); err != nil {
 		_ = file.Close()
 		return nil, cloud.E(op, cloud.Internal, "tap %s of port %s: %w", name, portID, err)
 	}

@@ -1,0 +1,75 @@
+package network_test
+
+import (
+	"testing"
+
+	"hearth/internal/cloud"
+	"hearth/internal/service/network"
+	"hearth/internal/store"
+)
+
+// behindRouter is a network of alice's behind a router with a way out, a port on
+// it, and a floating IP.
+func (h *house) behindRouter() (cloud.Router, cloud.Subnet, cloud.Port, cloud.FloatingIP) {
+	h.t.Helper()
+	ext := must(h.CreateNetworks(h.ctx, admin, network.NetworkCreate{Name: "ext", External: ref(true)}))(h.t)[0]
+	must(h.CreateSubnets(h.ctx, admin, network.SubnetCreate{NetworkID: ext.ID, IPVersion: 4, CIDR: prefixes("172.24.4.0/24")[0]}))(h.t)
+	n, subs := h.network("10.0.0.0/24")
+	r := must(h.CreateRouters(h.ctx, alice, network.RouterCreate{Gateway: &network.Gateway{NetworkID: ext.ID}}))(h.t)[0]
+	must(h.AddInterface(h.ctx, alice, r.ID, network.Interface{SubnetID: subs[0].ID}))(h.t)
+	f := must(h.CreateFloatingIPs(h.ctx, alice, network.FloatingCreate{NetworkID: ext.ID}))(h.t)[0]
+	return r.Router, subs[0], h.port(network.PortCreate{NetworkID: n.ID}), f.FloatingIP
+}
+
+func TestPortsOfAFloatingIPAreForwarded(t *testing.T) {
+	h := newHouse(t)
+	r, sub, p, f := h.behindRouter()
+	ssh := network.ForwardingCreate{Protocol: "tcp", External: 2222, InnerPort: 22, PortID: p.ID}
+	_, err := h.CreateForwardings(h.ctx, bob, f.ID, ssh)
+	refused(t, err, cloud.NotFound, "FloatingIPNotFound")
+	made := must(h.CreateForwardings(h.ctx, alice, f.ID, ssh))(t)[0]
+	if made.RouterID != r.ID || made.Inner != p.FixedIPs[0].IP {
+		t.Errorf("%+v", made)
+	}
+	_, err = h.CreateForwardings(h.ctx, alice, f.ID, network.ForwardingCreate{Protocol: "tcp", External: 2222, InnerPort: 80, PortID: p.ID})
+	refused(t, err, cloud.Invalid, "BadRequest")
+	seen := must(h.GetFloatingIP(h.ctx, alice, f.ID))(t)
+	if seen.RouterID != r.ID || seen.Status() != "ACTIVE" || len(seen.Forwards) != 1 {
+		t.Errorf("the floating IP is %+v", seen)
+	}
+	_, err = h.UpdateFloatingIP(h.ctx, alice, f.ID, network.FloatingUpdate{PortID: &p.ID})
+	refused(t, err, cloud.Conflict, "FipInUseByPortForwarding")
+	_, err = h.RemoveInterface(h.ctx, alice, r.ID, network.Interface{SubnetID: sub.ID})
+	refused(t, err, cloud.Conflict, "RouterInterfaceInUseByFloatingIP")
+	_, err = h.UpdateRouter(h.ctx, alice, r.ID, network.RouterUpdate{Gateway: &network.Gateway{}})
+	refused(t, err, cloud.Conflict, "RouterExternalGatewayInUseByFloatingIp")
+	changed := must(h.UpdateForwarding(h.ctx, alice, f.ID, made.ID, network.ForwardingUpdate{External: ref(2223)}))(t)
+	if changed.External != 2223 || changed.Inner != made.Inner {
+		t.Errorf("changed to %+v", changed)
+	}
+	if err := h.DeletePort(h.ctx, alice, p.ID); err != nil { // the forwarding goes with its port
+		t.Fatal(err)
+	}
+	seen = must(h.GetFloatingIP(h.ctx, alice, f.ID))(t)
+	if seen.RouterID != "" || seen.Status() != "DOWN" || len(seen.Forwards) != 0 {
+		t.Errorf("the floating IP is %+v", seen)
+	}
+}
+
+func TestForwardingsGoWithTheirFloatingIP(t *testing.T) {
+	h := newHouse(t)
+	_, _, p, f := h.behindRouter()
+	must(h.CreateForwardings(h.ctx, alice, f.ID, network.ForwardingCreate{Protocol: "udp", External: 53, InnerPort: 53, PortID: p.ID}))(t)
+	if err := h.DeleteFloatingIP(h.ctx, alice, f.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.View(h.ctx, func(tx *store.Tx) error {
+		n, err := tx.PortForwardings.Count()
+		if n != 0 {
+			t.Errorf("%d forwardings are left", n)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
