@@ -16,6 +16,18 @@ func newTx(r *run) *Tx {
 		Allocations: table(r, &allocationSchema), Routers: table(r, &routerSchema), FloatingIPs: table(r, &floatingIPSchema),
 		SecurityGroups: table(r, &securityGroupSchema), SecurityRules: table(r, &securityRuleSchema),
 
+		Volumes:           table(r, &volumeSchema),
+		VolumeAttachments: table(r, &volumeAttachmentSchema),
+		Snapshots:         table(r, &snapshotSchema),
+		VolumeUploads:     table(r, &volumeUploadSchema),
+		VolumeTypes:       table(r, &volumeTypeSchema),
+		VolumeQoS:         table(r, &volumeQoSSchema),
+		VolumeTransfers:   table(r, &volumeTransferSchema),
+		VolumeMessages:    table(r, &volumeMessageSchema),
+		GroupTypes:        table(r, &groupTypeSchema),
+		VolumeGroups:      table(r, &volumeGroupSchema),
+		GroupSnapshots:    table(r, &groupSnapshotSchema),
+
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		run: r,
 	}
@@ -46,6 +58,17 @@ func newShelves() map[string]any {
 	shelve(m, &floatingIPSchema)
 	shelve(m, &securityGroupSchema)
 	shelve(m, &securityRuleSchema)
+	shelve(m, &volumeSchema)
+	shelve(m, &volumeAttachmentSchema)
+	shelve(m, &snapshotSchema)
+	shelve(m, &volumeUploadSchema)
+	shelve(m, &volumeTypeSchema)
+	shelve(m, &volumeQoSSchema)
+	shelve(m, &volumeTransferSchema)
+	shelve(m, &volumeMessageSchema)
+	shelve(m, &groupTypeSchema)
+	shelve(m, &volumeGroupSchema)
+	shelve(m, &groupSnapshotSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	return m
@@ -60,6 +83,8 @@ func shapes() []shape {
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
-		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
+		securityGroupSchema.shape(), securityRuleSchema.shape(), volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
+		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
+		quotaSchema.shape(), settingSchema.shape(),
 	}
 }
