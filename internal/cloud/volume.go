@@ -241,6 +241,7 @@ type GroupSnapshot struct {
 // VolumeSpec is a disk that a node is to have: a volume or a snapshot.
 type VolumeSpec struct {
 	ID        string    // of the disk: VolumeDisk or SnapshotDisk
+	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
 	SizeBytes int64     // what it must have at least
 	Image     *ImageRef // what it is made from, else
 	From      string    // another disk of the node, else it is blank
@@ -257,3 +258,24 @@ func VolumeDisk(id string) string { return "volume-" + id }
 
 // SnapshotDisk is the name of a snapshot's disk on its node.
 func SnapshotDisk(id string) string { return "snapshot-" + id }
+
+// The words of the one backend that a node has, and of the pool in it, as cinder
+// names them: host@backend#pool.
+const (
+	VolumeBackend  = "file"
+	VolumeProtocol = "file"
+	VolumeVendor   = "Open Source"
+	VolumePool     = "file"
+)
+
+// VolumeHost is the name of a node's pool.
+func VolumeHost(node string) string { return node + "@" + VolumeBackend + "#" + VolumePool }
+
+// PoolCapabilities are the words that volume types' extra specs are held against.
+func PoolCapabilities() map[string]string {
+	return map[string]string{
+		"volume_backend_name": VolumeBackend, "storage_protocol": VolumeProtocol, "vendor_name": VolumeVendor, "pool_name": VolumePool,
+		"thin_provisioning_support": "True", "thick_provisioning_support": "False", "multiattach": "True",
+		"consistent_group_snapshot_enabled": "True", "QoS_support": "False", "replication_enabled": "False",
+	}
+}

@@ -53,7 +53,7 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 		return cloud.VolumeStatus{}, err
 	}
 	disk, err := m.storage.Disk(ctx, spec.ID)
-	if cloud.Is(err, cloud.NotFound) {
+	if cloud.Is(err, cloud.NotFound) && !spec.Made {
 		disk, err = m.make(ctx, spec)
 	}
 	if err == nil && disk.Size < spec.SizeBytes {

@@ -48,6 +48,9 @@ func volumes(t *testing.T, b Bench) {
 			t.Errorf("%+v: %v, want %v", spec, err, kind)
 		}
 	}
+	if _, err := b.Node.ApplyVolume(t.Context(), cloud.VolumeSpec{ID: cloud.VolumeDisk("lost"), SizeBytes: mib, Made: true}); !cloud.Is(err, cloud.NotFound) {
+		t.Errorf("a volume that was made before and is lost: %v", err)
+	}
 	if _, err := b.Node.ReadVolume(t.Context(), cloud.VolumeDisk("nothing")); !cloud.Is(err, cloud.NotFound) {
 		t.Errorf("reading nothing: %v", err)
 	}
