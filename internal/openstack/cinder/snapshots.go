@@ -2,6 +2,7 @@ package cinder
 
 import (
 	"encoding/json"
+	"slices"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -72,19 +73,21 @@ func (a *api) createSnapshot(r *wire.Request) (*wire.Response, error) {
 	const op = "cinder.createSnapshot"
 	var in struct {
 		changesIn
-		VolumeID *string             `json:"volume_id"`
+		VolumeID wire.Opt[string]    `json:"volume_id"`
 		Force    wire.Opt[wire.Bool] `json:"force"`
 	}
 	if err := r.DecodeObject("snapshot", &in); err != nil {
 		return nil, err
 	}
 	switch {
-	case in.VolumeID == nil:
+	case !in.VolumeID.Set:
 		return nil, cloud.E(op, cloud.Invalid, "'volume_id' is a required property")
+	case in.VolumeID.Null:
+		return nil, cloud.E(op, cloud.NotFound, "Volume None could not be found.")
 	case r.Version.AtLeast(66) && in.Force.Set && !bool(in.Force.Or(false)):
 		return nil, cloud.E(op, cloud.Invalid, "Invalid input for field/attribute force. As of 3.66 it is always so, and false is no value for it")
 	}
-	want := volume.NewSnapshot{VolumeID: *in.VolumeID, Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Metadata: in.Metadata}
+	want := volume.NewSnapshot{VolumeID: in.VolumeID.Value, Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Metadata: in.Metadata}
 	if err := wire.First(checkName(&want.Name, &want.Description), checkMetadata(in.Metadata), needUUID("volume_id", want.VolumeID)); err != nil {
 		return nil, err
 	}
@@ -124,14 +127,17 @@ func (a *api) snapshotAction(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	id := r.PathValue("id")
+	if name == "os-update_snapshot_status" {
+		return a.updateSnapshotStatus(r, id, raw)
+	}
 	if !r.Caller.IsAdmin() {
 		return nil, wire.Denied("volume_extension:snapshot_admin_actions:" + name)
 	}
-	id := r.PathValue("id")
 	switch name {
 	case "os-force_delete":
 		return wire.Accepted(nil), a.svc.DeleteSnapshot(r.Context(), r.Caller, id, true)
-	case "os-reset_status", "os-update_snapshot_status":
+	case "os-reset_status":
 		var in struct{ Status string }
 		if err := json.Unmarshal(raw, &in); err != nil {
 			return nil, malformed(err)
@@ -143,6 +149,24 @@ func (a *api) snapshotAction(r *wire.Request) (*wire.Response, error) {
 		return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status)
 	}
 	return nil, unknownAction(name)
+}
+
+// updateSnapshotStatus is for whoever helps to make a snapshot: it may be told to
+// be done, or to have failed.
+func (a *api) updateSnapshotStatus(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {
+	var in struct{ Status string }
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, malformed(err)
+	}
+	s, err := a.svc.Snapshot(r.Context(), r.Caller, id)
+	if err != nil {
+		return nil, err
+	}
+	next := map[string][]string{"creating": {"creating", "available", "error"}, "deleting": {"deleting", "error_deleting"}}
+	if now := s.Status(); !slices.Contains(next[now], in.Status) {
+		return nil, cloud.E("cinder.snapshotAction", cloud.Invalid, "Provided snapshot status %s not allowed for snapshot with status %s.", in.Status, now)
+	}
+	return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status)
 }
 
 func (a *api) showSnapshotMetadata(r *wire.Request) (*wire.Response, error) {
