@@ -59,7 +59,7 @@ func acts() map[string]act {
 		"os-force_delete": plain(func(a *api, r *wire.Request, id string) error {
 			return a.svc.Delete(r.Context(), r.Caller, id, true, true)
 		}),
-		"os-attach": (*api).attach, "os-detach": (*api).detach, "os-force_detach": (*api).forceDetach, "os-extend": (*api).extend,
+		"os-attach": (*api).attach, "os-detach": (*api).detach, "os-force_detach": (*api).detach, "os-extend": (*api).extend,
 		"os-set_bootable": (*api).setBootable, "os-update_readonly_flag": (*api).setReadOnly, "os-retype": (*api).retype,
 		"os-reset_status": (*api).resetStatus, "os-volume_upload_image": (*api).upload, "os-initialize_connection": (*api).connect,
 		"os-set_image_metadata": (*api).setImageMetadata, "os-unset_image_metadata": (*api).unsetImageMetadata,
@@ -130,15 +130,7 @@ func (a *api) detach(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if err != nil {
 		return nil, err
 	}
-	return wire.Accepted(nil), a.svc.Detach(r.Context(), r.Caller, id, text(in.ID), false)
-}
-
-func (a *api) forceDetach(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {
-	in, err := params[attachmentIn](raw)
-	if err != nil {
-		return nil, err
-	}
-	return wire.Accepted(nil), a.svc.Detach(r.Context(), r.Caller, id, text(in.ID), true)
+	return wire.Accepted(nil), a.svc.Detach(r.Context(), r.Caller, id, text(in.ID))
 }
 
 func (a *api) extend(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {

@@ -112,6 +112,8 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 		in.Binary = in.Service
 	}
 	switch {
+	case action == "freeze" || action == "thaw":
+		return nil, a.freeze(r, in.Host)
 	case !slices.Contains([]string{"enable", "disable", "disable-log-reason"}, action):
 		return nil, cloud.E(op, cloud.NotFound, "Unknown action %s", action)
 	case in.Host == "" || in.Binary == "":
@@ -130,6 +132,18 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 		m["disabled_reason"] = orNull(text(in.Reason))
 	}
 	return wire.JSON(m), nil
+}
+
+// freeze is refused: to keep new volumes off a node there is disable.
+func (a *api) freeze(r *wire.Request, host string) error {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(hosts, func(h volume.Host) bool { return h.Name == nodeOf(host) }) {
+		return cloud.E("cinder.freeze", cloud.Invalid, "Service cinder-volume on host %s could not be found.", host)
+	}
+	return cloud.E("cinder.freeze", cloud.Unsupported, "freeze and thaw are not implemented: disable the service to keep new volumes off a node.")
 }
 
 func (a *api) listHosts(r *wire.Request) (*wire.Response, error) {

@@ -81,9 +81,9 @@ func (s *Service) Attach(ctx context.Context, c cloud.Caller, id, server, host, 
 	return err
 }
 
-// Detach ends an attachment: the one with the id, or the only one. force says
-// that the status does not count.
-func (s *Service) Detach(ctx context.Context, c cloud.Caller, id, attachment string, force bool) error {
+// Detach ends an attachment: the one with the id, or the only one. Where there is
+// none nothing is done, and all that had been announced is forgotten.
+func (s *Service) Detach(ctx context.Context, c cloud.Caller, id, attachment string) error {
 	const op = "volume.Detach"
 	_, err := s.change(ctx, c, id, func(tx *store.Tx, d *Detail) error {
 		if attachment == "" && len(d.Attachments) > 1 {
@@ -101,11 +101,6 @@ func (s *Service) Detach(ctx context.Context, c cloud.Caller, id, attachment str
 		}
 		if !found && attachment != "" {
 			return cloud.E(op, cloud.NotFound, "Volume attachment could not be found with filter: attachment_id = %s.", attachment)
-		}
-		if !found && !force {
-			if err := inStatus(op, d, cloud.VolumeInUse, cloud.VolumeDetaching, cloud.VolumeAttaching); err != nil {
-				return err
-			}
 		}
 		d.Detaching, d.Reserved, d.Forced = false, false, ""
 		return nil

@@ -68,7 +68,8 @@ func scope(c cloud.Caller, l List) store.Query {
 }
 
 // page filters, sorts and cuts a list. field gives a member by its name, if there
-// is one. total counts what the filters let pass.
+// is one. more says that the page is full, so that
+// there may be another, as cinder does. total counts what the filters let pass.
 func page[T any](all []T, l List, field func(T, string) (any, bool), id func(T) string) (list []T, more bool, total int, err error) {
 	var zero T
 	for _, s := range l.Sort {
@@ -107,8 +108,8 @@ func page[T any](all []T, l List, field func(T, string) (any, bool), id func(T) 
 		all = all[i+1:]
 	}
 	all = all[min(l.Offset, len(all)):]
-	if l.Limit >= 0 && len(all) > l.Limit {
-		return all[:l.Limit], true, total, nil
+	if l.Limit >= 0 && len(all) >= l.Limit {
+		return all[:l.Limit], l.Limit > 0, total, nil
 	}
 	return all, false, total, nil
 }
@@ -218,7 +219,7 @@ func volumeField(d Detail, name string) (any, bool) {
 }
 
 // Volumes lists the volumes of the caller's project, or of all. more tells that
-// there are further ones, total how many in all.
+// the page is full, total how many there are in all.
 func (s *Service) Volumes(ctx context.Context, c cloud.Caller, l List) (list []Detail, more bool, total int, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		list, err = detailsTx(tx, scope(c, l))

@@ -175,7 +175,7 @@ func TestAttachmentsMakeTheStatus(t *testing.T) {
 	b.want(b.Reserve(ctx, p, d.ID), cloud.Invalid)
 	b.must(b.Attach(ctx, p, d.ID, cloud.NewID(), "", "/dev/vdb", false))
 	b.status(d.ID, cloud.VolumeInUse)
-	b.must(b.Detach(ctx, p, d.ID, "", false))
+	b.must(b.Detach(ctx, p, d.ID, ""))
 	b.status(d.ID, cloud.VolumeAvailable)
 }
 
