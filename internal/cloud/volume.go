@@ -141,6 +141,7 @@ type Snapshot struct {
 	Bootable                                           bool
 	ImageMetadata                                      map[string]string
 	GroupSnapshotID                                    string
+	Progress                                           string // as a helper of its making told it; "" for what is seen
 
 	Node    string
 	Deleted bool

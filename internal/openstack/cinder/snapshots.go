@@ -47,6 +47,9 @@ func snapshotView(r *wire.Request, s cloud.Snapshot, whole bool) wire.M {
 		if s.Seen.Ready {
 			m["os-extended-snapshot-attributes:progress"] = "100%"
 		}
+		if s.Progress != "" {
+			m["os-extended-snapshot-attributes:progress"] = s.Progress
+		}
 	}
 	return m
 }
@@ -146,7 +149,7 @@ func (a *api) snapshotAction(r *wire.Request) (*wire.Response, error) {
 		if err := wire.OneOf("status", in.Status, may...); err != nil {
 			return nil, err
 		}
-		return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status)
+		return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status, "")
 	}
 	return nil, unknownAction(name)
 }
@@ -154,9 +157,12 @@ func (a *api) snapshotAction(r *wire.Request) (*wire.Response, error) {
 // updateSnapshotStatus is for whoever helps to make a snapshot: it may be told to
 // be done, or to have failed.
 func (a *api) updateSnapshotStatus(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {
-	var in struct{ Status string }
+	var in struct{ Status, Progress string }
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, malformed(err)
+	}
+	if err := wire.Length("progress", in.Progress, 0, 255); err != nil {
+		return nil, err
 	}
 	s, err := a.svc.Snapshot(r.Context(), r.Caller, id)
 	if err != nil {
@@ -166,7 +172,7 @@ func (a *api) updateSnapshotStatus(r *wire.Request, id string, raw json.RawMessa
 	if now := s.Status(); !slices.Contains(next[now], in.Status) {
 		return nil, cloud.E("cinder.snapshotAction", cloud.Invalid, "Provided snapshot status %s not allowed for snapshot with status %s.", in.Status, now)
 	}
-	return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status)
+	return wire.Accepted(nil), a.svc.ResetSnapshot(r.Context(), r.Caller, id, in.Status, in.Progress)
 }
 
 func (a *api) showSnapshotMetadata(r *wire.Request) (*wire.Response, error) {

@@ -37,27 +37,31 @@ func (s *Service) Create(ctx context.Context, c cloud.Caller, in Wanted) (d Deta
 		image = &img
 	}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		now := s.clock.Now()
-		v := cloud.Volume{
-			ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: c.ProjectID, UserID: c.UserID, SizeGB: in.SizeGB,
-			AvailabilityZone: in.Zone, Metadata: in.Metadata, GroupID: in.GroupID, NextAttemptAt: now, CreatedAt: now, UpdatedAt: now,
-		}
-		if err := source(tx, c, in, &v); err != nil {
-			return err
-		}
-		if err := fromImage(op, image, &v); err != nil {
-			return err
-		}
-		if err := s.settle(tx, c, in, &v); err != nil {
-			return err
-		}
-		if err := tx.Volumes.Insert(v); err != nil {
-			return err
-		}
-		d, err = detail(tx, v)
+		d, err = s.create(tx, c, in, image)
 		return err
 	})
 	return d, err
+}
+
+func (s *Service) create(tx *store.Tx, c cloud.Caller, in Wanted, image *cloud.Image) (Detail, error) {
+	now := s.clock.Now()
+	v := cloud.Volume{
+		ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: c.ProjectID, UserID: c.UserID, SizeGB: in.SizeGB,
+		AvailabilityZone: in.Zone, Metadata: in.Metadata, GroupID: in.GroupID, NextAttemptAt: now, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := source(tx, c, in, &v); err != nil {
+		return Detail{}, err
+	}
+	if err := fromImage("volume.Create", image, &v); err != nil {
+		return Detail{}, err
+	}
+	if err := s.settle(tx, c, in, &v); err != nil {
+		return Detail{}, err
+	}
+	if err := tx.Volumes.Insert(v); err != nil {
+		return Detail{}, err
+	}
+	return detail(tx, v)
 }
 
 // source takes over what a snapshot or another volume gives.

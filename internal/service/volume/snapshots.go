@@ -128,9 +128,11 @@ func (s *Service) DropSnapshotMetadata(ctx context.Context, c cloud.Caller, id, 
 	return err
 }
 
-// ResetSnapshot has a snapshot shown in a status until it is given its own again.
-func (s *Service) ResetSnapshot(ctx context.Context, c cloud.Caller, id, status string) error {
+// ResetSnapshot has a snapshot shown in a status until it is given its own again;
+// progress, such as "80%", is shown beside it.
+func (s *Service) ResetSnapshot(ctx context.Context, c cloud.Caller, id, status, progress string) error {
 	_, err := s.changeSnapshot(ctx, c, id, func(_ *store.Tx, snap *cloud.Snapshot) error {
+		snap.Progress = progress
 		snap.Forced = ""
 		if snap.Status() != status {
 			snap.Forced = status

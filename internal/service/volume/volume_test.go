@@ -288,3 +288,35 @@ func TestTypes(t *testing.T) {
 	b.must(err)
 	b.want(b.DeleteType(ctx, admin, def.ID), cloud.Invalid)
 }
+
+func TestGroups(t *testing.T) {
+	b := newBench(t)
+	ctx, p := t.Context(), member("p")
+	_, err := b.CreateGroup(ctx, p, NewGroup{Type: "no", VolumeTypes: []string{DefaultType}})
+	b.want(err, cloud.NotFound)
+	g, err := b.CreateGroup(ctx, p, NewGroup{Name: "g", Type: "default", VolumeTypes: []string{DefaultType}})
+	b.must(err)
+	_, err = b.CreateGroupSnapshot(ctx, p, g.ID, "s", "")
+	b.want(err, cloud.Invalid) // it is empty
+	d := b.ready(Wanted{SizeGB: 1, GroupID: g.ID})
+	b.want(b.Delete(ctx, p, d.ID, false, false), cloud.Invalid)
+	snap, err := b.CreateGroupSnapshot(ctx, p, g.ID, "s", "")
+	b.must(err)
+	if whole, err := b.GroupSnapshot(ctx, p, snap.ID); err != nil || whole.Status != cloud.VolumeCreating {
+		t.Errorf("%+v, %v", whole, err)
+	}
+	b.want(b.DeleteGroup(ctx, p, g.ID, true), cloud.Invalid) // it has a snapshot
+	clone, err := b.CreateGroup(ctx, p, NewGroup{SourceID: g.ID})
+	b.must(err)
+	whole, err := b.Group(ctx, p, clone.ID)
+	b.must(err)
+	if len(whole.Volumes) != 1 || whole.Status != cloud.VolumeCreating || whole.GroupTypeID != g.GroupTypeID {
+		t.Errorf("%+v", whole)
+	}
+	b.want(b.UpdateGroup(ctx, p, clone.ID, Changes{}, []string{d.ID}, nil), cloud.Invalid) // it is in another
+	b.must(b.UpdateGroup(ctx, p, g.ID, Changes{}, nil, []string{d.ID}))
+	b.want(b.DeleteGroup(ctx, p, clone.ID, false), cloud.Invalid)
+	b.must(b.DeleteGroup(ctx, p, clone.ID, true))
+	_, err = b.Group(ctx, member("q"), g.ID)
+	b.want(err, cloud.NotFound)
+}
