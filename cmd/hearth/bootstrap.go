@@ -27,6 +27,9 @@ func (h *head) bootstrap(ctx context.Context) (password string, err error) {
 	if err := h.compute.Bootstrap(ctx); err != nil {
 		return "", fmt.Errorf("cannot make the first flavors: %w", err)
 	}
+	if err := h.volume.Bootstrap(ctx); err != nil {
+		return "", fmt.Errorf("cannot make the first volume types: %w", err)
+	}
 	first, err := firstNetworks(h.cfg)
 	if err != nil {
 		return "", err

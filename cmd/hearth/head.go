@@ -15,6 +15,7 @@ import (
 	"hearth/internal/config"
 	"hearth/internal/driver/storage/blob"
 	"hearth/internal/node"
+	"hearth/internal/openstack/cinder"
 	"hearth/internal/openstack/glance"
 	"hearth/internal/openstack/keystone"
 	"hearth/internal/openstack/neutron"
@@ -27,6 +28,7 @@ import (
 	"hearth/internal/service/image"
 	"hearth/internal/service/network"
 	"hearth/internal/service/operate"
+	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
 
@@ -44,6 +46,7 @@ type head struct {
 	image    *image.Service
 	compute  *compute.Service
 	network  *network.Service
+	volume   *volume.Service
 	operate  *operate.Service
 	ready    *readiness
 	first    identity.Result // of bootstrap
@@ -73,6 +76,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log})
+	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil
 }
@@ -101,13 +105,14 @@ func catalog() []identity.Endpoint {
 	return []identity.Endpoint{
 		{Type: "identity", Name: "keystone", Path: "/v3"}, {Type: "image", Name: "glance", Path: "/image"},
 		{Type: "compute", Name: "nova", Path: "/compute/v2.1"}, {Type: "network", Name: "neutron", Path: "/network"},
+		{Type: "block-storage", Name: "cinder", Path: "/volume/v3"}, {Type: "volumev3", Name: "cinderv3", Path: "/volume/v3"},
 	}
 }
 
 // apis is every route table of the front hall.
 func (h *head) apis() []wire.API {
 	return []wire.API{
-		keystone.New(h.identity), glance.API(h.image), nova.New(h.compute), neutron.New(h.network),
+		keystone.New(h.identity), glance.API(h.image), nova.New(h.compute), neutron.New(h.network), cinder.New(h.volume),
 		operator.API(h.operate, h.ready, logins{h.identity}),
 	}
 }
@@ -194,7 +199,7 @@ func (h *head) recoverImages(ctx context.Context) error {
 // keep runs the housekeeper.
 func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
-		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
 		Workers: h.cfg.Workers(), Hook: failpoint(h.log),
 	})

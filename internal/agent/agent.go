@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hearth/internal/agent/instance"
+	"hearth/internal/agent/volume"
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
 	"hearth/internal/driver/network"
@@ -76,6 +77,7 @@ type Agent struct {
 	Config
 	networks  Networks
 	instances atomic.Pointer[instance.Manager]
+	volumes   *volume.Manager
 	leave     context.CancelFunc
 }
 
@@ -88,7 +90,7 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	if cfg.Host == nil {
 		cfg.Host = Machine{}
 	}
-	a := &Agent{Config: cfg}
+	a := &Agent{Config: cfg, volumes: volume.New(cfg.Storage, cfg.Images)}
 	bootID, err := cfg.Host.BootID()
 	if err != nil {
 		return nil, err
@@ -136,6 +138,9 @@ func (a *Agent) forget(st cloud.InstanceStatus) {
 
 // Instances is the keeper of instances.
 func (a *Agent) Instances() *instance.Manager { return a.instances.Load() }
+
+// Volumes is the keeper of volumes.
+func (a *Agent) Volumes() *volume.Manager { return a.volumes }
 
 // Networks is the keeper of networks.
 func (a *Agent) Networks() Networks { return a.networks }

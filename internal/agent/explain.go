@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
@@ -21,7 +22,33 @@ func (a *Agent) Explain(ctx context.Context, kind, id string) ([]cloud.Fact, err
 	case "image":
 		return a.explainImage(ctx, id)
 	}
+	if disk, ok := volumeDisks[kind]; ok {
+		return a.explainVolume(ctx, disk(id))
+	}
 	return a.networks.Explain(ctx, kind, id)
+}
+
+// volumeDisks name the disks of kinds of volumes.
+var volumeDisks = map[string]func(id string) string{"volume": cloud.VolumeDisk, "snapshot": cloud.SnapshotDisk}
+
+// explainVolume tells where a volume's disk is and what room it takes.
+func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, error) {
+	d, err := a.Storage.Disk(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	facts := []cloud.Fact{{Topic: "disk", Value: fmt.Sprintf("%s (%s, %d bytes)", d.Path, d.Format, d.Size)}}
+	if d.Backing != "" {
+		facts = append(facts, cloud.Fact{Topic: "backing", Value: d.Backing})
+	}
+	if d.Grown != "" {
+		facts = append(facts, cloud.Fact{Topic: "grown", Value: d.Grown})
+	}
+	var st syscall.Stat_t
+	if syscall.Stat(d.Path, &st) == nil {
+		facts = append(facts, cloud.Fact{Topic: "allocated", Value: fmt.Sprintf("%d bytes", st.Blocks*512)})
+	}
+	return facts, nil
 }
 
 // explainImage tells where an image is cached and which disks read from it;

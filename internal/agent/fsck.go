@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hearth/internal/agent/instance"
+	"hearth/internal/agent/volume"
 	"hearth/internal/cloud"
 )
 
@@ -54,8 +55,8 @@ func (a *Agent) findings(ctx context.Context) ([]finding, error) {
 func (a *Agent) strayDisks(ctx context.Context) (out []finding, err error) {
 	disks, err := a.Storage.Disks(ctx)
 	for _, d := range disks {
-		if _, ok := a.find(instance.DiskOwner(d.ID)); ok {
-			continue
+		if _, ok := a.find(instance.DiskOwner(d.ID)); ok || volume.Is(d.ID) {
+			continue // a volume is the head's to remove
 		}
 		out = append(out, finding{fmt.Sprintf("the disk %s (%s) belongs to no instance", d.ID, d.Path),
 			func(ctx context.Context) error { return a.Storage.RemoveDisk(ctx, d.ID) }})

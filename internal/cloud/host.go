@@ -10,6 +10,8 @@ type Host struct {
 	Disabled         bool
 	DisabledReason   string
 	Draining         bool
+	VolumesDisabled  bool // it is given no new volumes
+	VolumesReason    string
 	AvailabilityZone string
 	CreatedAt        time.Time
 	SeenAt           time.Time // when it last reported

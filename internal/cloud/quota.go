@@ -13,7 +13,7 @@ type Quota struct {
 func (q Quota) Key() string { return q.Service + "/" + q.ProjectID }
 
 // DefaultQuota gives the limits of a service where nobody set others
-// (nova.conf [quota], neutron.conf [QUOTAS]).
+// (nova.conf [quota], neutron.conf [QUOTAS], cinder.conf [DEFAULT]).
 func DefaultQuota(service string) map[string]int {
 	switch service {
 	case "compute":
@@ -27,6 +27,11 @@ func DefaultQuota(service string) map[string]int {
 		return map[string]int{
 			"network": 100, "subnet": 100, "subnetpool": -1, "port": 500, "router": 10, "floatingip": 50,
 			"security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": -1,
+		}
+	case "volume":
+		return map[string]int{
+			"volumes": 10, "snapshots": 10, "gigabytes": 1000, "backups": 10, "backup_gigabytes": 1000, "groups": 10,
+			"per_volume_gigabytes": -1,
 		}
 	}
 	return map[string]int{}

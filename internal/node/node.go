@@ -32,6 +32,17 @@ type Node interface {
 	// serial log.
 	Console(ctx context.Context, id string, max int) ([]byte, error)
 
+	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
+	// returns when it is there, whole. NotFound when what it is to be made from is
+	// not on the node.
+	ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error)
+	// RemoveVolume removes such a disk. Removing what is not there is no error.
+	RemoveVolume(ctx context.Context, disk string) error
+	// ReadVolume gives what such a disk holds, as a guest sees it; NotFound.
+	ReadVolume(ctx context.Context, disk string) (io.ReadCloser, error)
+	// Volumes lists these disks, sorted.
+	Volumes(ctx context.Context) ([]cloud.VolumeStatus, error)
+
 	// ApplyNetwork makes the node serve a network as the spec says; when it
 	// returns, filters and addresses are in force. RemoveNetwork undoes it.
 	ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error

@@ -9,6 +9,7 @@ package reconcile
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,12 +26,22 @@ type PortKeeper interface {
 	ReleaseDeviceTx(tx *store.Tx, deviceID string) error
 }
 
+// ImageTaker takes the bytes of images that are made of volumes; service/image is
+// one.
+type ImageTaker interface {
+	// Upload gives a queued image its bytes; see image.Service.
+	Upload(ctx context.Context, caller cloud.Caller, id string, body io.Reader, length int64) error
+	// Delete removes an image.
+	Delete(ctx context.Context, caller cloud.Caller, id string) error
+}
+
 // Config is what a Housekeeper is made of.
 type Config struct {
 	Store  *store.Store
 	Clock  cloud.Clock
 	Fleet  *node.Fleet
 	Ports  PortKeeper
+	Images ImageTaker
 	Log    *slog.Logger
 	Region string
 
@@ -86,6 +97,7 @@ func (k *Housekeeper) Run(ctx context.Context) error {
 	start(k.runHosts)
 	start(k.runServers)
 	start(k.runNetworks)
+	start(k.runVolumes)
 	start(k.runPrune)
 	wg.Wait()
 	return ctx.Err()

@@ -134,15 +134,18 @@ func (k *Housekeeper) Resync(ctx context.Context, name string, n node.Node) erro
 }
 
 // runPrune drops what has outlived its use: revocations of tokens that have
-// expired since.
+// expired since, and messages that are no news any more.
 func (k *Housekeeper) runPrune(ctx context.Context) {
 	beat(ctx, nil, 10*time.Minute, func(ctx context.Context) {
 		err := k.Store.Update(ctx, func(tx *store.Tx) error {
 			_, err := tx.Revocations.DeleteWhere(store.Le("expires_at", k.Clock.Now()))
+			if err == nil {
+				_, err = tx.VolumeMessages.DeleteWhere(store.Le("expires_at", k.Clock.Now()))
+			}
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			k.Log.Error("cannot prune revocations", "error", err)
+			k.Log.Error("cannot prune what has expired", "error", err)
 		}
 	})
 }

@@ -73,6 +73,18 @@ type Tx struct {
 	PortForwardings *Table[cloud.PortForwarding]
 	NetworkAgents   *Table[cloud.NetworkAgent]
 
+	Volumes           *Table[cloud.Volume]
+	VolumeAttachments *Table[cloud.VolumeAttachment]
+	Snapshots         *Table[cloud.Snapshot]
+	VolumeUploads     *Table[cloud.VolumeUpload]
+	VolumeTypes       *Table[cloud.VolumeType]
+	VolumeQoS         *Table[cloud.VolumeQoS]
+	VolumeTransfers   *Table[cloud.VolumeTransfer]
+	VolumeMessages    *Table[cloud.VolumeMessage]
+	GroupTypes        *Table[cloud.GroupType]
+	VolumeGroups      *Table[cloud.VolumeGroup]
+	GroupSnapshots    *Table[cloud.GroupSnapshot]
+
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
 

@@ -34,6 +34,18 @@ func newTx(r *run) *Tx {
 		AddressScopes: table(r, &addressScopeSchema), SubnetPools: table(r, &subnetPoolSchema), RBACPolicies: table(r, &rbacPolicySchema),
 		QoSPolicies: table(r, &qosPolicySchema), PortForwardings: table(r, &portForwardingSchema), NetworkAgents: table(r, &networkAgentSchema),
 
+		Volumes:           table(r, &volumeSchema),
+		VolumeAttachments: table(r, &volumeAttachmentSchema),
+		Snapshots:         table(r, &snapshotSchema),
+		VolumeUploads:     table(r, &volumeUploadSchema),
+		VolumeTypes:       table(r, &volumeTypeSchema),
+		VolumeQoS:         table(r, &volumeQoSSchema),
+		VolumeTransfers:   table(r, &volumeTransferSchema),
+		VolumeMessages:    table(r, &volumeMessageSchema),
+		GroupTypes:        table(r, &groupTypeSchema),
+		VolumeGroups:      table(r, &volumeGroupSchema),
+		GroupSnapshots:    table(r, &groupSnapshotSchema),
+
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		run: r,
 	}
@@ -87,6 +99,17 @@ func newShelves() map[string]any {
 	shelve(m, &qosPolicySchema)
 	shelve(m, &portForwardingSchema)
 	shelve(m, &networkAgentSchema)
+	shelve(m, &volumeSchema)
+	shelve(m, &volumeAttachmentSchema)
+	shelve(m, &snapshotSchema)
+	shelve(m, &volumeUploadSchema)
+	shelve(m, &volumeTypeSchema)
+	shelve(m, &volumeQoSSchema)
+	shelve(m, &volumeTransferSchema)
+	shelve(m, &volumeMessageSchema)
+	shelve(m, &groupTypeSchema)
+	shelve(m, &volumeGroupSchema)
+	shelve(m, &groupSnapshotSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	return m
@@ -105,5 +128,7 @@ func shapes() []shape {
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
 		portForwardingSchema.shape(), networkAgentSchema.shape(),
+		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
+		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
 	}...)
 }

@@ -28,6 +28,16 @@ type Driver interface {
 	BlankDisk(ctx context.Context, id string, size int64, label string) (Disk, error)
 	// ConfigDrive makes an ISO 9660 image labelled config-2 with the files.
 	ConfigDrive(ctx context.Context, id string, files map[string][]byte) (Disk, error)
+	// CopyDisk makes the disk id with what the disk from holds now, which nobody
+	// writes to meanwhile, size bytes large (0: as from). Both live on
+	// independently. NotFound without from, Invalid when size is below from's.
+	CopyDisk(ctx context.Context, id, from string, size int64) (Disk, error)
+	// GrowDisk makes a disk that no guest has open at least size bytes large; what
+	// it holds stays as it is. NotFound.
+	GrowDisk(ctx context.Context, id string, size int64) (Disk, error)
+	// ReadDisk gives what a disk holds, as a guest sees it, from its first to its
+	// last byte. Later changes are not in it. NotFound.
+	ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 	// Disk finds a disk; NotFound.
 	Disk(ctx context.Context, id string) (Disk, error)
 	// RemoveDisk removes a disk. No error when it is gone.

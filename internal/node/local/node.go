@@ -43,6 +43,26 @@ func (n *Node) Console(ctx context.Context, id string, max int) ([]byte, error) 
 	return n.agent.Console(ctx, id, max)
 }
 
+// ApplyVolume implements node.Node.
+func (n *Node) ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
+	return n.agent.Volumes().Apply(ctx, spec)
+}
+
+// RemoveVolume implements node.Node.
+func (n *Node) RemoveVolume(ctx context.Context, disk string) error {
+	return n.agent.Volumes().Remove(ctx, disk)
+}
+
+// ReadVolume implements node.Node.
+func (n *Node) ReadVolume(ctx context.Context, disk string) (io.ReadCloser, error) {
+	return n.agent.Volumes().Read(ctx, disk)
+}
+
+// Volumes implements node.Node.
+func (n *Node) Volumes(ctx context.Context) ([]cloud.VolumeStatus, error) {
+	return n.agent.Volumes().Statuses(ctx)
+}
+
 // ApplyNetwork implements node.Node.
 func (n *Node) ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error {
 	return n.agent.Networks().ApplyNetwork(ctx, spec)

@@ -86,6 +86,7 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		"many instances at once":                 many,
 		"the parts of a server are found":        explain,
 		"all is gone when instances are removed": nothingLeft,
+		"volumes are made, copied and read":      volumes,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

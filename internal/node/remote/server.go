@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 
 	"connectrpc.com/connect"
@@ -22,6 +24,13 @@ func handler(n node.Node) http.Handler {
 	unary(mux, options, callExplain, func(ctx context.Context, r named) (list[cloud.Fact], error) {
 		return items(n.Explain(ctx, r.Kind, r.ID))
 	})
+	unary(mux, options, callApplyVolume, n.ApplyVolume)
+	unary(mux, options, callVolumes, func(ctx context.Context, _ empty) (list[cloud.VolumeStatus], error) { return items(n.Volumes(ctx)) })
+	act(mux, options, callRemoveVolume, n.RemoveVolume)
+	mux.Handle(callReadVolume, connect.NewServerStreamHandler(callReadVolume,
+		func(ctx context.Context, r *connect.Request[string], out *connect.ServerStream[part]) error {
+			return toWire(read(ctx, n, *r.Msg, out.Send))
+		}, options...))
 	act(mux, options, callApplyInstance, n.ApplyInstance)
 	act(mux, options, callApplyNetwork, n.ApplyNetwork)
 	act(mux, options, callApplyRouter, n.ApplyRouter)
@@ -70,6 +79,34 @@ func watch(ctx context.Context, n node.Node, send func(*cloud.InstanceStatus) er
 			if err := send(&st); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// partBytes is how much of a stream of bytes goes in one message.
+const partBytes = 1 << 20
+
+// read sends what a volume's disk holds. An empty part ends it, so that a line
+// that breaks is not taken for the end.
+func read(ctx context.Context, n node.Node, disk string, send func(*part) error) error {
+	src, err := n.ReadVolume(ctx, disk)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	buf := make([]byte, partBytes)
+	for {
+		got, err := io.ReadFull(src, buf)
+		if got > 0 {
+			if err := send(&part{buf[:got]}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return send(&part{})
+		case err != nil:
+			return err
 		}
 	}
 }

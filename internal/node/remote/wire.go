@@ -25,6 +25,10 @@ const (
 	callRemoveInstance = service + "RemoveInstance"
 	callInstances      = service + "Instances"
 	callConsole        = service + "Console"
+	callApplyVolume    = service + "ApplyVolume"
+	callRemoveVolume   = service + "RemoveVolume"
+	callReadVolume     = service + "ReadVolume"
+	callVolumes        = service + "Volumes"
 	callApplyNetwork   = service + "ApplyNetwork"
 	callRemoveNetwork  = service + "RemoveNetwork"
 	callApplyRouter    = service + "ApplyRouter"
@@ -44,6 +48,7 @@ type (
 		Max int
 	}
 	list[T any] struct{ Items []T }
+	part        struct{ Bytes []byte } // of a stream of bytes
 )
 
 // Names of the metadata that an error travels with.

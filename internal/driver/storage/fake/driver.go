@@ -153,6 +153,69 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, _ string)
 	})
 }
 
+// CopyDisk implements storage.Driver.
+func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	if !idForm.MatchString(id) {
+		return storage.Disk{}, cloud.E("storage.CopyDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	}
+	source, err := d.Disk(ctx, from)
+	if known, have := d.Disk(ctx, id); have == nil {
+		return known, nil
+	}
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	if size == 0 {
+		size = source.Size
+	}
+	source.ID, source.Path = id, ""
+	was := source.Size
+	source.Size = size
+	return d.make(ctx, "CopyDisk", source, func() error {
+		if size < was {
+			return cloud.E("storage.CopyDisk", cloud.Invalid, "a disk of %d bytes cannot hold a copy of %s, which has %d", size, from, was)
+		}
+		return nil
+	})
+}
+
+// GrowDisk implements storage.Driver.
+func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.Disk, error) {
+	if err := d.faulty(ctx, "GrowDisk", id); err != nil {
+		return storage.Disk{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	disk, ok := d.disks[id]
+	if !ok {
+		return disk, cloud.E("storage.GrowDisk", cloud.NotFound, "there is no disk %s on this node", id)
+	}
+	disk.Size = max(disk.Size, (size+511)&^511)
+	d.disks[id] = disk
+	return disk, nil
+}
+
+// ReadDisk implements storage.Driver: every disk is empty.
+func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error) {
+	if err := d.faulty(ctx, "ReadDisk", id); err != nil {
+		return nil, err
+	}
+	disk, err := d.Disk(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(io.LimitReader(zeros{}, disk.Size)), nil
+}
+
+// zeros never ends.
+type zeros struct{}
+
+// Read gives zeros.
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // ConfigDrive implements storage.Driver.
 func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]byte) (storage.Disk, error) {
 	return d.make(ctx, "ConfigDrive", storage.Disk{ID: id, Format: "raw", Size: 1 << 20}, func() error {

@@ -46,6 +46,11 @@ type Kitchen interface {
 	// after it) the size, grows its last partition and the ext file system in
 	// it, and says in words what was grown or why nothing was.
 	Grow(ctx context.Context, chain []Layer, size int64) (grown string, err error)
+	// Resize gives the disk of a chain a larger size, and leaves what is on it.
+	Resize(ctx context.Context, chain []Layer, size int64) error
+	// Flatten writes what a guest sees of a chain to the new file dst, raw and
+	// sparse.
+	Flatten(ctx context.Context, chain []Layer, dst string) error
 	// Ext4 and Swap format a whole raw file.
 	Ext4(ctx context.Context, path, label string) error
 	Swap(ctx context.Context, path string) error

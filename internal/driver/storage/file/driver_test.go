@@ -289,3 +289,37 @@ func BenchmarkWarmClone(b *testing.B) {
 		}
 	}
 }
+
+// TestCopiesHoldWhatTheirSourceHeld writes into an overlay and looks for it in a
+// larger copy, and in the copy's bytes.
+func TestCopiesHoldWhatTheirSourceHeld(t *testing.T) {
+	d := open(t, t.TempDir())
+	d.reflink = false
+	img, err := d.EnsureImage(t.Context(), refOf(t, extImage(t), "raw"), extImage(t), noOpen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := d.CloneDisk(t.Context(), "volume-a", img, 8*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, "qemu-io", "-f", disk.Format, "-c", "write -P 0x5a 4194304 65536", disk.Path)
+	if _, err := d.CopyDisk(t.Context(), "snapshot-a", "volume-a", 0); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "qemu-io", "-f", disk.Format, "-c", "write -P 0x11 4194304 65536", disk.Path)
+	if _, err := d.CopyDisk(t.Context(), "volume-b", "snapshot-a", 32*mib); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]byte{"volume-a": 0x11, "snapshot-a": 0x5a, "volume-b": 0x5a} {
+		r, err := d.ReadDisk(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil || data[4194304] != want || data[1080] != 0x53 { // the magic of ext4
+			t.Errorf("%s: %#x and %#x, %v", id, data[4194304], data[1080], err)
+		}
+		r.Close()
+	}
+}

@@ -45,11 +45,7 @@ func inspect(path, format string) error {
 
 // Grow implements Kitchen.
 func (k DiskRoom) Grow(ctx context.Context, chain []Layer, size int64) (string, error) {
-	var layers []disk.Layer
-	for _, l := range chain {
-		layers = append(layers, disk.Layer{Path: l.Path, Format: disk.Format(l.Format)})
-	}
-	g, err := k.Runner.GrowRoot(ctx, layers, size)
+	g, err := k.Runner.GrowRoot(ctx, layers(chain), size)
 	if err != nil {
 		return "", kitchenError("storage.CloneDisk", err)
 	}
@@ -62,6 +58,26 @@ func (k DiskRoom) Grow(ctx context.Context, chain []Layer, size int64) (string, 
 		return fmt.Sprintf("partition %d and its ext file system, to %d bytes", g.Partition, g.FSSize), nil
 	}
 	return fmt.Sprintf("ext file system, to %d bytes", g.FSSize), nil
+}
+
+// Resize implements Kitchen.
+func (k DiskRoom) Resize(ctx context.Context, chain []Layer, size int64) error {
+	return kitchenError("storage.GrowDisk", k.Runner.Resize(ctx, layers(chain), size))
+}
+
+// Flatten implements Kitchen.
+func (k DiskRoom) Flatten(ctx context.Context, chain []Layer, dst string) error {
+	return kitchenError("storage.ReadDisk", k.Runner.Flatten(ctx, layers(chain), dst))
+}
+
+// layers are a chain as the disk room has it.
+func layers(chain []Layer) (out []disk.Layer) {
+	for _, l := range chain {
+		if l.Path != "" {
+			out = append(out, disk.Layer{Path: l.Path, Format: disk.Format(l.Format)})
+		}
+	}
+	return out
 }
 
 // Ext4 implements Kitchen.

@@ -13,11 +13,7 @@ const metaName = "meta.json"
 // publish writes the record of a work folder, makes its contents durable, and
 // renames it to its place: from then on it is there, whole.
 func (d *Driver) publish(work, place string, meta any) error {
-	data, err := json.Marshal(meta)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(work, metaName), data, 0o644); err != nil {
+	if err := writeMeta(work, meta); err != nil {
 		return err
 	}
 	if err := d.syncAll(work); err != nil {
@@ -71,6 +67,15 @@ func (d *Driver) retire(place string) error {
 		err = d.sync(filepath.Dir(place))
 	}
 	return errors.Join(err, os.RemoveAll(work))
+}
+
+// writeMeta writes the record of a folder.
+func writeMeta(dir string, meta any) error {
+	data, err := json.Marshal(meta)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, metaName), data, 0o644)
 }
 
 // readMeta reads the record of a published folder.

@@ -36,6 +36,10 @@ func Run(t *testing.T, open func(t *testing.T) storage.Driver) {
 		"names that lead elsewhere are refused": badNames,
 		"a call with an ended context":          endedContext,
 		"usage":                                 usage,
+		"a copy is a disk of its own":           copies,
+		"a copy may be larger, not smaller":     copySizes,
+		"a disk grows and never shrinks":        growth,
+		"a disk is read whole":                  reading,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

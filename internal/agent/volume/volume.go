@@ -1,0 +1,121 @@
+// Package volume keeps the disks of volumes and snapshots on a node. There is no
+// list of what is wanted: a disk is made when the head asks for it, whole or not
+// at all, and stays until the head asks for its removal. So there is nothing to
+// go wrong when the agent dies, and a volume is never taken for a leftover.
+package volume
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+)
+
+// Images is where the bytes of images come from.
+type Images interface {
+	// Open gives the bytes of a digest.
+	Open(ctx context.Context, digest string) (io.ReadCloser, error)
+}
+
+// localImages are Images that are files of this host.
+type localImages interface {
+	Path(digest string) (string, error)
+}
+
+// Manager keeps volumes. It is safe for concurrent use.
+type Manager struct {
+	storage storage.Driver
+	images  Images
+}
+
+// New makes a manager over a storage driver.
+func New(st storage.Driver, images Images) *Manager { return &Manager{st, images} }
+
+// Is tells whether a disk is a volume's or a snapshot's, by its name.
+func Is(disk string) bool {
+	return strings.HasPrefix(disk, cloud.VolumeDisk("")) || strings.HasPrefix(disk, cloud.SnapshotDisk(""))
+}
+
+// mine refuses names that are not of volumes and snapshots.
+func mine(op, id string) error {
+	if !Is(id) {
+		return cloud.E(op, cloud.Invalid, "%q is not the disk of a volume or snapshot", id)
+	}
+	return nil
+}
+
+// Apply makes the disk of a spec, or makes it larger, and returns when it is
+// there. It can be repeated at will.
+func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
+	if err := mine("volume.Apply", spec.ID); err != nil {
+		return cloud.VolumeStatus{}, err
+	}
+	disk, err := m.storage.Disk(ctx, spec.ID)
+	if cloud.Is(err, cloud.NotFound) && !spec.Made {
+		disk, err = m.make(ctx, spec)
+	}
+	if err == nil && disk.Size < spec.SizeBytes {
+		disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+	}
+	return status(disk), err
+}
+
+func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
+	switch {
+	case spec.Image != nil:
+		path := ""
+		if local, ok := m.images.(localImages); ok {
+			if p, err := local.Path(spec.Image.Digest); err == nil {
+				path = p
+			}
+		}
+		img, err := m.storage.EnsureImage(ctx, *spec.Image, path, func() (io.ReadCloser, error) { return m.images.Open(ctx, spec.Image.Digest) })
+		if err != nil {
+			return storage.Disk{}, err
+		}
+		return m.storage.CloneDisk(ctx, spec.ID, img, spec.SizeBytes)
+	case spec.From != "":
+		if err := mine("volume.Apply", spec.From); err != nil {
+			return storage.Disk{}, err
+		}
+		return m.storage.CopyDisk(ctx, spec.ID, spec.From, spec.SizeBytes)
+	}
+	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, "")
+}
+
+func status(d storage.Disk) cloud.VolumeStatus {
+	return cloud.VolumeStatus{ID: d.ID, Path: d.Path, Format: d.Format, SizeBytes: d.Size}
+}
+
+// Remove removes a disk. No error when it is gone.
+func (m *Manager) Remove(ctx context.Context, id string) error {
+	if err := mine("volume.Remove", id); err != nil {
+		return err
+	}
+	return m.storage.RemoveDisk(ctx, id)
+}
+
+// Read gives what a disk holds; NotFound.
+func (m *Manager) Read(ctx context.Context, id string) (io.ReadCloser, error) {
+	if err := mine("volume.Read", id); err != nil {
+		return nil, err
+	}
+	return m.storage.ReadDisk(ctx, id)
+}
+
+// Statuses lists the disks of volumes and snapshots, sorted.
+func (m *Manager) Statuses(ctx context.Context) ([]cloud.VolumeStatus, error) {
+	disks, err := m.storage.Disks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []cloud.VolumeStatus{}
+	for _, d := range disks {
+		if Is(d.ID) {
+			out = append(out, status(d))
+		}
+	}
+	return out, nil
+}

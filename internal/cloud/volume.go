@@ -1,0 +1,282 @@
+package cloud
+
+import "time"
+
+// Volume is a disk that outlives the servers it is attached to. Its status is
+// computed from what is wanted and what was last seen of it, never kept.
+type Volume struct {
+	ID, Name, Description, ProjectID, UserID string
+	SizeGB                                   int // wanted
+	TypeID                                   string
+	AvailabilityZone                         string // the one asked for; that of its host once placed
+	Metadata                                 map[string]string
+	ImageMetadata                            map[string]string // of the image it was made from; nil for none
+	Bootable, Multiattach, ReadOnly          bool
+	ReadOnlySet                              bool // whether anybody said so: then it is told in the metadata
+	GroupID                                  string
+
+	// What it is made from: at most one.
+	Image      *ImageRef
+	SnapshotID string
+	SourceID   string
+
+	Node    string // the host it is on; "" while unplaced
+	Deleted bool   // it is wanted no more
+	Seen    VolumeSeen
+	Fault   string // why it could not be made, or not be extended
+
+	// What others do with it.
+	Reserved  bool   // an attachment has been announced
+	Detaching bool   // the end of one has been announced
+	UploadID  string // the image that it is being uploaded to
+	Transfer  string // id of the transfer that waits to be accepted
+	Forced    string // the status that an operator set; "" for none
+
+	CreatedAt, UpdatedAt time.Time
+	LaunchedAt           *time.Time
+	Attempt              int       // failed tries of the job since the last success
+	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// VolumeSeen is what was last observed of a volume on its node.
+type VolumeSeen struct {
+	Ready     bool // it is there, whole
+	SizeBytes int64
+	Path      string // where, on the node
+	Format    string
+	At        time.Time
+}
+
+// The statuses of volumes and snapshots.
+const (
+	VolumeCreating         = "creating"
+	VolumeDownloading      = "downloading"
+	VolumeAvailable        = "available"
+	VolumeReserved         = "reserved"
+	VolumeAttaching        = "attaching"
+	VolumeInUse            = "in-use"
+	VolumeDetaching        = "detaching"
+	VolumeExtending        = "extending"
+	VolumeUploading        = "uploading"
+	VolumeDeleting         = "deleting"
+	VolumeError            = "error"
+	VolumeErrorExtending   = "error_extending"
+	VolumeAwaitingTransfer = "awaiting-transfer"
+	VolumeMaintenance      = "maintenance"
+)
+
+// GiB is the unit of volumes' sizes.
+const GiB = int64(1) << 30
+
+// Status is the volume's status with the attachments that it has.
+func (v Volume) Status(attachments []VolumeAttachment) string {
+	switch {
+	case v.Deleted:
+		return VolumeDeleting
+	case v.Forced != "":
+		return v.Forced
+	case !v.Seen.Ready && v.Fault != "":
+		return VolumeError
+	case !v.Seen.Ready && v.Image != nil && v.Node != "":
+		return VolumeDownloading
+	case !v.Seen.Ready:
+		return VolumeCreating
+	case v.Fault != "":
+		return VolumeErrorExtending
+	case v.Seen.SizeBytes < int64(v.SizeGB)*GiB:
+		return VolumeExtending
+	case v.UploadID != "":
+		return VolumeUploading
+	case v.Transfer != "":
+		return VolumeAwaitingTransfer
+	}
+	return v.use(attachments)
+}
+
+// use is the status that comes of attachments, in cinder's order of precedence.
+func (v Volume) use(attachments []VolumeAttachment) string {
+	found := map[string]bool{}
+	for _, a := range attachments {
+		found[a.State] = true
+	}
+	switch {
+	case v.Detaching && len(attachments) > 0:
+		return VolumeDetaching
+	case found[AttachmentAttached]:
+		return VolumeInUse
+	case found[AttachmentAttaching] || v.Reserved:
+		return VolumeAttaching
+	case found[AttachmentReserved]:
+		return VolumeReserved
+	}
+	return VolumeAvailable
+}
+
+// VolumeAttachment is the use of a volume by a server, or the wish for it.
+type VolumeAttachment struct {
+	ID, VolumeID, ServerID, ProjectID string
+	State                             string // reserved, attaching, attached
+	Host                              string // of a physical machine, or the server's
+	Device                            string // such as /dev/vdb
+	ReadOnly                          bool
+	Connector                         map[string]any // as the client described its host
+	AttachedAt                        *time.Time
+	CreatedAt, UpdatedAt              time.Time
+}
+
+// The states of an attachment.
+const (
+	AttachmentReserved  = "reserved"
+	AttachmentAttaching = "attaching"
+	AttachmentAttached  = "attached"
+)
+
+// Snapshot is a volume as it was at a moment: a copy of its own, whatever becomes
+// of the volume.
+type Snapshot struct {
+	ID, Name, Description, ProjectID, UserID, VolumeID string
+	SizeGB                                             int
+	TypeID                                             string
+	Metadata                                           map[string]string
+	Bootable                                           bool
+	ImageMetadata                                      map[string]string
+	GroupSnapshotID                                    string
+	Progress                                           string // as a helper of its making told it; "" for what is seen
+
+	Node    string
+	Deleted bool
+	Seen    VolumeSeen
+	Fault   string
+	Forced  string
+
+	CreatedAt, UpdatedAt time.Time
+	Attempt              int
+	NextAttemptAt        time.Time
+}
+
+// Status is the snapshot's status.
+func (s Snapshot) Status() string {
+	switch {
+	case s.Deleted:
+		return VolumeDeleting
+	case s.Forced != "":
+		return s.Forced
+	case s.Seen.Ready:
+		return VolumeAvailable
+	case s.Fault != "":
+		return VolumeError
+	}
+	return VolumeCreating
+}
+
+// VolumeUpload is the making of an image from a volume.
+type VolumeUpload struct {
+	ImageID, VolumeID, ProjectID, UserID string
+	DiskFormat                           string // raw or qcow2
+	CreatedAt                            time.Time
+	Attempt                              int
+	NextAttemptAt                        time.Time
+}
+
+// VolumeType is a kind of volume that an operator offers.
+type VolumeType struct {
+	ID, Name, Description string
+	Public                bool
+	ExtraSpecs            map[string]string
+	Projects              []string // that see it when it is not public
+	QoSID                 string
+	CreatedAt, UpdatedAt  time.Time
+}
+
+// VolumeQoS is a set of limits that volume types can be given.
+type VolumeQoS struct {
+	ID, Name, Consumer   string // Consumer is front-end, back-end or both
+	Specs                map[string]string
+	CreatedAt, UpdatedAt time.Time
+}
+
+// VolumeTransfer is an offer of a volume to whoever knows its key.
+type VolumeTransfer struct {
+	ID, Name, VolumeID, ProjectID string
+	Salt, KeyHash                 string // hexadecimal; the key itself is shown once
+	NoSnapshots                   bool
+	CreatedAt                     time.Time
+}
+
+// VolumeMessage tells a project why something failed that had been accepted.
+type VolumeMessage struct {
+	ID, ProjectID, RequestID, ResourceType, ResourceID string
+	EventID, Level, Text                               string
+	CreatedAt, ExpiresAt                               time.Time
+}
+
+// GroupType is a kind of volume group that an operator offers.
+type GroupType struct {
+	ID, Name, Description string
+	Public                bool
+	Specs                 map[string]string
+	CreatedAt, UpdatedAt  time.Time
+}
+
+// VolumeGroup is a set of volumes that are snapshotted together.
+type VolumeGroup struct {
+	ID, Name, Description, ProjectID, UserID string
+	GroupTypeID                              string
+	VolumeTypes                              []string // ids
+	AvailabilityZone                         string
+	SnapshotID, SourceID                     string // what it was made from
+	Deleted                                  bool
+	Forced                                   string
+	CreatedAt, UpdatedAt                     time.Time
+}
+
+// GroupSnapshot is a group's volumes as they were at a moment.
+type GroupSnapshot struct {
+	ID, Name, Description, ProjectID, UserID string
+	GroupID, GroupTypeID                     string
+	Deleted                                  bool
+	Forced                                   string
+	CreatedAt, UpdatedAt                     time.Time
+}
+
+// VolumeSpec is a disk that a node is to have: a volume or a snapshot.
+type VolumeSpec struct {
+	ID        string    // of the disk: VolumeDisk or SnapshotDisk
+	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
+	SizeBytes int64     // what it must have at least
+	Image     *ImageRef // what it is made from, else
+	From      string    // another disk of the node, else it is blank
+}
+
+// VolumeStatus is what a node reports of a volume's or snapshot's disk.
+type VolumeStatus struct {
+	ID, Path, Format string
+	SizeBytes        int64
+}
+
+// VolumeDisk is the name of a volume's disk on its node.
+func VolumeDisk(id string) string { return "volume-" + id }
+
+// SnapshotDisk is the name of a snapshot's disk on its node.
+func SnapshotDisk(id string) string { return "snapshot-" + id }
+
+// The words of the one backend that a node has, and of the pool in it, as cinder
+// names them: host@backend#pool.
+const (
+	VolumeBackend  = "file"
+	VolumeProtocol = "file"
+	VolumeVendor   = "Open Source"
+	VolumePool     = "file"
+)
+
+// VolumeHost is the name of a node's pool.
+func VolumeHost(node string) string { return node + "@" + VolumeBackend + "#" + VolumePool }
+
+// PoolCapabilities are the words that volume types' extra specs are held against.
+func PoolCapabilities() map[string]string {
+	return map[string]string{
+		"volume_backend_name": VolumeBackend, "storage_protocol": VolumeProtocol, "vendor_name": VolumeVendor, "pool_name": VolumePool,
+		"thin_provisioning_support": "True", "thick_provisioning_support": "False", "multiattach": "True",
+		"consistent_group_snapshot_enabled": "True", "QoS_support": "False", "replication_enabled": "False",
+	}
+}

@@ -1,0 +1,150 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+)
+
+// CopyDisk implements storage.Driver: blocks are shared where the file system
+// can; elsewhere a raw disk's data is copied without its holes, and of an overlay
+// only what was written to it, for the copy reads from the same image.
+func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	const op = "storage.CopyDisk"
+	place, err := d.diskDir(id)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	if disk, err := readDisk(place); err == nil {
+		return disk, nil
+	}
+	unlock, err := d.locks.lock(ctx, from)
+	if err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	defer unlock()
+	source, err := d.Disk(ctx, from)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	if size == 0 {
+		size = source.Size
+	}
+	if size < source.Size {
+		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold a copy of %s, which has %d", size, from, source.Size)
+	}
+	if source.Backing != "" { // the image stays while the copy is not in its place yet
+		defer d.holds.take("sha256:" + filepath.Base(filepath.Dir(source.Backing)))()
+	}
+	made := storage.Disk{ID: id, Format: source.Format, Size: size, Backing: source.Backing, Grown: source.Grown}
+	disk, err := d.makeDisk(place, made, func(disk *storage.Disk, path string) error {
+		if err := d.copyFile(ctx, source.Path, path); err != nil {
+			return err
+		}
+		return d.resize(ctx, *disk, path, source.Size)
+	})
+	return disk, hostError(op, err)
+}
+
+// resize gives the file of a disk its size; was is what it has.
+func (d *Driver) resize(ctx context.Context, disk storage.Disk, path string, was int64) error {
+	switch {
+	case disk.Size <= was:
+		return nil
+	case disk.Format == "raw":
+		return os.Truncate(path, disk.Size)
+	}
+	chain := []Layer{{path, disk.Format}}
+	if disk.Backing != "" {
+		chain = append(chain, Layer{disk.Backing, "raw"})
+	}
+	return d.Kitchen.Resize(ctx, chain, disk.Size)
+}
+
+// GrowDisk implements storage.Driver. The record is written last: after a crash
+// before it the next call does the same again.
+func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.Disk, error) {
+	const op = "storage.GrowDisk"
+	place, err := d.diskDir(id)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	unlock, err := d.locks.lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	defer unlock()
+	disk, err := d.Disk(ctx, id)
+	if err != nil || disk.Size >= size {
+		return disk, err
+	}
+	was := disk.Size
+	disk.Size = (size + 511) &^ 511
+	if err := d.resize(ctx, disk, disk.Path, was); err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	if err := d.sync(disk.Path); err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	return disk, hostError(op, d.rewrite(place, disk))
+}
+
+// rewrite replaces the record of a disk.
+func (d *Driver) rewrite(place string, disk storage.Disk) error {
+	work, err := d.workDir("record")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if err := writeMeta(work, disk); err != nil {
+		return err
+	}
+	return d.settle(filepath.Join(work, metaName), filepath.Join(place, metaName))
+}
+
+// ReadDisk implements storage.Driver. A raw disk is read from a copy that shares
+// its blocks, or where there is none to be had from the disk itself; an overlay
+// is flattened first. The file is gone when the reader is closed.
+func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error) {
+	const op = "storage.ReadDisk"
+	if _, err := d.diskDir(id); err != nil {
+		return nil, err
+	}
+	unlock, err := d.locks.lock(ctx, id)
+	if err != nil {
+		return nil, hostError(op, err)
+	}
+	defer unlock()
+	disk, err := d.Disk(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	work, err := d.workDir("read")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	path := filepath.Join(work, diskName)
+	switch {
+	case disk.Format != "raw":
+		err = d.Kitchen.Flatten(ctx, []Layer{{disk.Path, disk.Format}, {disk.Backing, "raw"}}, path)
+	case d.reflink:
+		err = reflinkFile(disk.Path, path)
+	default:
+		path = disk.Path
+	}
+	if err != nil {
+		return nil, hostError(op, err)
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cloud.E(op, cloud.NotFound, "the disk %s was removed just now", id)
+	}
+	return f, hostError(op, err)
+}

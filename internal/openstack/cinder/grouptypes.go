@@ -1,0 +1,191 @@
+package cinder
+
+import (
+	"maps"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+)
+
+func (a *api) groupTypeRoutes() []wire.Route {
+	return []wire.Route{
+		since(11, route("GET", "/group_types", wire.Reader, "group:group_types:get_all", a.listGroupTypes)),
+		since(11, route("POST", "/group_types", wire.Admin, "group:group_types:create", a.createGroupType)),
+		since(11, route("GET", "/group_types/{id}", wire.Reader, "group:group_types:get", a.showGroupType)),
+		since(11, route("PUT", "/group_types/{id}", wire.Admin, "group:group_types:update", a.updateGroupType)),
+		since(11, route("DELETE", "/group_types/{id}", wire.Admin, "group:group_types:delete", a.deleteGroupType)),
+		since(11, route("GET", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:get_all", a.listGroupSpecs)),
+		since(11, route("POST", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:create", a.addGroupSpecs)),
+		since(11, route("GET", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:get", a.showGroupSpec)),
+		since(11, route("PUT", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:update", a.setGroupSpec)),
+		since(11, route("DELETE", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:delete", a.dropGroupSpec)),
+	}
+}
+
+func groupTypeView(r *wire.Request, t cloud.GroupType) wire.M {
+	m := wire.M{"id": t.ID, "name": t.Name, "description": orNull(t.Description), "is_public": t.Public}
+	if r.Caller.IsAdmin() {
+		m["group_specs"] = orEmpty(t.Specs)
+	}
+	return m
+}
+
+func (a *api) listGroupTypes(r *wire.Request) (*wire.Response, error) {
+	l, err := parseList(r, "name", "description")
+	if err != nil {
+		return nil, err
+	}
+	yes := true
+	public := &yes
+	switch text := r.URL.Query().Get("is_public"); {
+	case text == "" || !r.Caller.IsAdmin():
+	case text == "None" || text == "none":
+		public = nil
+	default:
+		v, err := wire.ParseBool("is_public", text)
+		if err != nil {
+			return nil, err
+		}
+		public = &v
+	}
+	list, more, err := a.svc.GroupTypes(r.Context(), r.Caller, public, l)
+	if err != nil {
+		return nil, err
+	}
+	return listBody(r, "group_types", list, more, -1, func(t cloud.GroupType) string { return t.ID },
+		func(t cloud.GroupType) wire.M { return groupTypeView(r, t) }), nil
+}
+
+func (a *api) showGroupType(r *wire.Request) (*wire.Response, error) {
+	t, err := a.svc.GroupType(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return wire.JSON(wire.M{"group_type": groupTypeView(r, t)}), nil
+}
+
+// groupTypeIn is the body of a group type.
+type groupTypeIn struct {
+	Name        *string             `json:"name"`
+	Description *string             `json:"description"`
+	Public      wire.Opt[wire.Bool] `json:"is_public"`
+	Specs       map[string]string   `json:"group_specs"`
+}
+
+func readGroupType(r *wire.Request) (in groupTypeIn, err error) {
+	if err := r.DecodeObject("group_type", &in); err != nil {
+		return in, err
+	}
+	if in.Name != nil {
+		err = wire.Name("name", *in.Name)
+	}
+	return in, wire.First(err, checkName(nil, in.Description), checkSpecs(in.Specs))
+}
+
+func (a *api) createGroupType(r *wire.Request) (*wire.Response, error) {
+	in, err := readGroupType(r)
+	if err != nil {
+		return nil, err
+	}
+	if in.Name == nil {
+		return nil, cloud.E("cinder.createGroupType", cloud.Invalid, "'name' is a required property")
+	}
+	t, err := a.svc.CreateGroupType(r.Context(), cloud.GroupType{Name: *in.Name, Description: text(in.Description), Public: bool(in.Public.Or(true)), Specs: in.Specs})
+	if err != nil {
+		return nil, err
+	}
+	return wire.Accepted(wire.M{"group_type": groupTypeView(r, t)}), nil
+}
+
+func (a *api) changeGroupType(r *wire.Request, fn func(t *cloud.GroupType) error) (cloud.GroupType, error) {
+	return a.svc.ChangeGroupType(r.Context(), r.Caller, r.PathValue("id"), func(t *cloud.GroupType) error {
+		t.Specs = orEmpty(t.Specs)
+		return fn(t)
+	})
+}
+
+func (a *api) updateGroupType(r *wire.Request) (*wire.Response, error) {
+	in, err := readGroupType(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.changeGroupType(r, func(t *cloud.GroupType) error {
+		if in.Name != nil {
+			t.Name = *in.Name
+		}
+		if in.Description != nil {
+			t.Description = *in.Description
+		}
+		t.Public = bool(in.Public.Or(wire.Bool(t.Public)))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return wire.JSON(wire.M{"group_type": groupTypeView(r, t)}), nil
+}
+
+func (a *api) deleteGroupType(r *wire.Request) (*wire.Response, error) {
+	return wire.Accepted(nil), a.svc.DeleteGroupType(r.Context(), r.Caller, r.PathValue("id"))
+}
+
+func (a *api) listGroupSpecs(r *wire.Request) (*wire.Response, error) {
+	t, err := a.svc.GroupType(r.Context(), r.Caller, r.PathValue("id"))
+	return wire.JSON(wire.M{"group_specs": orEmpty(t.Specs)}), err
+}
+
+func (a *api) addGroupSpecs(r *wire.Request) (*wire.Response, error) {
+	m := map[string]string{}
+	if err := r.DecodeObject("group_specs", &m); err != nil {
+		return nil, err
+	}
+	if err := checkSpecs(m); err != nil {
+		return nil, err
+	}
+	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error { maps.Copy(t.Specs, m); return nil })
+	return wire.Accepted(wire.M{"group_specs": m}), err
+}
+
+func noGroupSpec(id, key string) error {
+	return cloud.E("cinder.groupSpecs", cloud.NotFound, "Group Type %s has no specs with key %s.", id, key)
+}
+
+func (a *api) showGroupSpec(r *wire.Request) (*wire.Response, error) {
+	t, err := a.svc.GroupType(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	key := r.PathValue("key")
+	if v, ok := t.Specs[key]; ok {
+		return wire.JSON(wire.M{key: v}), nil
+	}
+	return nil, noGroupSpec(t.ID, key)
+}
+
+func (a *api) setGroupSpec(r *wire.Request) (*wire.Response, error) {
+	m := map[string]string{}
+	if err := r.Decode(&m); err != nil {
+		return nil, err
+	}
+	key := r.PathValue("key")
+	if _, ok := m[key]; !ok || len(m) != 1 {
+		return nil, cloud.E("cinder.groupSpecs", cloud.Invalid, "Request body contains too many items, or not the one of the address.")
+	}
+	if err := checkSpecs(m); err != nil {
+		return nil, err
+	}
+	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error { t.Specs[key] = m[key]; return nil })
+	return wire.JSON(m), err
+}
+
+func (a *api) dropGroupSpec(r *wire.Request) (*wire.Response, error) {
+	key := r.PathValue("key")
+	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error {
+		if _, ok := t.Specs[key]; !ok {
+			return noGroupSpec(t.ID, key)
+		}
+		delete(t.Specs, key)
+		return nil
+	})
+	return wire.Accepted(nil), err
+}

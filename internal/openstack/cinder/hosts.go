@@ -1,0 +1,295 @@
+package cinder
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+	"hearth/internal/service/volume"
+)
+
+// The parts of the service that lists name: every node keeps volumes, and the
+// head places them.
+const (
+	binaryVolume    = "cinder-volume"
+	binaryScheduler = "cinder-scheduler"
+)
+
+func (a *api) hostRoutes() []wire.Route {
+	return []wire.Route{
+		route("GET", "/os-services", wire.Admin, "volume_extension:services:index", a.listServices),
+		route("PUT", "/os-services/{action}", wire.Admin, "volume_extension:services:update", a.updateService),
+		route("GET", "/os-hosts", wire.Admin, "volume_extension:hosts", a.listHosts),
+		route("GET", "/os-hosts/{host}", wire.Admin, "volume_extension:hosts", a.showHost),
+		route("GET", "/scheduler-stats/get_pools", wire.Admin, "scheduler_extension:scheduler_stats:get_pools", a.pools),
+		route("GET", "/capabilities/{host}", wire.Admin, "volume_extension:capabilities", a.capabilities),
+		route("GET", "/os-availability-zone", wire.Reader, "volume_extension:availability_zone_list", a.zones),
+		route("GET", "/extensions", wire.Reader, "volume_extension:list_extensions", a.extensions),
+	}
+}
+
+// backendOf is the name of a node's backend: host@backend.
+func backendOf(h volume.Host) string { return h.Name + "@" + cloud.VolumeBackend }
+
+// nodeOf is the node of a name such as host@backend#pool.
+func nodeOf(name string) string {
+	node, _, _ := strings.Cut(name, "@")
+	return node
+}
+
+// part is an entry of the list of services.
+type part struct {
+	host   volume.Host
+	name   string
+	binary string
+}
+
+func parts(hosts []volume.Host) (list []part) {
+	for i, h := range hosts {
+		if i == 0 {
+			list = append(list, part{h, h.Name, binaryScheduler})
+		}
+		list = append(list, part{h, backendOf(h), binaryVolume})
+	}
+	return list
+}
+
+func (p part) disabled() bool { return p.binary == binaryVolume && p.host.VolumesDisabled }
+
+func onOff(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func (a *api) listServices(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	list := []wire.M{}
+	for _, p := range parts(hosts) {
+		host := q.Get("host")
+		if host != "" && host != p.name && host != p.host.Name || q.Get("binary") != "" && q.Get("binary") != p.binary {
+			continue
+		}
+		m := wire.M{
+			"binary": p.binary, "host": p.name, "zone": p.host.AvailabilityZone, "status": onOff(p.disabled()),
+			"state": map[bool]string{true: "up", false: "down"}[p.host.Up], "updated_at": stamp(p.host.SeenAt), "disabled_reason": nil,
+		}
+		if p.disabled() {
+			m["disabled_reason"] = orNull(p.host.VolumesReason)
+		}
+		if p.binary == binaryVolume {
+			m["replication_status"], m["active_backend_id"], m["frozen"] = "disabled", nil, false
+			if r.Version.AtLeast(49) {
+				m["backend_state"] = m["state"]
+			}
+		}
+		if r.Version.AtLeast(7) {
+			m["cluster"] = nil
+		}
+		list = append(list, m)
+	}
+	return wire.JSON(wire.M{"services": list}), nil
+}
+
+func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
+	const op = "cinder.updateService"
+	var in struct {
+		Host, Binary, Service string
+		Reason                *string `json:"disabled_reason"`
+	}
+	if err := r.Decode(&in); err != nil {
+		return nil, err
+	}
+	action := r.PathValue("action")
+	if in.Binary == "" {
+		in.Binary = in.Service
+	}
+	switch {
+	case action == "freeze" || action == "thaw":
+		return nil, a.freeze(r, in.Host)
+	case !slices.Contains([]string{"enable", "disable", "disable-log-reason"}, action):
+		return nil, cloud.E(op, cloud.NotFound, "Unknown action %s", action)
+	case in.Host == "" || in.Binary == "":
+		return nil, cloud.E(op, cloud.Invalid, "Missing required element 'host' or 'binary' in request body.")
+	case action == "disable-log-reason" && text(in.Reason) == "":
+		return nil, cloud.E(op, cloud.Invalid, "Missing required element 'disabled_reason' in request body.")
+	case in.Binary != binaryVolume:
+		return nil, cloud.E(op, cloud.NotFound, "Service %s on host %s could not be found, or cannot be switched off.", in.Binary, in.Host)
+	}
+	on := action == "enable"
+	if err := a.svc.EnableHost(r.Context(), nodeOf(in.Host), on, text(in.Reason)); err != nil {
+		return nil, err
+	}
+	m := wire.M{"host": in.Host, "service": in.Binary, "binary": in.Binary, "disabled": !on, "status": onOff(!on)}
+	if action != "disable" {
+		m["disabled_reason"] = orNull(text(in.Reason))
+	}
+	return wire.JSON(m), nil
+}
+
+// freeze is refused: to keep new volumes off a node there is disable.
+func (a *api) freeze(r *wire.Request, host string) error {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(hosts, func(h volume.Host) bool { return h.Name == nodeOf(host) }) {
+		return cloud.E("cinder.freeze", cloud.Invalid, "Service cinder-volume on host %s could not be found.", host)
+	}
+	return cloud.E("cinder.freeze", cloud.Unsupported, "freeze and thaw are not implemented: disable the service to keep new volumes off a node.")
+}
+
+func (a *api) listHosts(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	list := []wire.M{}
+	for _, p := range parts(hosts) {
+		state := "unavailable"
+		if p.host.Up {
+			state = "available"
+		}
+		if zone := r.URL.Query().Get("zone"); zone != "" && zone != p.host.AvailabilityZone {
+			continue
+		}
+		list = append(list, wire.M{
+			"host_name": p.name, "service": p.binary, "zone": p.host.AvailabilityZone, "service-status": state,
+			"service-state": onOff(p.disabled()), "last-update": stamp(p.host.SeenAt),
+		})
+	}
+	return wire.JSON(wire.M{"hosts": list}), nil
+}
+
+func (a *api) showHost(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), true)
+	if err != nil {
+		return nil, err
+	}
+	name := r.PathValue("host")
+	for _, h := range hosts {
+		if h.Name != nodeOf(name) {
+			continue
+		}
+		var total volume.HostUse
+		rows := []wire.M{}
+		for project, u := range h.Uses {
+			rows = append(rows, useView(name, project, u))
+			total = volume.HostUse{Volumes: total.Volumes + u.Volumes, Snapshots: total.Snapshots + u.Snapshots,
+				VolumeGB: total.VolumeGB + u.VolumeGB, SnapshotGB: total.SnapshotGB + u.SnapshotGB}
+		}
+		slices.SortFunc(rows, func(x, y wire.M) int { return cmp.Compare(said(x), said(y)) })
+		return wire.JSON(wire.M{"host": append([]wire.M{useView(name, "(total)", total)}, rows...)}), nil
+	}
+	return nil, cloud.E("cinder.showHost", cloud.NotFound, "Host %s could not be found.", name)
+}
+
+func useView(host, project string, u volume.HostUse) wire.M {
+	return wire.M{"resource": wire.M{
+		"host": host, "project": project, "volume_count": said(u.Volumes), "total_volume_gb": said(u.VolumeGB),
+		"snapshot_count": said(u.Snapshots), "total_snapshot_gb": said(u.SnapshotGB),
+	}}
+}
+
+func (a *api) pools(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), true)
+	if err != nil {
+		return nil, err
+	}
+	detailed := false
+	if text := r.URL.Query().Get("detail"); text != "" {
+		if detailed, err = wire.ParseBool("detail", text); err != nil {
+			return nil, err
+		}
+	}
+	list := []wire.M{}
+	for _, h := range hosts {
+		m := wire.M{"name": cloud.VolumeHost(h.Name)}
+		if detailed {
+			m["capabilities"] = poolView(h)
+		}
+		list = append(list, m)
+	}
+	return wire.JSON(wire.M{"pools": list}), nil
+}
+
+func poolView(h volume.Host) wire.M {
+	provisioned, count := 0, 0
+	for _, u := range h.Uses {
+		provisioned += u.VolumeGB + u.SnapshotGB
+		count += u.Volumes
+	}
+	m := wire.M{}
+	for name, value := range cloud.PoolCapabilities() {
+		switch value {
+		case "True", "False":
+			m[name] = value == "True"
+		default:
+			m[name] = value
+		}
+	}
+	m["total_capacity_gb"], m["free_capacity_gb"], m["allocated_capacity_gb"] = h.Seen.DiskGB, h.Seen.DiskFreeGB, provisioned
+	m["provisioned_capacity_gb"], m["total_volumes"], m["reserved_percentage"] = provisioned, count, 0
+	m["driver_version"], m["timestamp"], m["backend_state"] = "1", stamp(h.SeenAt), map[bool]string{true: "up", false: "down"}[h.Up]
+	m["updated"] = nil
+	m["location_info"] = "hearth:" + h.Name
+	return m
+}
+
+func (a *api) capabilities(r *wire.Request) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		if h.Name != nodeOf(r.PathValue("host")) {
+			continue
+		}
+		return wire.JSON(wire.M{
+			"namespace": "OS::Storage::Capabilities::" + backendOf(h), "vendor_name": cloud.VolumeVendor, "volume_backend_name": cloud.VolumeBackend,
+			"pool_name": nil, "driver_version": "1", "storage_protocol": cloud.VolumeProtocol, "display_name": nil, "description": nil,
+			"visibility": nil, "replication_targets": []any{}, "properties": wire.M{
+				"thin_provisioning": wire.M{"title": "Thin Provisioning", "description": "Sets thin provisioning.", "type": "boolean"},
+			},
+		}), nil
+	}
+	return nil, cloud.E("cinder.capabilities", cloud.NotFound, "Service %s could not be found.", r.PathValue("host"))
+}
+
+func (a *api) zones(r *wire.Request) (*wire.Response, error) {
+	zones, err := a.svc.Zones(r.Context())
+	list := []wire.M{}
+	for name, up := range zones {
+		list = append(list, wire.M{"zoneName": name, "zoneState": wire.M{"available": up}})
+	}
+	slices.SortFunc(list, func(x, y wire.M) int { return cmp.Compare(said(x), said(y)) })
+	return wire.JSON(wire.M{"availabilityZoneInfo": list}), err
+}
+
+// extensionNames are the extensions of cinder's that there are here, with their
+// aliases.
+var extensionNames = map[string]string{
+	"AdminActions": "os-admin-actions", "AvailabilityZones": "os-availability-zone", "Capabilities": "capabilities",
+	"ExtendedSnapshotAttributes": "os-extended-snapshot-attributes", "Hosts": "os-hosts", "Qos_specs_manage": "qos-specs",
+	"Quotas": "os-quota-sets", "QuotaClasses": "os-quota-class-sets", "Scheduler_stats": "scheduler-stats", "Services": "os-services",
+	"SnapshotActions": "os-snapshot-actions", "TypesExtraSpecs": "os-types-extra-specs", "TypesManage": "os-types-manage",
+	"UsedLimits": "os-used-limits", "VolumeActions": "os-volume-actions", "VolumeHostAttribute": "os-vol-host-attr",
+	"VolumeImageMetadata": "os-vol-image-meta", "VolumeTenantAttribute": "os-vol-tenant-attr", "VolumeTransfer": "os-volume-transfer",
+	"VolumeTypeAccess": "os-volume-type-access",
+}
+
+func (a *api) extensions(*wire.Request) (*wire.Response, error) {
+	list := []wire.M{}
+	for name, alias := range extensionNames {
+		list = append(list, wire.M{"name": name, "alias": alias, "description": name + " support.", "updated": "2012-05-29T00:00:00+00:00", "links": []any{}})
+	}
+	slices.SortFunc(list, func(x, y wire.M) int { return cmp.Compare(said(x["alias"]), said(y["alias"])) })
+	return wire.JSON(wire.M{"extensions": list}), nil
+}

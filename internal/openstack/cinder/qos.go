@@ -1,0 +1,150 @@
+package cinder
+
+import (
+	"hearth/internal/cloud"
+	"hearth/internal/openstack/wire"
+)
+
+func (a *api) qosRoutes() []wire.Route {
+	return []wire.Route{
+		route("GET", "/qos-specs", wire.Admin, "volume_extension:qos_specs_manage:get_all", a.listQoS),
+		route("POST", "/qos-specs", wire.Admin, "volume_extension:qos_specs_manage:create", a.createQoS),
+		route("GET", "/qos-specs/{id}", wire.Admin, "volume_extension:qos_specs_manage:get", a.showQoS),
+		route("PUT", "/qos-specs/{id}", wire.Admin, "volume_extension:qos_specs_manage:update", a.setQoS),
+		route("PUT", "/qos-specs/{id}/delete_keys", wire.Admin, "volume_extension:qos_specs_manage:update", a.dropQoSKeys),
+		route("DELETE", "/qos-specs/{id}", wire.Admin, "volume_extension:qos_specs_manage:delete", a.deleteQoS),
+		route("GET", "/qos-specs/{id}/associations", wire.Admin, "volume_extension:qos_specs_manage:get", a.qosTypes),
+		route("GET", "/qos-specs/{id}/associate", wire.Admin, "volume_extension:qos_specs_manage:update", a.associate(true)),
+		route("GET", "/qos-specs/{id}/disassociate", wire.Admin, "volume_extension:qos_specs_manage:update", a.associate(false)),
+		route("GET", "/qos-specs/{id}/disassociate_all", wire.Admin, "volume_extension:qos_specs_manage:update", a.disassociateAll),
+	}
+}
+
+func qosView(q cloud.VolumeQoS) wire.M {
+	return wire.M{"id": q.ID, "name": q.Name, "consumer": q.Consumer, "specs": orEmpty(q.Specs)}
+}
+
+func qosReply(r *wire.Request, q cloud.VolumeQoS) *wire.Response {
+	return wire.JSON(wire.M{"qos_specs": qosView(q), "links": links(r, "/qos-specs/"+q.ID)})
+}
+
+func (a *api) listQoS(r *wire.Request) (*wire.Response, error) {
+	l, err := parseList(r, "id", "name", "consumer")
+	if err != nil {
+		return nil, err
+	}
+	list, more, err := a.svc.QoSList(r.Context(), l)
+	if err != nil {
+		return nil, err
+	}
+	return listBody(r, "qos_specs", list, more, -1, func(q cloud.VolumeQoS) string { return q.ID }, qosView), nil
+}
+
+func checkConsumer(consumer string) error {
+	return wire.OneOf("consumer", consumer, "front-end", "back-end", "both")
+}
+
+func (a *api) createQoS(r *wire.Request) (*wire.Response, error) {
+	in := map[string]any{}
+	if err := r.DecodeObject("qos_specs", &in); err != nil {
+		return nil, err
+	}
+	q := cloud.VolumeQoS{Consumer: "back-end", Specs: map[string]string{}}
+	for k, v := range in {
+		switch k {
+		case "name":
+			q.Name = said(v)
+		case "consumer":
+			q.Consumer = said(v)
+		default:
+			q.Specs[k] = said(v)
+		}
+	}
+	if err := wire.First(wire.Name("name", q.Name), checkConsumer(q.Consumer), checkSpecs(q.Specs)); err != nil {
+		return nil, err
+	}
+	q, err := a.svc.CreateQoS(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	return qosReply(r, q), nil
+}
+
+func (a *api) showQoS(r *wire.Request) (*wire.Response, error) {
+	q, err := a.svc.QoS(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return qosReply(r, q), nil
+}
+
+func (a *api) setQoS(r *wire.Request) (*wire.Response, error) {
+	in := map[string]any{}
+	if err := r.DecodeObject("qos_specs", &in); err != nil {
+		return nil, err
+	}
+	_, err := a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {
+		q.Specs = orEmpty(q.Specs)
+		for k, v := range in {
+			if k == "consumer" {
+				q.Consumer = said(v)
+				continue
+			}
+			q.Specs[k] = said(v)
+		}
+		return wire.First(checkConsumer(q.Consumer), checkSpecs(q.Specs))
+	})
+	return wire.JSON(wire.M{"qos_specs": in}), err
+}
+
+func (a *api) dropQoSKeys(r *wire.Request) (*wire.Response, error) {
+	var keys []string
+	if err := r.DecodeObject("keys", &keys); err != nil {
+		return nil, err
+	}
+	_, err := a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {
+		for _, k := range keys {
+			if _, ok := q.Specs[k]; !ok {
+				return cloud.E("cinder.qos", cloud.Invalid, "QoS spec %s has no spec with key %s.", q.ID, k)
+			}
+			delete(q.Specs, k)
+		}
+		return nil
+	})
+	return wire.Accepted(nil), err
+}
+
+func (a *api) deleteQoS(r *wire.Request) (*wire.Response, error) {
+	force := false
+	if text := r.URL.Query().Get("force"); text != "" {
+		v, err := wire.ParseBool("force", text)
+		if err != nil {
+			return nil, err
+		}
+		force = v
+	}
+	return wire.Accepted(nil), a.svc.DeleteQoS(r.Context(), r.PathValue("id"), force)
+}
+
+func (a *api) qosTypes(r *wire.Request) (*wire.Response, error) {
+	types, err := a.svc.QoSTypes(r.Context(), r.PathValue("id"))
+	list := []wire.M{}
+	for _, t := range types {
+		list = append(list, wire.M{"association_type": "volume_type", "name": t.Name, "id": t.ID})
+	}
+	return wire.JSON(wire.M{"qos_associations": list}), err
+}
+
+func (a *api) associate(on bool) wire.Handler {
+	return func(r *wire.Request) (*wire.Response, error) {
+		id := r.URL.Query().Get("vol_type_id")
+		if id == "" {
+			return nil, cloud.E("cinder.qos", cloud.Invalid, "Volume Type id must not be None.")
+		}
+		return wire.Accepted(nil), a.svc.Associate(r.Context(), r.PathValue("id"), id, on)
+	}
+}
+
+func (a *api) disassociateAll(r *wire.Request) (*wire.Response, error) {
+	return wire.Accepted(nil), a.svc.Associate(r.Context(), r.PathValue("id"), "", false)
+}
