@@ -48,6 +48,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive,
 		}
+		if s.Rescue != nil {
+			spec.Image = *s.Rescue
+		}
 		spec.Meta = k.instanceMeta(tx, s)
 		return addPorts(tx, &spec, s)
 	})

@@ -35,6 +35,10 @@ type record struct {
 
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
+
+	Turn     int64            // of the root disk it was last started on
+	Disk     cloud.DiskIntent // the last that was tidied up for
+	Switched int64            // the generation for which the guest was paused or resumed; none
 }
 
 // clone shares nothing with r that changes.
