@@ -61,6 +61,7 @@ type Server struct {
 	Intent Intent
 	Seen   Observation
 	Fault  *Fault
+	Marked bool   // the operator says that it is in error
 	Steps  []Step // the timeline of its start, newest last
 
 	CreatedAt, UpdatedAt time.Time

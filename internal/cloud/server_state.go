@@ -72,6 +72,8 @@ func (s Server) diskState() string {
 // way.
 func (s Server) VMState() string {
 	switch {
+	case s.Marked:
+		return VMError
 	case s.Fault != nil && s.Seen.State != InstanceRunning && s.Seen.State != InstancePaused:
 		return VMError
 	case !s.built():

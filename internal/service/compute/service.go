@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -22,7 +23,8 @@ type Consoles interface {
 
 // Options are what an operator may set.
 type Options struct {
-	Log *slog.Logger // nil for slog's default
+	Log    *slog.Logger    // nil for slog's default
+	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
 }
 
 // Service is the compute service.
@@ -32,6 +34,7 @@ type Service struct {
 	network  Network
 	consoles Consoles
 	log      *slog.Logger
+	ratios   schedule.Ratios
 }
 
 // New makes the service on its parts.
@@ -39,7 +42,7 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id
