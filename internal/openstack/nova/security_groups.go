@@ -14,6 +14,7 @@ func (a *api) groupRoutes() []wire.Route {
 		until(35, route("POST", "/os-security-groups", wire.Member, "os-security-groups:create", a.createGroup)),
 		until(35, route("GET", "/os-security-groups/{id}", wire.Reader, "os-security-groups:show", a.showGroup)),
 		until(35, route("PUT", "/os-security-groups/{id}", wire.Member, "os-security-groups:update", a.updateGroup)),
+		until(35, route("DELETE", "/os-security-groups", wire.Member, "os-security-groups:delete", a.deleteNoGroup)),
 		until(35, route("DELETE", "/os-security-groups/{id}", wire.Member, "os-security-groups:delete", a.deleteGroup)),
 		until(35, route("POST", "/os-security-group-rules", wire.Member, "os-security-groups:rule:create", a.createRule)),
 		until(35, route("DELETE", "/os-security-group-rules/{id}", wire.Member, "os-security-groups:rule:delete", a.deleteRule)),

@@ -36,7 +36,13 @@ func (a *api) deleteGroup(r *wire.Request) (*wire.Response, error) {
 	return wire.Accepted(nil), a.svc.DeleteGroup(r.Context(), r.Caller, r.PathValue("id"))
 }
 
+// deleteNoGroup is a delete that names no group: nova finds no such resource.
+func (a *api) deleteNoGroup(*wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("nova.deleteGroup", cloud.NotFound, "The resource could not be found: name a security group by its id.")
+}
+
 func (a *api) createRule(r *wire.Request) (*wire.Response, error) {
+	const op = "nova.createRule"
 	var in struct {
 		Rule struct {
 			Parent   string             `json:"parent_group_id"`
@@ -59,6 +65,12 @@ func (a *api) createRule(r *wire.Request) (*wire.Response, error) {
 		if p.from >= 0 {
 			*p.to = &p.from
 		}
+		if p.from > 65535 {
+			return nil, cloud.E(op, cloud.Invalid, "Invalid port number %d: ports are 0 to 65535", p.from)
+		}
+	}
+	if !cloud.IsID(v.Parent) {
+		return nil, cloud.E(op, cloud.Invalid, "Security group id is not uuid: %s", v.Parent)
 	}
 	if err := remotePrefix(orBlank(v.CIDR), &ask); err != nil {
 		return nil, err
@@ -88,7 +100,7 @@ func remotePrefix(cidr string, ask *network.RuleCreate) error {
 	if err != nil {
 		return cloud.E("nova.createRule", cloud.Invalid, "Invalid cidr %s", cidr)
 	}
-	ask.RemotePrefix = p.Masked()
+	ask.RemotePrefix = p
 	if p.Addr().Is6() {
 		ask.Ethertype = "IPv6"
 	}

@@ -13,7 +13,7 @@ import (
 // than that there is no such action.
 var notYet = strings.Fields("createImage createBackup suspend resume " +
 	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
-	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump restore os-getVNCConsole os-getSPICEConsole " +
+	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
 	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
 
 // action does a server's action that a body asks for.
@@ -50,7 +50,7 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 		"pause": a.plainAction("pause", a.pause), "unpause": a.plainAction("unpause", a.unpause),
 		"resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
-		"os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
+		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]
 	if ok {
 		return do(r, raw, id)
