@@ -57,12 +57,13 @@ type Server struct {
 	PortOrder                                []string          // ids of the ports, in the order of the NICs
 	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
-	Node   string // the host it was placed on; "" while unplaced
-	Intent Intent
-	Seen   Observation
-	Fault  *Fault
-	Marked bool   // the operator says that it is in error
-	Steps  []Step // the timeline of its start, newest last
+	Node      string // the host it was placed on; "" while unplaced
+	Intent    Intent
+	Seen      Observation
+	Snapshots []string // ids of the images that are being made of it
+	Fault     *Fault
+	Marked    bool   // the operator says that it is in error
+	Steps     []Step // the timeline of its start, newest last
 
 	CreatedAt, UpdatedAt time.Time
 	LaunchedAt           *time.Time
@@ -139,8 +140,9 @@ type Observation struct {
 	State      InstanceState
 	Step       string // of a preparing instance
 	Reboots    int64
-	Turn       int64  // of the root disk it is on
-	Error      string // of a failed one
+	Turn       int64    // of the root disk it is on
+	Snapshots  []string // ids of the images whose disks the node has copied
+	Error      string   // of a failed one
 	At         time.Time
 }
 

@@ -30,6 +30,8 @@ const (
 	TaskReverting   = "resize_reverting"
 	TaskRescuing    = "rescuing"
 	TaskUnrescuing  = "unrescuing"
+	TaskSnapshot    = "image_snapshot"
+	TaskUploading   = "image_uploading"
 
 	PowerNoState  = 0
 	PowerRunning  = 1
@@ -117,6 +119,10 @@ func (s Server) TaskState() string {
 		return TaskPausing
 	case !s.Intent.Paused && s.Seen.State == InstancePaused && !s.answered():
 		return TaskUnpausing
+	case len(s.Snapshots) > 0 && slices.Contains(s.Seen.Snapshots, s.Snapshots[0]):
+		return TaskUploading
+	case len(s.Snapshots) > 0:
+		return TaskSnapshot
 	}
 	return TaskNone
 }

@@ -9,6 +9,7 @@ package reconcile
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,12 +26,22 @@ type PortKeeper interface {
 	ReleaseDeviceTx(tx *store.Tx, deviceID string) error
 }
 
+// Images takes the bytes of images; service/image is one.
+type Images interface {
+	// Upload gives a queued image its bytes; Conflict when it has them or is being
+	// given them, NotFound or Gone when it was deleted.
+	Upload(ctx context.Context, caller cloud.Caller, id string, body io.Reader, length int64) error
+	// Get gives an image; NotFound.
+	Get(ctx context.Context, caller cloud.Caller, id string) (cloud.Image, error)
+}
+
 // Config is what a Housekeeper is made of.
 type Config struct {
 	Store  *store.Store
 	Clock  cloud.Clock
 	Fleet  *node.Fleet
 	Ports  PortKeeper
+	Images Images // where snapshots go; nil for none
 	Log    *slog.Logger
 	Region string
 

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hearth/internal/cloud"
@@ -29,13 +30,22 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		}
 		w.found = true
 	}
+	if w.guest != nil && w.rec.Frozen && !spec.Intent.Deleted {
+		if err := w.thaw(ctx); err != nil {
+			return w.later("let the guest run on", err), rest
+		}
+	}
 	if w.guest != nil && !spec.Intent.Deleted {
 		if err := w.look(ctx, spec.Intent); err != nil {
 			return w.later("look after the guest", err), rest
 		}
 	}
 	var err error
-	switch next(spec.Intent, w.rec, w.guest != nil) {
+	todo := next(spec.Intent, w.rec, w.guest != nil)
+	if todo == doNothing && w.rec.Turn == spec.Intent.Disk.Turn && !slices.Equal(w.rec.Snapshots, spec.Snapshots) {
+		todo = doCopy
+	}
+	switch todo {
 	case doRemove:
 		if err = w.remove(ctx, spec); err == nil {
 			return 0, removed
@@ -48,6 +58,8 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		again, err = w.halt(ctx, spec.Intent)
 	case doPause, doResume:
 		err = w.toggle(ctx, spec.Intent)
+	case doCopy:
+		err = w.copyRoots(ctx, spec)
 	case doTidy:
 		err = w.tidy(ctx, spec)
 	default:

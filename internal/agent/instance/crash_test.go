@@ -39,6 +39,12 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	add("reboot", cloud.InstanceRunning, spec)
 	spec = with(spec, hard)
 	add("hard reboot", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Snapshots = []string{"i1"}
+	add("snapshot", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Snapshots = nil
+	add("snapshot taken", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Paused = true })
 	add("pause", cloud.InstancePaused, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Paused = false })

@@ -14,6 +14,7 @@ const (
 	doPause   action = "pause"
 	doResume  action = "resume"
 	doTidy    action = "tidy" // disks that are given up go
+	doCopy    action = "copy" // the root disk, for images
 )
 
 // next decides from what is wanted and what is there. running is whether there

@@ -60,6 +60,9 @@ func DiskOwner(disk string) string {
 			return id
 		}
 	}
+	if id, _, ok := strings.Cut(disk, "-snap."); ok {
+		return id
+	}
 	for _, suffix := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
 		if id, ok := strings.CutSuffix(disk, "-"+suffix); ok {
 			return id
@@ -194,8 +197,13 @@ func (w *worker) copyRoot(ctx context.Context, id, from string, size int64) erro
 	return err
 }
 
-// dropRoots removes the root disks of all turns.
+// dropRoots removes the root disks of all turns, and their copies.
 func (w *worker) dropRoots(ctx context.Context, spec cloud.InstanceSpec) error {
+	for _, id := range slices.Concat(w.rec.Snapshots, spec.Snapshots) {
+		if err := w.m.Storage.RemoveDisk(ctx, cloud.ServerSnapshotDisk(spec.ID, id)); err != nil {
+			return err
+		}
+	}
 	for turn := range spec.Intent.Disk.Last + 1 {
 		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, rootName(turn))); err != nil {
 			return err

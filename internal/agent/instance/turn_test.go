@@ -124,3 +124,36 @@ func TestDiskOwner(t *testing.T) {
 		}
 	}
 }
+
+// A copy of the disk is made of a running guest, which runs on, and of a stopped
+// one; it goes when it is no longer wanted, or with the server.
+func TestSnapshot(t *testing.T) {
+	w := newWorld(t)
+	m, spec := running(t, w)
+	has := func(image string) bool {
+		_, err := w.storage.Disk(t.Context(), cloud.ServerSnapshotDisk(spec.ID, image))
+		return err == nil
+	}
+	was := pid(t, m, spec.ID)
+	spec.Snapshots = []string{"i1"}
+	must(t, m.Apply(t.Context(), spec))
+	await(t, m, spec.ID, "copied", func(st cloud.InstanceStatus) bool { return slices.Equal(st.Snapshots, []string{"i1"}) })
+	if _, state := w.host.Guest(spec.ID); state != hypervisor.StateRunning || pid(t, m, spec.ID) != was || !has("i1") {
+		t.Errorf("the guest is %s, copy %v", state, has("i1"))
+	}
+	spec.Snapshots = nil
+	must(t, m.Apply(t.Context(), spec))
+	await(t, m, spec.ID, "rid of it", func(st cloud.InstanceStatus) bool { return len(st.Snapshots) == 0 })
+	if has("i1") {
+		t.Error("the copy is left")
+	}
+	spec = with(spec, off)
+	spec.Snapshots = []string{"i2"}
+	must(t, m.Apply(t.Context(), spec))
+	await(t, m, spec.ID, "copied", func(st cloud.InstanceStatus) bool { return slices.Equal(st.Snapshots, []string{"i2"}) && has("i2") })
+	must(t, m.Remove(t.Context(), spec.ID))
+	gone(t, m, spec.ID)
+	if left := w.leftovers(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
