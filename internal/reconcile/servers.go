@@ -102,11 +102,11 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err := k.SyncNode(ctx, server.Node); err != nil {
 		return err
 	}
-	spec, err := k.instanceSpec(ctx, server.ID)
-	if err != nil {
+	if err := k.takeSnapshots(ctx, server, n); err != nil {
 		return err
 	}
-	if err := k.takeSnapshots(ctx, server, n); err != nil {
+	spec, err := k.instanceSpec(ctx, server.ID)
+	if err != nil {
 		return err
 	}
 	k.Hook("reconcile.apply.before")

@@ -11,7 +11,7 @@ import (
 
 // notYet are nova's actions that Hearth does not have yet: it says so, rather
 // than that there is no such action.
-var notYet = strings.Fields("createImage createBackup suspend resume " +
+var notYet = strings.Fields("createBackup suspend resume " +
 	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
 	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
 	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
@@ -48,7 +48,7 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 		"os-start": a.start, "os-stop": a.stop, "reboot": a.reboot, "lock": a.lock, "unlock": a.unlock, "forceDelete": a.forceDelete,
 		"os-getConsoleOutput": a.consoleOutput, "addSecurityGroup": a.addGroup, "removeSecurityGroup": a.removeGroup,
 		"pause": a.plainAction("pause", a.pause), "unpause": a.plainAction("unpause", a.unpause),
-		"resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
+		"createImage": a.createImage, "resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
 		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]

@@ -21,10 +21,17 @@ type Consoles interface {
 	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
 }
 
+// ImageKeeper deletes images with their bytes.
+type ImageKeeper interface {
+	// Delete removes an image that the caller may change; NotFound, Forbidden.
+	Delete(ctx context.Context, c cloud.Caller, id string) error
+}
+
 // Options are what an operator may set.
 type Options struct {
 	Log    *slog.Logger    // nil for slog's default
 	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
+	Images ImageKeeper     // where images are deleted; service/image is one
 }
 
 // Service is the compute service.
@@ -35,6 +42,7 @@ type Service struct {
 	consoles Consoles
 	log      *slog.Logger
 	ratios   schedule.Ratios
+	images   ImageKeeper
 }
 
 // New makes the service on its parts.
@@ -42,7 +50,7 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id

@@ -108,3 +108,40 @@ func (s *Service) ImageByID(ctx context.Context, c cloud.Caller, id string) (out
 	})
 	return out, err
 }
+
+// DeleteImage deletes an image of the caller's.
+func (s *Service) DeleteImage(ctx context.Context, c cloud.Caller, id string) error {
+	if _, err := s.ImageByID(ctx, c, id); err != nil {
+		return err
+	}
+	return s.images.Delete(ctx, c, id)
+}
+
+// ChangeImage changes the properties of an image of the caller's.
+func (s *Service) ChangeImage(ctx context.Context, c cloud.Caller, id string, change func(map[string]string) error) (map[string]string, error) {
+	const op = "compute.ChangeImage"
+	var out map[string]string
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		img, err := tx.Images.Get(id)
+		switch {
+		case cloud.Is(err, cloud.NotFound) || err == nil && !imageVisible(tx, c, img):
+			return cloud.E(op, cloud.NotFound, "Image not found.")
+		case err != nil:
+			return err
+		case !c.Owns(img.ProjectID):
+			return cloud.E(op, cloud.Forbidden, "You are not allowed to change image %s: it is another project's.", id)
+		}
+		if img.Properties = maps.Clone(img.Properties); img.Properties == nil {
+			img.Properties = map[string]string{}
+		}
+		if err := change(img.Properties); err != nil {
+			return err
+		}
+		img.UpdatedAt, out = s.clock.Now(), img.Properties
+		if err := metadataFits(tx, op, c.ProjectID, out); err != nil {
+			return err
+		}
+		return tx.Images.Update(img)
+	})
+	return out, err
+}
