@@ -142,6 +142,7 @@ type rebuiltView struct {
 	AdminPass string   `json:"adminPass"`
 	KeyName   **string `json:"key_name,omitempty"`
 	UserData  **string `json:"user_data,omitempty"`
+	Extended  *string  `json:"OS-EXT-SRV-ATTR:user_data,omitempty"` // never set: hides the view's own
 }
 
 func (a *api) rebuild(r *wire.Request, raw []byte, id string) (*wire.Response, error) {
