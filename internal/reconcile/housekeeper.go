@@ -26,13 +26,13 @@ type PortKeeper interface {
 	ReleaseDeviceTx(tx *store.Tx, deviceID string) error
 }
 
-// Images takes the bytes of images; service/image is one.
-type Images interface {
-	// Upload gives a queued image its bytes; Conflict when it has them or is being
-	// given them, NotFound or Gone when it was deleted.
+// ImageTaker takes the bytes of images that are made of volumes; service/image is
+// one.
+type ImageTaker interface {
+	// Upload gives a queued image its bytes; see image.Service.
 	Upload(ctx context.Context, caller cloud.Caller, id string, body io.Reader, length int64) error
-	// Get gives an image; NotFound.
-	Get(ctx context.Context, caller cloud.Caller, id string) (cloud.Image, error)
+	// Delete removes an image.
+	Delete(ctx context.Context, caller cloud.Caller, id string) error
 }
 
 // Config is what a Housekeeper is made of.
@@ -41,7 +41,7 @@ type Config struct {
 	Clock  cloud.Clock
 	Fleet  *node.Fleet
 	Ports  PortKeeper
-	Images Images // where snapshots go; nil for none
+	Images ImageTaker
 	Log    *slog.Logger
 	Region string
 

@@ -37,7 +37,11 @@ func (k *Housekeeper) takeSnapshots(ctx context.Context, server cloud.Server, n 
 // its bytes from a try before.
 func (k *Housekeeper) takeSnapshot(ctx context.Context, server cloud.Server, n node.Node, id string) (done bool, err error) {
 	caller := cloud.Caller{UserID: server.UserID, ProjectID: server.ProjectID, Roles: []string{cloud.RoleAdmin, cloud.RoleMember, cloud.RoleReader}}
-	img, err := k.Images.Get(ctx, caller, id)
+	var img cloud.Image
+	err = k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		img, err = tx.Images.Get(id)
+		return err
+	})
 	switch {
 	case cloud.Is(err, cloud.NotFound):
 		return true, nil
