@@ -23,6 +23,7 @@ import (
 	"hearth/internal/openstack/operator"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/reconcile"
+	"hearth/internal/schedule"
 	"hearth/internal/service/compute"
 	"hearth/internal/service/identity"
 	"hearth/internal/service/image"
@@ -75,7 +76,8 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	})
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
-	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image,
+		Ratios: schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}})
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil

@@ -34,6 +34,8 @@ type Server struct {
 	Flavor                                   Flavor // as it was at creation (or the last resize)
 	ImageID                                  string
 	Image                                    ImageRef
+	Rescue                                   *ImageRef // the image it is rescued by; nil when it is not
+	OldFlavor                                *Flavor   // of a resize that is neither confirmed nor reverted
 	Kernel, Ramdisk                          *ImageRef // of an AMI
 	KernelArgs                               string
 	ImageProperties                          map[string]string
@@ -55,11 +57,13 @@ type Server struct {
 	PortOrder                                []string          // ids of the ports, in the order of the NICs
 	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
-	Node   string // the host it was placed on; "" while unplaced
-	Intent Intent
-	Seen   Observation
-	Fault  *Fault
-	Steps  []Step // the timeline of its start, newest last
+	Node      string // the host it was placed on; "" while unplaced
+	Intent    Intent
+	Seen      Observation
+	Snapshots []string // ids of the images that are being made of it
+	Fault     *Fault
+	Marked    bool   // the operator says that it is in error
+	Steps     []Step // the timeline of its start, newest last
 
 	CreatedAt, UpdatedAt time.Time
 	LaunchedAt           *time.Time
@@ -83,7 +87,52 @@ type Intent struct {
 	Deleted    bool
 	Reboots    int64 // counts reboots asked for
 	HardReboot bool  // whether the last of them is a hard one
+	Paused     bool  // the guest's processors are to stand still
+	Disk       DiskIntent
 }
+
+// DiskIntent says which root disk a server runs on. Disks have numbers, its
+// turns: what makes the disk anew takes a new number, so that the old disk stays
+// until it is given up, and a node sees by the numbers alone what is to be done.
+type DiskIntent struct {
+	Turn int64      // of the disk it runs on
+	Kept int64      // of another that stays; Turn for none. All others go
+	Last int64      // the highest number ever given
+	Why  DiskReason // why it is on this turn
+}
+
+// Next is the intent to go on with a new disk, and keep or give up the present
+// one.
+func (d DiskIntent) Next(why DiskReason, keep bool) DiskIntent {
+	n := DiskIntent{Turn: d.Last + 1, Kept: d.Last + 1, Last: d.Last + 1, Why: why}
+	if keep {
+		n.Kept = d.Turn
+	}
+	return n
+}
+
+// Back is the intent to go back to the disk that was kept.
+func (d DiskIntent) Back(why DiskReason) DiskIntent {
+	return DiskIntent{Turn: d.Kept, Kept: d.Kept, Last: d.Last, Why: why}
+}
+
+// Stay is the intent to give the kept disk up.
+func (d DiskIntent) Stay() DiskIntent {
+	return DiskIntent{Turn: d.Turn, Kept: d.Turn, Last: d.Last}
+}
+
+// DiskReason is why a server is on another disk than before.
+type DiskReason string
+
+// The reasons.
+const (
+	DiskFirst    DiskReason = ""         // it always was, or what came after is done with
+	DiskRebuild  DiskReason = "rebuild"  // a new one of an image
+	DiskResize   DiskReason = "resize"   // a copy of the kept one, of another size
+	DiskRevert   DiskReason = "revert"   // back from that
+	DiskRescue   DiskReason = "rescue"   // one of an image, the kept one beside it
+	DiskUnrescue DiskReason = "unrescue" // back from that
+)
 
 // Observation is what the node last reported of a server.
 type Observation struct {
@@ -91,7 +140,9 @@ type Observation struct {
 	State      InstanceState
 	Step       string // of a preparing instance
 	Reboots    int64
-	Error      string // of a failed one
+	Turn       int64    // of the root disk it is on
+	Snapshots  []string // ids of the images whose disks the node has copied
+	Error      string   // of a failed one
 	At         time.Time
 }
 

@@ -10,6 +10,8 @@ const (
 	VMPaused   = "paused"
 	VMStopped  = "stopped"
 	VMError    = "error"
+	VMResized  = "resized"
+	VMRescued  = "rescued"
 	VMDeleted  = "deleted"
 
 	TaskNone        = ""
@@ -21,6 +23,15 @@ const (
 	TaskRebooting   = "rebooting"
 	TaskRebootHard  = "rebooting_hard"
 	TaskDeleting    = "deleting"
+	TaskPausing     = "pausing"
+	TaskUnpausing   = "unpausing"
+	TaskRebuilding  = "rebuilding"
+	TaskResizing    = "resize_migrating"
+	TaskReverting   = "resize_reverting"
+	TaskRescuing    = "rescuing"
+	TaskUnrescuing  = "unrescuing"
+	TaskSnapshot    = "image_snapshot"
+	TaskUploading   = "image_uploading"
 
 	PowerNoState  = 0
 	PowerRunning  = 1
@@ -40,21 +51,44 @@ func (s Server) rebooting() bool {
 // answered tells whether the node has carried out the newest intent.
 func (s Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
 
+// turning tells whether it is on its way to another root disk.
+func (s Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
+
+// diskTasks are the tasks of the ways to another root disk.
+var diskTasks = map[DiskReason]string{
+	DiskRebuild: TaskRebuilding, DiskResize: TaskResizing, DiskRevert: TaskReverting, DiskRescue: TaskRescuing, DiskUnrescue: TaskUnrescuing,
+}
+
+// diskState is the VM state that its root disk makes it have; "" for none.
+func (s Server) diskState() string {
+	switch why := s.Intent.Disk.Why; {
+	case why == DiskResize && !s.turning(), why == DiskRevert && s.turning():
+		return VMResized
+	case why == DiskRescue && !s.turning(), why == DiskUnrescue && s.turning():
+		return VMRescued
+	}
+	return ""
+}
+
 // VMState is the state the server rests in, or comes from while a task is under
 // way.
 func (s Server) VMState() string {
 	switch {
+	case s.Marked:
+		return VMError
 	case s.Fault != nil && s.Seen.State != InstanceRunning && s.Seen.State != InstancePaused:
 		return VMError
 	case !s.built():
 		return VMBuilding
+	case s.diskState() != "":
+		return s.diskState()
 	case s.Seen.State == InstanceRunning:
 		return VMActive
 	case s.Seen.State == InstancePaused:
 		return VMPaused
 	case s.Seen.State == InstanceStopped:
 		return VMStopped
-	case s.Intent.Power == PowerOn && (s.rebooting() || s.answered() || s.Intent.Deleted):
+	case s.Intent.Power == PowerOn && (s.rebooting() || s.turning() || s.answered() || s.Intent.Deleted):
 		return VMActive // between two guests: in a reboot, after a crash of its host, or on its way out
 	}
 	return VMStopped
@@ -71,6 +105,8 @@ func (s Server) TaskState() string {
 		return TaskScheduling
 	case !s.built():
 		return TaskSpawning
+	case s.turning():
+		return diskTasks[s.Intent.Disk.Why]
 	case s.rebooting() && s.Intent.HardReboot:
 		return TaskRebootHard
 	case s.rebooting():
@@ -79,6 +115,14 @@ func (s Server) TaskState() string {
 		return TaskPoweringOff
 	case s.Intent.Power == PowerOn && s.poweringOn():
 		return TaskPoweringOn
+	case s.Intent.Paused && s.Seen.State == InstanceRunning && !s.answered():
+		return TaskPausing
+	case !s.Intent.Paused && s.Seen.State == InstancePaused && !s.answered():
+		return TaskUnpausing
+	case len(s.Snapshots) > 0 && slices.Contains(s.Seen.Snapshots, s.Snapshots[0]):
+		return TaskUploading
+	case len(s.Snapshots) > 0:
+		return TaskSnapshot
 	}
 	return TaskNone
 }
@@ -117,6 +161,21 @@ func (s Server) Status() string {
 		return "BUILD"
 	case VMError:
 		return "ERROR"
+	case VMRescued:
+		return "RESCUE"
+	case VMResized:
+		if task == TaskReverting {
+			return "REVERT_RESIZE"
+		}
+		return "VERIFY_RESIZE"
+	}
+	switch task {
+	case TaskRebuilding:
+		return "REBUILD"
+	case TaskResizing:
+		return "RESIZE"
+	}
+	switch s.VMState() {
 	case VMPaused:
 		return "PAUSED"
 	case VMStopped:

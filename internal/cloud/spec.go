@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -19,8 +20,16 @@ type InstanceSpec struct {
 	ImageProperties                       map[string]string
 	Ports                                 []InstancePort // in the order of the guest's NICs
 	ConfigDrive                           bool
+	Snapshots                             []string // ids of the images that its root disk is to be copied for; the copies of others go
 	Meta                                  InstanceMeta
 }
+
+// ServerSnapshotDisk is the name, on its node, of the copy of a server's root disk
+// that an image is made of.
+func ServerSnapshotDisk(server, image string) string { return server + "-snap." + image }
+
+// IsServerSnapshotDisk tells whether a disk is such a copy.
+func IsServerSnapshotDisk(disk string) bool { return strings.Contains(disk, "-snap.") }
 
 // InstancePort is a NIC of an instance.
 type InstancePort struct {

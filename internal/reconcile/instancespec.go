@@ -46,7 +46,10 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			ID: s.ID, Name: s.Name, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, Intent: s.Intent,
 			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: s.Flavor.EphemeralGB,
 			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
-			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive,
+			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
+		}
+		if s.Rescue != nil {
+			spec.Image = *s.Rescue
 		}
 		spec.Meta = k.instanceMeta(tx, s)
 		return addPorts(tx, &spec, s)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hearth/internal/cloud"
@@ -43,6 +44,9 @@ func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus)
 	now := k.Clock.Now()
 	current := status.Generation == server.Intent.Generation
 	server.Seen, server.Steps, server.UpdatedAt = status.Observation, status.Steps, now
+	if len(server.Snapshots) > 0 && slices.Contains(status.Snapshots, server.Snapshots[0]) {
+		server.NextAttemptAt = now // its bytes are to be fetched
+	}
 	switch status.State {
 	case cloud.InstanceRunning, cloud.InstancePaused:
 		if server.LaunchedAt == nil {

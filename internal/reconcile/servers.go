@@ -102,6 +102,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err := k.SyncNode(ctx, server.Node); err != nil {
 		return err
 	}
+	if err := k.takeSnapshots(ctx, server, n); err != nil {
+		return err
+	}
 	spec, err := k.instanceSpec(ctx, server.ID)
 	if err != nil {
 		return err
@@ -187,6 +190,9 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
+			return err
+		}
+		if err := dropImages(tx, server.ID); err != nil {
 			return err
 		}
 		return unlessGone(tx.Servers.Delete(server.ID))

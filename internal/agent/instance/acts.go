@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hearth/internal/cloud"
@@ -29,13 +30,22 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		}
 		w.found = true
 	}
+	if w.guest != nil && w.rec.Frozen && !spec.Intent.Deleted {
+		if err := w.thaw(ctx); err != nil {
+			return w.later("let the guest run on", err), rest
+		}
+	}
 	if w.guest != nil && !spec.Intent.Deleted {
 		if err := w.look(ctx, spec.Intent); err != nil {
 			return w.later("look after the guest", err), rest
 		}
 	}
 	var err error
-	switch next(spec.Intent, w.rec, w.guest != nil) {
+	todo := next(spec.Intent, w.rec, w.guest != nil)
+	if todo == doNothing && w.rec.Turn == spec.Intent.Disk.Turn && !slices.Equal(w.rec.Snapshots, spec.Snapshots) {
+		todo = doCopy
+	}
+	switch todo {
 	case doRemove:
 		if err = w.remove(ctx, spec); err == nil {
 			return 0, removed
@@ -46,6 +56,12 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		again, err = w.start(ctx, spec)
 	case doStop:
 		again, err = w.halt(ctx, spec.Intent)
+	case doPause, doResume:
+		err = w.toggle(ctx, spec.Intent)
+	case doCopy:
+		err = w.copyRoots(ctx, spec)
+	case doTidy:
+		err = w.tidy(ctx, spec)
 	default:
 		if err = w.settle(spec.Intent); err == nil {
 			return 0, rest
@@ -91,7 +107,8 @@ func (w *worker) settle(in cloud.Intent) error {
 // reboot was asked for, by force. What ends by itself is seen by look.
 func (w *worker) halt(ctx context.Context, in cloud.Intent) (again time.Duration, err error) {
 	now := w.m.Clock.Now()
-	hard := in.Power == cloud.PowerOn && in.HardReboot
+	hard := in.Power == cloud.PowerOn && in.HardReboot && w.rec.Reboots < in.Reboots ||
+		in.Disk.Why == cloud.DiskRebuild && w.rec.Turn != in.Disk.Turn // its disk is given up
 	if w.deadline.IsZero() && !hard {
 		if err := w.guest.Shutdown(ctx); err != nil && !cloud.Is(err, cloud.NotFound) {
 			w.log.Warn("the power button of the guest does not work; it is ended by force", "error", err)
@@ -132,11 +149,44 @@ func (w *worker) end(ctx context.Context, in cloud.Intent, why string) error {
 		w.log.Warn("a port of the ended guest cannot be unplugged", "error", err)
 	}
 	r.State = cloud.InstanceStopped
-	if in.Power == cloud.PowerOn && r.Halted != in.Generation {
+	if (in.Power == cloud.PowerOn || r.Turn != in.Disk.Turn) && r.Halted != in.Generation {
 		r.State = cloud.InstancePreparing // between the two halves of a reboot
 	}
 	w.dirty = true
 	return nil
+}
+
+// toggle stops the guest's processors or lets them run on, once for an intent:
+// what came of it is what the guest itself says.
+func (w *worker) toggle(ctx context.Context, in cloud.Intent) error {
+	w.m.Hook("instance.toggle.before")
+	do := w.guest.Resume
+	if in.Paused {
+		do = w.guest.Pause
+	}
+	if err := do(ctx); err != nil && !cloud.Is(err, cloud.Conflict) {
+		return err
+	}
+	w.m.Hook("instance.toggle.after")
+	w.rec.Switched, w.dirty = in.Generation, true
+	return nil
+}
+
+// tidy removes the root disks that are neither run on nor kept.
+func (w *worker) tidy(ctx context.Context, spec cloud.InstanceSpec) error {
+	d := spec.Intent.Disk
+	w.m.Hook("instance.tidy.before")
+	for turn := range d.Last + 1 {
+		if turn == d.Turn || turn == d.Kept {
+			continue
+		}
+		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, rootName(turn))); err != nil {
+			return err
+		}
+	}
+	w.m.Hook("instance.tidy.after")
+	w.rec.Disk, w.dirty = d, true
+	return w.write(true)
 }
 
 // remove undoes all there is of the instance, and then its folder.

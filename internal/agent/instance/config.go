@@ -70,8 +70,18 @@ func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervis
 		return nil, err
 	}
 	var out []hypervisor.Disk
-	for _, name := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
-		d, err := w.m.Storage.Disk(ctx, diskID(spec.ID, name))
+	for _, name := range []string{rootDisk, rescuedDisk, ephemeralDisk, swapDisk, configDisk} {
+		file := name
+		switch turns := spec.Intent.Disk; name {
+		case rootDisk:
+			file = rootName(turns.Turn)
+		case rescuedDisk:
+			if turns.Why != cloud.DiskRescue {
+				continue
+			}
+			file = rootName(turns.Kept)
+		}
+		d, err := w.m.Storage.Disk(ctx, diskID(spec.ID, file))
 		if cloud.Is(err, cloud.NotFound) && name != rootDisk {
 			continue
 		}

@@ -39,6 +39,29 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	add("reboot", cloud.InstanceRunning, spec)
 	spec = with(spec, hard)
 	add("hard reboot", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Snapshots = []string{"i1"}
+	add("snapshot", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Snapshots = nil
+	add("snapshot taken", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Paused = true })
+	add("pause", cloud.InstancePaused, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Paused = false })
+	add("resume", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskRebuild, false) })
+	add("rebuild", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskResize, true) })
+	spec.RootGB++
+	add("resize", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Stay() })
+	add("confirm", cloud.InstanceRunning, spec)
+	spec = with(spec, off)
+	spec.Intent.Disk = spec.Intent.Disk.Next(cloud.DiskRescue, true)
+	add("rescue of a stopped one", cloud.InstanceStopped, spec)
+	spec = with(spec, on)
+	spec.Intent.Disk = spec.Intent.Disk.Back(cloud.DiskUnrescue)
+	add("unrescue and start", cloud.InstanceRunning, spec)
 	stages = append(stages, stage{"remove", func(m *Manager) error { return m.Remove(w.t.Context(), first.ID) },
 		func(ctx context.Context, m *Manager) error { return vanish(ctx, m, first.ID) }})
 	return first, stages

@@ -11,6 +11,10 @@ const (
 	doStop    action = "stop" // for good, or as the first half of a reboot
 	doUndo    action = "undo" // a start that failed for good
 	doRemove  action = "remove"
+	doPause   action = "pause"
+	doResume  action = "resume"
+	doTidy    action = "tidy" // disks that are given up go
+	doCopy    action = "copy" // the root disk, for images
 )
 
 // next decides from what is wanted and what is there. running is whether there
@@ -23,13 +27,21 @@ func next(in cloud.Intent, rec record, running bool) action {
 		return doUndo
 	case running && rec.State == cloud.InstancePreparing: // found again in the middle of its start
 		return doStart
-	case running && (in.Power == cloud.PowerOff || rec.Reboots < in.Reboots):
+	case running && wantedGone(in, rec):
 		return doStop
-	case running, in.Power == cloud.PowerOff:
+	case running && in.Paused && rec.State == cloud.InstanceRunning && rec.Switched != in.Generation:
+		return doPause
+	case running && !in.Paused && rec.State == cloud.InstancePaused && rec.Generation < in.Generation && rec.Switched != in.Generation:
+		return doResume
+	case rec.Turn == in.Disk.Turn && rec.Disk != in.Disk:
+		return doTidy
+	case running:
 		return doNothing
 	case rec.State == cloud.InstanceFailed && rec.Generation >= in.Generation:
 		return doNothing // until the head wants something else
-	case rec.Halted == in.Generation && rec.Reboots >= in.Reboots:
+	case in.Power == cloud.PowerOff && rec.Turn == in.Disk.Turn:
+		return doNothing
+	case rec.Halted == in.Generation && !wantedGone(in, rec):
 		return doNothing // it ended by itself, and nobody has asked for it since
 	}
 	return doStart
@@ -38,5 +50,5 @@ func next(in cloud.Intent, rec record, running bool) action {
 // wantedGone tells whether the end of a guest is what was asked for, rather
 // than its own doing.
 func wantedGone(in cloud.Intent, rec record) bool {
-	return in.Deleted || in.Power == cloud.PowerOff || rec.Reboots < in.Reboots
+	return in.Deleted || in.Power == cloud.PowerOff || rec.Reboots < in.Reboots || rec.Turn != in.Disk.Turn
 }

@@ -50,7 +50,7 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 		{Topic: "log", Value: w.logPath()},
 		{Topic: "console", Value: hypervisor.Handle{Dir: m.GuestDir(id)}.ConsoleLog()},
 	}
-	facts = append(facts, m.diskFacts(ctx, id)...)
+	facts = append(facts, m.diskFacts(ctx, w.wanted())...)
 	for _, s := range st.Steps {
 		text := fmt.Sprintf("%s %s %v", s.Start.Format("15:04:05.000"), s.Name, s.Duration)
 		if s.Error != "" {
@@ -61,9 +61,9 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 	return facts, nil
 }
 
-func (m *Manager) diskFacts(ctx context.Context, id string) (facts []cloud.Fact) {
-	for _, name := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
-		d, err := m.Storage.Disk(ctx, diskID(id, name))
+func (m *Manager) diskFacts(ctx context.Context, spec cloud.InstanceSpec) (facts []cloud.Fact) {
+	for _, name := range []string{rootName(spec.Intent.Disk.Turn), ephemeralDisk, swapDisk, configDisk} {
+		d, err := m.Storage.Disk(ctx, diskID(spec.ID, name))
 		if err != nil {
 			continue
 		}

@@ -35,11 +35,17 @@ type record struct {
 
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
+
+	Turn      int64            // of the root disk it was last started on
+	Disk      cloud.DiskIntent // the last that was tidied up for
+	Snapshots []string         // ids of the images that the root disk was copied for
+	Frozen    bool             // the guest was stopped for that, and is to run on
+	Switched  int64            // the generation for which the guest was paused or resumed; none
 }
 
 // clone shares nothing with r that changes.
 func (r record) clone() record {
-	r.Done, r.Timeline = slices.Clone(r.Done), slices.Clone(r.Timeline)
+	r.Done, r.Timeline, r.Snapshots = slices.Clone(r.Done), slices.Clone(r.Timeline), slices.Clone(r.Snapshots)
 	return r
 }
 

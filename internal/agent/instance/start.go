@@ -8,16 +8,17 @@ import (
 	"hearth/internal/cloud"
 )
 
-// start does the steps that are not done yet. It gives the time after which to
+// start does the steps that are not done yet; of a server that is off, only those
+// that make its disks. It gives the time after which to
 // try again when one failed in a way that may pass.
 func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time.Duration, err error) {
-	r := &w.rec
+	r, off := &w.rec, spec.Intent.Power == cloud.PowerOff
 	if r.State != cloud.InstancePreparing || r.Step == "" {
 		r.Timeline, r.Attempts = nil, 0
 	}
 	r.State, r.Error = cloud.InstancePreparing, ""
 	for _, s := range w.steps(spec) {
-		if w.skip(s) {
+		if w.skip(s, spec.Intent) || off && s.fleeting {
 			continue
 		}
 		if err := w.do(ctx, s); err != nil {
@@ -28,6 +29,10 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 		}
 	}
 	r.State, r.Step, r.Built, r.Halted = cloud.InstanceRunning, "", true, none
+	if off { // its disk was to be made anew, no more
+		r.State = cloud.InstanceStopped
+	}
+	r.Turn, r.Switched = spec.Intent.Disk.Turn, none
 	r.Done, r.Attempts = nil, 0
 	r.Generation, r.Reboots = spec.Intent.Generation, spec.Intent.Reboots
 	if err := w.save(true); err != nil {
@@ -40,11 +45,11 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 
 // skip tells whether a step is not to be done: it is done already and lasts, or
 // belongs to a guest that is there.
-func (w *worker) skip(s step) bool {
+func (w *worker) skip(s step, in cloud.Intent) bool {
 	switch {
 	case s.fleeting:
 		return w.guest != nil
-	case s.lasts && w.rec.Built:
+	case s.lasts && w.rec.Built && w.rec.Turn == in.Disk.Turn:
 		return true
 	}
 	return slices.Contains(w.rec.Done, s.name)

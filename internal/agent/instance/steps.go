@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -37,7 +38,16 @@ const (
 	ephemeralDisk = "ephemeral0"
 	swapDisk      = "swap"
 	configDisk    = "config"
+	rescuedDisk   = "rescued" // what a rescued guest sees its own root disk as
 )
+
+// rootName is the name of the root disk of a turn.
+func rootName(turn int64) string {
+	if turn == 0 {
+		return rootDisk
+	}
+	return rootDisk + "." + strconv.FormatInt(turn, 10)
+}
 
 // diskID is the storage driver's id of an instance's disk.
 func diskID(instance, disk string) string { return instance + "-" + disk }
@@ -45,6 +55,14 @@ func diskID(instance, disk string) string { return instance + "-" + disk }
 // DiskOwner is the id of the instance that a disk belongs to; "" if it is none
 // of an instance's.
 func DiskOwner(disk string) string {
+	if id, turn, ok := strings.Cut(disk, "-"+rootDisk+"."); ok {
+		if _, err := strconv.ParseUint(turn, 10, 63); err == nil {
+			return id
+		}
+	}
+	if id, _, ok := strings.Cut(disk, "-snap."); ok {
+		return id
+	}
 	for _, suffix := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
 		if id, ok := strings.CutSuffix(disk, "-"+suffix); ok {
 			return id
@@ -68,18 +86,17 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 	}
 	all := steps{
 		{name: "image", slots: w.m.fetches, do: func(ctx context.Context) error { return w.fetch(ctx, spec) }},
-		{name: "disk", slots: w.m.heavy, lasts: true, undo: drop(rootDisk), do: func(ctx context.Context) error {
-			img, err := w.image(ctx, spec.Image)
-			if err == nil {
-				_, err = st.CloneDisk(ctx, diskID(id, rootDisk), img, int64(spec.RootGB)*gib)
-			}
-			return err
-		}},
+		{name: "clear", lasts: true, do: func(ctx context.Context) error { return w.clear(ctx, spec) }},
+		{name: "disk", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropRoots(ctx, spec) },
+			do: func(ctx context.Context) error { return w.makeRoot(ctx, spec) }},
 		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
 		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
 		{name: "config-drive", lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
 		{name: "ports", fleeting: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
 		{name: "guest", slots: w.m.heavy, fleeting: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
+	}
+	if spec.Intent.Disk.Last == 0 {
+		all = slices.DeleteFunc(all, func(s step) bool { return s.name == "clear" })
 	}
 	for i := range all {
 		if !needed(spec, all[i].name) {
@@ -112,7 +129,7 @@ func blank(st storage.Driver, id string, size int64, label string) func(context.
 // fetch brings the images that this start reads into the node's cache.
 func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
-	if !w.rec.Built {
+	if d := spec.Intent.Disk; !w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue) {
 		refs = append(refs, &spec.Image)
 	}
 	for _, ref := range refs {
@@ -135,6 +152,64 @@ func (w *worker) image(ctx context.Context, ref cloud.ImageRef) (storage.Image, 
 		}
 	}
 	return w.m.Storage.EnsureImage(ctx, ref, path, func() (io.ReadCloser, error) { return w.m.Images.Open(ctx, ref.Digest) })
+}
+
+// clear removes what is made anew with another root disk: the config drive, and
+// when the server is rebuilt all disks else.
+func (w *worker) clear(ctx context.Context, spec cloud.InstanceSpec) error {
+	names := []string{configDisk}
+	if spec.Intent.Disk.Why == cloud.DiskRebuild {
+		names = append(names, ephemeralDisk, swapDisk)
+	}
+	for _, name := range names {
+		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRoot makes the root disk of the turn: a copy of the one that is kept, or a
+// new one of the image. One that is there stays as it is.
+func (w *worker) makeRoot(ctx context.Context, spec cloud.InstanceSpec) error {
+	d, size := spec.Intent.Disk, int64(spec.RootGB)*gib
+	id := diskID(spec.ID, rootName(d.Turn))
+	if _, err := w.m.Storage.Disk(ctx, id); !cloud.Is(err, cloud.NotFound) {
+		return err
+	}
+	if d.Why == cloud.DiskResize {
+		return w.copyRoot(ctx, id, diskID(spec.ID, rootName(d.Kept)), size)
+	}
+	img, err := w.image(ctx, spec.Image)
+	if err == nil {
+		_, err = w.m.Storage.CloneDisk(ctx, id, img, size)
+	}
+	return err
+}
+
+// copyRoot copies a root disk that no guest has open; it does not shrink.
+func (w *worker) copyRoot(ctx context.Context, id, from string, size int64) error {
+	old, err := w.m.Storage.Disk(ctx, from)
+	if err != nil {
+		return err
+	}
+	_, err = w.m.Storage.CopyDisk(ctx, id, from, max(size, old.Size))
+	return err
+}
+
+// dropRoots removes the root disks of all turns, and their copies.
+func (w *worker) dropRoots(ctx context.Context, spec cloud.InstanceSpec) error {
+	for _, id := range slices.Concat(w.rec.Snapshots, spec.Snapshots) {
+		if err := w.m.Storage.RemoveDisk(ctx, cloud.ServerSnapshotDisk(spec.ID, id)); err != nil {
+			return err
+		}
+	}
+	for turn := range spec.Intent.Disk.Last + 1 {
+		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, rootName(turn))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *worker) makeConfigDrive(ctx context.Context, spec cloud.InstanceSpec) error {

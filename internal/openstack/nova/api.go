@@ -28,11 +28,12 @@ func New(svc *compute.Service) wire.API {
 		panic(err) // the program itself is broken: the files are part of it
 	}
 	a := &api{svc: svc, schemas: s}
+	routes := slices.Concat(a.versionRoutes(), a.serverRoutes(), a.serverPartRoutes(), a.flavorRoutes(), a.keypairRoutes(),
+		a.quotaRoutes(), a.hostRoutes(), a.groupRoutes(), a.imageRoutes())
 	return wire.API{
 		Name: "compute", Prefix: "/compute", Fault: wire.NovaFault,
 		Versions: wire.Microversions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: wire.Version{Major: 2, Minor: 1}, Max: wire.Version{Major: 2, Minor: 93}},
-		Routes: slices.Concat(a.versionRoutes(), a.serverRoutes(), a.serverPartRoutes(), a.flavorRoutes(), a.keypairRoutes(),
-			a.quotaRoutes(), a.hostRoutes(), a.groupRoutes()),
+		Routes:   append(routes, legacy(routes)...),
 	}
 }
 

@@ -6,12 +6,18 @@ import (
 	"hearth/internal/service/compute"
 )
 
-// groupRoutes are what is left of nova's own security groups: clients look names
-// up here before they put a group on a server. To change groups is neutron's.
+// groupRoutes are nova's own security groups: neutron's, under the names that
+// clients of before knew.
 func (a *api) groupRoutes() []wire.Route {
 	return []wire.Route{
 		until(35, route("GET", "/os-security-groups", wire.Reader, "os-security-groups:get", a.listGroups)),
+		until(35, route("POST", "/os-security-groups", wire.Member, "os-security-groups:create", a.createGroup)),
 		until(35, route("GET", "/os-security-groups/{id}", wire.Reader, "os-security-groups:show", a.showGroup)),
+		until(35, route("PUT", "/os-security-groups/{id}", wire.Member, "os-security-groups:update", a.updateGroup)),
+		until(35, route("DELETE", "/os-security-groups", wire.Member, "os-security-groups:delete", a.deleteNoGroup)),
+		until(35, route("DELETE", "/os-security-groups/{id}", wire.Member, "os-security-groups:delete", a.deleteGroup)),
+		until(35, route("POST", "/os-security-group-rules", wire.Member, "os-security-groups:rule:create", a.createRule)),
+		until(35, route("DELETE", "/os-security-group-rules/{id}", wire.Member, "os-security-groups:rule:delete", a.deleteRule)),
 		route("GET", "/servers/{id}/os-security-groups", wire.Reader, "os-security-groups:list", a.listServerGroups),
 	}
 }
@@ -82,4 +88,22 @@ func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
 func (a *api) listServerGroups(r *wire.Request) (*wire.Response, error) {
 	groups, err := a.svc.ServerGroups(r.Context(), r.Caller, r.PathValue("id"))
 	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
+}
+
+// groupAnswer renders a group that was made or changed.
+func (a *api) groupAnswer(r *wire.Request) func(compute.GroupDetail, error) (*wire.Response, error) {
+	return func(g compute.GroupDetail, err error) (*wire.Response, error) {
+		if err != nil {
+			return nil, err
+		}
+		groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+		if err != nil {
+			return nil, err
+		}
+		names := map[string]string{}
+		for _, other := range groups {
+			names[other.ID] = other.Name
+		}
+		return wire.JSON(wire.M{"security_group": groupView(g, names)}), nil
+	}
 }

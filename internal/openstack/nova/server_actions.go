@@ -11,10 +11,13 @@ import (
 
 // notYet are nova's actions that Hearth does not have yet: it says so, rather
 // than that there is no such action.
-var notYet = strings.Fields("createImage createBackup resize confirmResize revertResize rebuild rescue unrescue pause unpause suspend resume " +
-	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword os-resetState resetNetwork injectNetworkInfo " +
-	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump restore os-getVNCConsole os-getSPICEConsole " +
+var notYet = strings.Fields("createBackup suspend resume " +
+	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
+	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
 	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
+
+// action does a server's action that a body asks for.
+type action func(r *wire.Request, raw []byte, id string) (*wire.Response, error)
 
 // actionName reads a body that is an object with the action as its one member.
 func actionName(r *wire.Request) (raw []byte, name string, err error) {
@@ -41,9 +44,13 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	id := r.PathValue("id")
-	do, ok := map[string]func(*wire.Request, []byte, string) (*wire.Response, error){
+	do, ok := map[string]action{
 		"os-start": a.start, "os-stop": a.stop, "reboot": a.reboot, "lock": a.lock, "unlock": a.unlock, "forceDelete": a.forceDelete,
 		"os-getConsoleOutput": a.consoleOutput, "addSecurityGroup": a.addGroup, "removeSecurityGroup": a.removeGroup,
+		"pause": a.plainAction("pause", a.pause), "unpause": a.plainAction("unpause", a.unpause),
+		"createImage": a.createImage, "resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
+		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
+		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]
 	if ok {
 		return do(r, raw, id)

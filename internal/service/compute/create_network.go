@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 
@@ -28,6 +29,14 @@ type Network interface {
 	// BindPortTx gives a port to the device that p names; Conflict when another
 	// has it.
 	BindPortTx(tx *store.Tx, p cloud.Port) (cloud.Port, error)
+
+	// What nova passes on for clients that know no neutron.
+	ListGroups(ctx context.Context, c cloud.Caller, f network.Filter, projectID string) ([]network.GroupView, error)
+	CreateGroups(ctx context.Context, c cloud.Caller, reqs ...network.GroupCreate) ([]network.GroupView, error)
+	UpdateGroup(ctx context.Context, c cloud.Caller, id string, r network.GroupUpdate) (network.GroupView, error)
+	DeleteGroup(ctx context.Context, c cloud.Caller, id string) error
+	CreateRules(ctx context.Context, c cloud.Caller, reqs ...network.RuleCreate) ([]cloud.SecurityRule, error)
+	DeleteRule(ctx context.Context, c cloud.Caller, id string) error
 }
 
 // Networks is what a request says about networks.

@@ -69,18 +69,6 @@ type GroupDetail struct {
 	Rules []cloud.SecurityRule
 }
 
-// SecurityGroups lists the groups of the caller's project.
-func (s *Service) SecurityGroups(ctx context.Context, c cloud.Caller) (list []GroupDetail, err error) {
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		groups, err := tx.SecurityGroups.List(store.Query{Where: []store.Cond{store.Eq("project_id", c.ProjectID)}, Order: []store.Order{{Column: "name"}}})
-		if err == nil {
-			list, err = groupDetails(tx, groups)
-		}
-		return err
-	})
-	return list, err
-}
-
 // ServerGroups lists the security groups that the ports of a server wear.
 func (s *Service) ServerGroups(ctx context.Context, c cloud.Caller, id string) (list []GroupDetail, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {

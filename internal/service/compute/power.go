@@ -17,7 +17,7 @@ func (s *Service) power(ctx context.Context, op string, a Actor, id, action stri
 			return err
 		}
 		set(&v.Intent)
-		v.Fault = nil // a new try: what comes of it is seen afresh
+		v.Fault, v.Marked = nil, false // a new try: what comes of it is seen afresh
 		s.want(v)
 		return nil
 	})
@@ -37,7 +37,7 @@ func (s *Service) Stop(ctx context.Context, a Actor, id string) error {
 	const op = "compute.Stop"
 	return s.power(ctx, op, a, id, "stop", func(v cloud.Server) error {
 		return v.Check(op, "stop", cloud.VMActive, cloud.VMError)
-	}, func(i *cloud.Intent) { i.Power = cloud.PowerOff })
+	}, func(i *cloud.Intent) { i.Power, i.Paused = cloud.PowerOff, false })
 }
 
 // Reboot reboots a server: softly by its power button, or hard by a new guest on
@@ -52,7 +52,7 @@ func (s *Service) Reboot(ctx context.Context, a Actor, id string, hard bool) err
 		}
 		return v.Check(op, "reboot", cloud.VMActive)
 	}, func(i *cloud.Intent) {
-		i.Power, i.HardReboot = cloud.PowerOn, hard
+		i.Power, i.HardReboot, i.Paused = cloud.PowerOn, hard, false
 		i.Reboots++
 	})
 }

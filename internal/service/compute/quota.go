@@ -173,3 +173,24 @@ func admitTx(tx *store.Tx, op, project string, f cloud.Flavor, min, max int) (in
 	}
 	return room, nil
 }
+
+// growthTx refuses when a project has no room for more processors or memory.
+func growthTx(tx *store.Tx, op, project string, cores, ram int) error {
+	limits, err := limitsTx(tx, project)
+	if err != nil {
+		return err
+	}
+	used, err := usageTx(tx, project)
+	if err != nil {
+		return err
+	}
+	for _, r := range []struct {
+		name      string
+		more, use int
+	}{{"cores", cores, used.Cores}, {"ram", ram, used.RAM}} {
+		if limit := limits[r.name]; r.more > 0 && limit >= 0 && r.use+r.more > limit {
+			return cloud.E(op, cloud.QuotaExceeded, "Quota exceeded for %s: Requested %d, but already used %d of %d %s", r.name, r.more, r.use, limit, r.name)
+		}
+	}
+	return nil
+}

@@ -114,18 +114,23 @@ type ServerUpdate struct {
 	Name, Hostname, Description, DiskConfig, AccessIPv4, AccessIPv6 *string
 }
 
+// apply changes what is not nil.
+func (u ServerUpdate) apply(v *cloud.Server) {
+	for _, f := range []struct{ from, to *string }{
+		{u.Name, &v.Name}, {u.Hostname, &v.Hostname}, {u.Description, &v.Description},
+		{u.DiskConfig, &v.DiskConfig}, {u.AccessIPv4, &v.AccessIPv4}, {u.AccessIPv6, &v.AccessIPv6},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+}
+
 // UpdateServer changes a server's own words about itself.
 func (s *Service) UpdateServer(ctx context.Context, a Actor, id string, u ServerUpdate) (Detail, error) {
 	const op = "compute.UpdateServer"
 	return s.change(ctx, op, a, id, "", func(_ *store.Tx, v *cloud.Server) error {
-		for _, f := range []struct{ from, to *string }{
-			{u.Name, &v.Name}, {u.Hostname, &v.Hostname}, {u.Description, &v.Description},
-			{u.DiskConfig, &v.DiskConfig}, {u.AccessIPv4, &v.AccessIPv4}, {u.AccessIPv6, &v.AccessIPv6},
-		} {
-			if f.from != nil {
-				*f.to = *f.from
-			}
-		}
+		u.apply(v)
 		if u.Hostname != nil {
 			s.push(v) // the guest's metadata says it
 		}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -20,9 +21,17 @@ type Consoles interface {
 	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
 }
 
+// ImageKeeper deletes images with their bytes.
+type ImageKeeper interface {
+	// Delete removes an image that the caller may change; NotFound, Forbidden.
+	Delete(ctx context.Context, c cloud.Caller, id string) error
+}
+
 // Options are what an operator may set.
 type Options struct {
-	Log *slog.Logger // nil for slog's default
+	Log    *slog.Logger    // nil for slog's default
+	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
+	Images ImageKeeper     // where images are deleted; service/image is one
 }
 
 // Service is the compute service.
@@ -32,6 +41,8 @@ type Service struct {
 	network  Network
 	consoles Consoles
 	log      *slog.Logger
+	ratios   schedule.Ratios
+	images   ImageKeeper
 }
 
 // New makes the service on its parts.
@@ -39,7 +50,7 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id

@@ -1,0 +1,147 @@
+package compute
+
+import (
+	"context"
+	"maps"
+
+	"hearth/internal/cloud"
+	"hearth/internal/store"
+)
+
+// notInherited are properties of an image that say where it itself came from.
+var notInherited = []string{"image_type", "instance_uuid", "base_image_ref", "image_location", "image_state", "user_id", "owner_id", "boot_roles"}
+
+// CreateImage begins an image of the server's root disk: the image is there at
+// once, queued, and has its bytes when the node has copied the disk and the
+// housekeeper has fetched it.
+func (s *Service) CreateImage(ctx context.Context, a Actor, id, name string, properties map[string]string) (imageID string, err error) {
+	const op = "compute.CreateImage"
+	imageID = cloud.NewID()
+	_, err = s.change(ctx, op, a, id, "createImage", func(tx *store.Tx, v *cloud.Server) error {
+		if err := unlocked(op, a.Caller, *v); err != nil {
+			return err
+		}
+		if err := v.Check(op, "createImage", cloud.VMActive, cloud.VMStopped, cloud.VMPaused); err != nil {
+			return err
+		}
+		if err := metadataFits(tx, op, v.ProjectID, properties); err != nil {
+			return err
+		}
+		if err := tx.Images.Insert(s.snapshotOf(a, *v, imageID, name, properties)); err != nil {
+			return err
+		}
+		v.Snapshots = append(v.Snapshots, imageID)
+		s.push(v)
+		return nil
+	})
+	return imageID, err
+}
+
+// snapshotOf is the row of an image of a server: what its own image said goes
+// with it.
+func (s *Service) snapshotOf(a Actor, v cloud.Server, id, name string, properties map[string]string) cloud.Image {
+	now := s.clock.Now()
+	all := maps.Clone(v.ImageProperties)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for _, p := range notInherited {
+		delete(all, p)
+	}
+	maps.Copy(all, map[string]string{
+		"image_type": "snapshot", "instance_uuid": v.ID, "base_image_ref": v.ImageID, "user_id": a.UserID, "owner_id": a.ProjectID,
+		"image_location": "snapshot", "image_state": "available",
+	})
+	maps.Copy(all, properties)
+	if v.Kernel == nil { // else the image boots by the same kernel, which its properties name
+		delete(all, "kernel_id")
+		delete(all, "ramdisk_id")
+	}
+	return cloud.Image{
+		ID: id, Name: name, ProjectID: a.ProjectID, Status: cloud.ImageQueued, Visibility: cloud.VisibilityPrivate,
+		ContainerFormat: "bare", DiskFormat: "qcow2", Size: -1, VirtualSize: -1, MinDiskGB: v.Flavor.RootGB,
+		Tags: []string{}, Properties: all, CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// Image is an image as nova's own API shows it.
+type Image struct {
+	cloud.Image
+	ServerID string // of a snapshot
+}
+
+// Progress is nova's: all or, for one that waits for its bytes, a quarter or a
+// half.
+func (i Image) Progress() int {
+	switch i.Status {
+	case cloud.ImageActive, cloud.ImageDeactivated:
+		return 100
+	case cloud.ImageSaving:
+		return 50
+	}
+	return 25
+}
+
+// Images lists the images that the caller may use, by their age.
+func (s *Service) Images(ctx context.Context, c cloud.Caller) (list []Image, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.Images.List(store.Query{Order: []store.Order{{Column: "created_at", Desc: true}}})
+		for _, img := range all {
+			if !img.Hidden && imageVisible(tx, c, img) && (img.Visibility != cloud.VisibilityCommunity || c.Owns(img.ProjectID)) {
+				list = append(list, Image{img, img.Properties["instance_uuid"]})
+			}
+		}
+		return err
+	})
+	return list, err
+}
+
+// ImageByID gives an image that the caller may use; NotFound.
+func (s *Service) ImageByID(ctx context.Context, c cloud.Caller, id string) (out Image, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		img, err := tx.Images.Get(id)
+		if cloud.Is(err, cloud.NotFound) || err == nil && !imageVisible(tx, c, img) {
+			return cloud.E("compute.Image", cloud.NotFound, "Image %s could not be found.", id)
+		}
+		out = Image{img, img.Properties["instance_uuid"]}
+		return err
+	})
+	return out, err
+}
+
+// DeleteImage deletes an image of the caller's.
+func (s *Service) DeleteImage(ctx context.Context, c cloud.Caller, id string) error {
+	if _, err := s.ImageByID(ctx, c, id); err != nil {
+		return err
+	}
+	return s.images.Delete(ctx, c, id)
+}
+
+// ChangeImage changes the properties of an image of the caller's.
+func (s *Service) ChangeImage(ctx context.Context, c cloud.Caller, id string, change func(map[string]string) error) (map[string]string, error) {
+	const op = "compute.ChangeImage"
+	var out map[string]string
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		img, err := tx.Images.Get(id)
+		switch {
+		case cloud.Is(err, cloud.NotFound) || err == nil && !imageVisible(tx, c, img):
+			return cloud.E(op, cloud.NotFound, "Image not found.")
+		case err != nil:
+			return err
+		case !c.Owns(img.ProjectID):
+			return cloud.E(op, cloud.Forbidden, "You are not allowed to change image %s: it is another project's.", id)
+		}
+		if img.Properties = maps.Clone(img.Properties); img.Properties == nil {
+			img.Properties = map[string]string{}
+		}
+		if err := change(img.Properties); err != nil {
+			return err
+		}
+		img.UpdatedAt, out = s.clock.Now(), img.Properties
+		if err := metadataFits(tx, op, c.ProjectID, out); err != nil {
+			return err
+		}
+		return tx.Images.Update(img)
+	})
+	return out, err
+}
