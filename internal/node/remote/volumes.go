@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"connectrpc.com/connect"
@@ -35,7 +36,7 @@ func (c *client) ReadVolume(ctx context.Context, disk string) (io.ReadCloser, er
 		return nil, fromWire("node.ReadVolume", c.name, err)
 	}
 	r := &volumeReader{node: c.name, in: in, cancel: cancel}
-	if err := r.next(); err != nil && err != io.EOF {
+	if err := r.next(); err != nil && !errors.Is(err, io.EOF) {
 		_ = r.Close()
 		return nil, err
 	}

@@ -131,16 +131,6 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// known refuses members that a body may not have.
-func known(op string, body map[string]any, names ...string) error {
-	for name := range body {
-		if !slices.Contains(names, name) {
-			return cloud.E(op, cloud.Invalid, "Invalid input for field/attribute %s. Additional properties are not allowed ('%s' was unexpected)", name, name)
-		}
-	}
-	return nil
-}
-
 // checkMetadata holds metadata against cinder's bounds.
 func checkMetadata(m map[string]string) error {
 	for k, v := range m {

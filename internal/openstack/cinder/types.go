@@ -67,9 +67,8 @@ func (a *api) listTypes(r *wire.Request) (*wire.Response, error) {
 		}
 	}
 	yes := true
-	public := &yes
+	var public *bool // nil for all: to others than an admin, public ones and those that its project was given
 	if r.Caller.IsAdmin() {
-		public = nil
 		if text := r.URL.Query().Get("is_public"); text != "" && text != "None" && text != "none" {
 			v, err := wire.ParseBool("is_public", text)
 			if err != nil {
@@ -79,8 +78,6 @@ func (a *api) listTypes(r *wire.Request) (*wire.Response, error) {
 		} else if text == "" {
 			public = &yes
 		}
-	} else {
-		public = nil // those that its project was given, too
 	}
 	list, more, err := a.svc.Types(r.Context(), r.Caller, public, l)
 	if err != nil {

@@ -1,6 +1,8 @@
 package neutron
 
 import (
+	"net/http"
+
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/network"
@@ -52,7 +54,7 @@ func (a *api) qosPolicies() crud[cloud.QoSPolicy] {
 func (a *api) qosRoutes() []wire.Route {
 	routes := a.qosPolicies().routes()
 	for i := range routes {
-		if routes[i].Method != "GET" {
+		if routes[i].Method != http.MethodGet {
 			routes[i].Policy.Rule = wire.Admin
 		}
 	}
