@@ -53,6 +53,13 @@ func (e *postgresEngine) start(ctx context.Context, config *pgx.ConnConfig, b *b
 	if err := e.db.PingContext(ctx); err != nil {
 		return cloud.E(op, cloud.Unavailable, "PostgreSQL at %s does not answer: %w", config.Host, err)
 	}
+	var encoding string
+	if err := e.db.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
+		return cloud.E(op, cloud.Unavailable, "PostgreSQL at %s does not tell its encoding: %w", config.Host, err)
+	}
+	if encoding != "UTF8" {
+		return cloud.E(op, cloud.Invalid, "the database %s has the encoding %s, which cannot compare names: make it with ENCODING 'UTF8'", config.Database, encoding)
+	}
 	alone, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return cloud.E(op, cloud.Internal, "no lock for the migrations: %w", err)
