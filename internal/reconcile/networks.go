@@ -35,17 +35,15 @@ func (k *Housekeeper) runNetworks(ctx context.Context) {
 		"subnet_pools", "qos_policies", "port_forwardings", "network_agents")
 	defer stop()
 	beat(ctx, merge(ctx, changed, k.Fleet.Changed()), 30*time.Second, func(ctx context.Context) {
-		for _, name := range k.Fleet.Names() {
-			if err := k.SyncNode(ctx, name); err != nil && ctx.Err() == nil {
-				k.Log.Warn("a node's networks are behind; they are tried again", "node", name, "error", err)
-			}
+		if err := k.SyncNodes(ctx); err != nil && ctx.Err() == nil {
+			k.Log.Warn("the networks of a node are behind; they are tried again", "error", err)
 		}
 	})
 }
 
-// SyncNode makes a node's data plane match what the store holds now. Calls that
+// SyncNodes makes the data plane of every connected node match what the store holds now. Calls that
 // come while a run is under way share the next one.
-func (k *Housekeeper) SyncNode(ctx context.Context, name string) error {
+func (k *Housekeeper) SyncNodes(ctx context.Context) error {
 	wish := k.nets.asked.Add(1)
 	k.nets.mu.Lock()
 	defer k.nets.mu.Unlock()

@@ -13,7 +13,7 @@ func TestOnlyDifferencesArePushed(t *testing.T) {
 	w.want("a", 512)
 	w.step()
 	before := len(w.node.networks)
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+	if err := w.SyncNodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.node.networks) != before {
@@ -24,7 +24,7 @@ func TestOnlyDifferencesArePushed(t *testing.T) {
 		p.AdminStateUp = false
 		return firstError(err, tx.Ports.Update(p))
 	})
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+	if err := w.SyncNodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.node.networks) != before+1 || w.node.networks[before].Ports[0].AdminUp {
@@ -37,7 +37,7 @@ func TestNetworkGoesWithItsLastPort(t *testing.T) {
 	w.want("a", 512)
 	w.step()
 	w.write(func(tx *store.Tx) error { return tx.Ports.Delete("port-a") })
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+	if err := w.SyncNodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.node.removed) != 1 || w.node.removed[0] != "network net" {
@@ -54,11 +54,11 @@ func TestFailedPushIsTriedAgain(t *testing.T) {
 		return firstError(err, tx.Ports.Update(p))
 	})
 	w.node.fail = cloud.E("test", cloud.Internal, "no netlink today")
-	if err := w.SyncNode(t.Context(), "node-1"); err == nil {
+	if err := w.SyncNodes(t.Context()); err == nil {
 		t.Fatal("a failed push went unnoticed")
 	}
 	w.node.fail = nil
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil || len(w.node.networks) != 1 {
+	if err := w.SyncNodes(t.Context()); err != nil || len(w.node.networks) != 1 {
 		t.Errorf("%v, %d networks", err, len(w.node.networks))
 	}
 }
@@ -134,7 +134,7 @@ func TestRoutersGoWhereTheyMay(t *testing.T) {
 		)
 	})
 	nodes := func() map[string]string {
-		if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+		if err := w.SyncNodes(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		got := map[string]string{}
@@ -174,7 +174,7 @@ func TestForwardsAndScopesReachTheNode(t *testing.T) {
 			tx.PortForwardings.Insert(cloud.PortForwarding{ID: "pf", FloatingIPID: "f", RouterID: "r", Protocol: "tcp", External: 2222, Inner: addr("10.5.0.9"), InnerPort: 22}),
 		)
 	})
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+	if err := w.SyncNodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := w.node.routers[0]
@@ -199,7 +199,7 @@ func TestBandwidthReachesTheNode(t *testing.T) {
 			tx.Networks.Update(n),
 		)
 	})
-	if err := w.SyncNode(t.Context(), "node-1"); err != nil {
+	if err := w.SyncNodes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got := w.node.networks[len(w.node.networks)-1].Ports[0]
