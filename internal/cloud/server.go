@@ -39,6 +39,7 @@ type Server struct {
 	Kernel, Ramdisk                          *ImageRef // of an AMI
 	KernelArgs                               string
 	ImageProperties                          map[string]string
+	VolumeBoot                               bool     // it boots from a volume: it has no root disk of its own
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
 	Metadata                                 map[string]string
@@ -140,9 +141,12 @@ type Observation struct {
 	State      InstanceState
 	Step       string // of a preparing instance
 	Reboots    int64
-	Turn       int64    // of the root disk it is on
-	Snapshots  []string // ids of the images whose disks the node has copied
-	Error      string   // of a failed one
+	Turn       int64             // of the root disk it is on
+	Snapshots  []string          // ids of the images whose disks the node has copied
+	Volumes    []string          // ids of those that it has: in its guest, or for the guest's next start
+	Ports      []string          // likewise
+	Refused    map[string]string // by the id of a volume or port: why it could not be plugged, or unplugged
+	Error      string            // of a failed one
 	At         time.Time
 }
 

@@ -52,6 +52,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			spec.Image = *s.Rescue
 		}
 		spec.Meta = k.instanceMeta(tx, s)
+		if err := addVolumes(tx, &spec); err != nil {
+			return err
+		}
 		return addPorts(tx, &spec, s)
 	})
 	return spec, err
@@ -93,7 +96,7 @@ func addPorts(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 		if err != nil {
 			return err
 		}
-		spec.Ports = append(spec.Ports, cloud.InstancePort{ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU})
+		spec.Ports = append(spec.Ports, cloud.InstancePort{ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU, Tag: s.NICTags[p.ID]})
 		link := cloud.MetaLink{PortID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU}
 		for _, f := range p.FixedIPs {
 			address, err := metaAddress(tx, f)

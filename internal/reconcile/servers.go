@@ -87,6 +87,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if server.Fault != nil && server.Node == "" {
 		return k.settle(ctx, server.ID, server.Intent.Generation)
 	}
+	if ready, err := k.volumesReady(ctx, server); err != nil || !ready {
+		return err
+	}
 	if server.Node == "" {
 		placed, err := k.place(ctx, server.ID)
 		if err != nil || placed.Node == "" {
@@ -132,7 +135,11 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 		if err != nil {
 			return err
 		}
-		placement, err := schedule.Plan(fleet, schedule.RequestOf(server))
+		request := schedule.RequestOf(server)
+		if request.VolumesOn, err = volumesOn(tx, server.ID); err != nil {
+			return err
+		}
+		placement, err := schedule.Plan(fleet, request)
 		if err != nil {
 			server.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: "No valid host was found. " + cloud.Message(err), CreatedAt: k.Clock.Now()}
 			server.NextAttemptAt = time.Time{}
@@ -192,6 +199,9 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
 			return err
 		}
+		if err := k.releaseVolumes(tx, server.ID); err != nil {
+			return err
+		}
 		if err := dropImages(tx, server.ID); err != nil {
 			return err
 		}
@@ -227,7 +237,7 @@ func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (
 // postpone writes a failed try down.
 func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause error) {
 	wait := backOff(server.Attempt)
-	if errors.Is(cause, errRemoving) {
+	if errors.Is(cause, errRemoving) || errors.Is(cause, errWaiting) {
 		wait = time.Second // the watch is quicker; this is the net beneath it
 	} else {
 		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause)
