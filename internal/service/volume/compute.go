@@ -33,6 +33,7 @@ func (s *Service) CreateSnapshotTx(tx *store.Tx, c cloud.Caller, in NewSnapshot)
 	if err != nil {
 		return cloud.Snapshot{}, err
 	}
+	in.Force = true
 	return s.snapshotOf(tx, c, d, in, "")
 }
 
