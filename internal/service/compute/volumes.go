@@ -105,7 +105,8 @@ func (s *Service) AttachVolume(ctx context.Context, a Actor, id string, ask Volu
 			return err
 		}
 		made, err = s.volumes.PlugTx(tx, a.Caller, volume.Plug{
-			VolumeID: d.ID, ServerID: v.ID, Node: v.Node, Device: device, Tag: ask.Tag, DeleteOnTerm: ask.DeleteOnTermination, Done: v.Node == "",
+			VolumeID: d.ID, ServerID: v.ID, Node: v.Node, Device: device, Tag: ask.Tag, DeleteOnTerm: ask.DeleteOnTermination,
+			Done: v.Node == "", Multiattach: ask.Multiattach,
 		})
 		if err == nil && v.Node != "" {
 			s.want(v)
@@ -137,8 +138,6 @@ func attachable(op string, d volume.Detail, v cloud.Server, ask VolumeAsk) error
 	switch {
 	case slices.ContainsFunc(have, func(at cloud.VolumeAttachment) bool { return at.ServerID == v.ID }):
 		return cloud.E(op, cloud.Invalid, "Invalid volume: volume %s already attached", d.ID)
-	case d.Multiattach && !ask.Multiattach:
-		return cloud.E(op, cloud.Invalid, "Multiattach volumes are only supported starting with compute API version 2.60.")
 	case v.Node == "" && ask.Tag != "":
 		return cloud.E(op, cloud.Invalid, "Tagged volume attachment is not supported for shelved-offloaded instances.")
 	case v.Node == "" && d.Multiattach:

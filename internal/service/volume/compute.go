@@ -46,6 +46,8 @@ type Plug struct {
 	Boot               bool // the server boots from it
 	DeleteOnTerm       bool // the volume goes with the server
 	Done               bool // nobody is to plug it in now: the server is on no node
+	Made               bool // the volume is just being made for the server, which waits for it
+	Multiattach        bool // the client knows of volumes with several servers
 }
 
 // PlugTx gives a server a volume. The node of the server plugs it in, and then the
@@ -76,18 +78,19 @@ func (s *Service) PlugTx(tx *store.Tx, c cloud.Caller, p Plug) (a cloud.VolumeAt
 	return a, tx.Volumes.Update(d.Volume)
 }
 
-// pluggable refuses a volume that is not free. One that is just being made for
-// this server is: its server waits for it.
+// pluggable refuses a volume that is not free.
 func pluggable(op string, d Detail, p Plug) error {
 	may := []string{cloud.VolumeAvailable}
 	switch {
-	case d.Multiattach:
+	case d.Multiattach && !p.Multiattach:
+		return cloud.E(op, cloud.Invalid, "Multiattach volumes are only supported starting with compute API version 2.60.")
+	case d.Multiattach && !p.Made:
 		may = append(may, cloud.VolumeInUse, cloud.VolumeAttaching, cloud.VolumeReserved)
-	case len(d.Attachments) == 0 && !d.Seen.Ready && d.Fault == "" && d.Forced == "" && p.Node == "" && !p.Done:
+	case p.Made:
 		may = append(may, cloud.VolumeCreating, cloud.VolumeDownloading)
 	}
 	if !contains(may, d.Status) {
-		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s status must be %s to reserve, but the current status is %s.", d.ID, either(may[:1]), d.Status)
+		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s status must be %s to reserve, but the current status is %s.", d.ID, may[0], d.Status)
 	}
 	if p.Node != "" && d.Node != "" && p.Node != d.Node {
 		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is on the host %s and its data is not reached from %s, where the server is.", d.ID, d.Node, p.Node)
