@@ -283,7 +283,6 @@ func TestHostReboot(t *testing.T) {
 	awaitState(t, m, other.ID, cloud.InstanceStopped, 2)
 	must(t, m.Close())
 	w.host.RebootHost()
-	w.bootID = bootID(2)
 	m = w.agent()
 	await(t, m, spec.ID, "running anew", func(st cloud.InstanceStatus) bool {
 		return st.State == cloud.InstanceRunning && w.host.Running() == 1
