@@ -179,13 +179,20 @@ func (s *timers) after(d time.Duration) (<-chan time.Time, func() bool) {
 	}
 }
 
-// next turns the clock to the time of the earliest timer, once there is one.
-func (s *timers) next(t *testing.T) {
+// await returns once there is a timer.
+func (s *timers) await(t *testing.T) {
+	t.Helper()
+	s.lockSet(t)
+	s.mu.Unlock()
+}
+
+// lockSet waits for a timer, and leaves the lock to the caller.
+func (s *timers) lockSet(t *testing.T) {
 	t.Helper()
 	for {
 		s.mu.Lock()
 		if len(s.set) > 0 {
-			break
+			return
 		}
 		added := make(chan struct{})
 		s.added = added
@@ -196,6 +203,12 @@ func (s *timers) next(t *testing.T) {
 			t.Fatal("nobody set a timer")
 		}
 	}
+}
+
+// next turns the clock to the time of the earliest timer, once there is one.
+func (s *timers) next(t *testing.T) {
+	t.Helper()
+	s.lockSet(t)
 	defer s.mu.Unlock()
 	first := s.set[0]
 	for _, o := range s.set {
