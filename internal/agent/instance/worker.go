@@ -23,6 +23,8 @@ type worker struct {
 	log *slog.Logger
 
 	wake chan struct{} // a word was left
+	asks chan ask      // what others have done while nothing else is
+	over chan struct{} // closed when run has ended
 
 	mu     sync.Mutex // guards:
 	spec   cloud.InstanceSpec
@@ -43,7 +45,7 @@ type worker struct {
 
 func (m *Manager) newWorker(spec cloud.InstanceSpec, rec record) *worker {
 	w := &worker{m: m, id: spec.ID, dir: filepath.Join(m.Dir, spec.ID), log: m.Log.With("instance", spec.ID),
-		wake: make(chan struct{}, 1), journal: journal{path: filepath.Join(m.Dir, spec.ID, stateName)}, spec: spec, rec: rec, shown: rec.clone()}
+		wake: make(chan struct{}, 1), asks: make(chan ask), over: make(chan struct{}), journal: journal{path: filepath.Join(m.Dir, spec.ID, stateName)}, spec: spec, rec: rec, shown: rec.clone()}
 	if spec.Intent.Deleted {
 		w.shown.State = cloud.InstanceRemoving
 	}
@@ -149,6 +151,7 @@ func (w *worker) show() {
 
 // run does what is to be done until the instance is gone or ctx ends.
 func (w *worker) run(ctx context.Context) {
+	defer close(w.over)
 	defer w.journal.close()
 	defer w.letGo()
 	defer w.closeTaps()
@@ -186,6 +189,8 @@ func (w *worker) wait(ctx context.Context, again time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-w.wake:
+	case a := <-w.asks:
+		a.done <- a.do()
 	case <-timer:
 	case ev, ok := <-events:
 		if ok {
