@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +66,21 @@ func (w *worker) status() cloud.InstanceStatus {
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
 		Generation: r.Generation, State: r.State, Step: r.Step, Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots,
 		Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
+}
+
+// located is what is wanted, with the places of the devices that are there.
+func (w *worker) located() cloud.InstanceSpec {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spec := w.spec
+	spec.Volumes, spec.Ports = slices.Clone(spec.Volumes), slices.Clone(spec.Ports)
+	for i, v := range spec.Volumes {
+		spec.Volumes[i].Address = w.shown.Addresses[v.VolumeID]
+	}
+	for i, p := range spec.Ports {
+		spec.Ports[i].Address = w.shown.Addresses[p.ID]
+	}
+	return spec
 }
 
 // want replaces the spec by a newer one.
