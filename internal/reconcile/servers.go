@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -102,6 +103,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil {
 		return err
 	}
+	if err := k.bindNew(ctx, server); err != nil {
+		return err
+	}
 	if err := k.SyncNode(ctx, server.Node); err != nil {
 		return err
 	}
@@ -170,6 +174,25 @@ func bindPorts(tx *store.Tx, server cloud.Server, zone string) error {
 		}
 	}
 	return nil
+}
+
+// bindNew binds the ports that a placed server was given since.
+func (k *Housekeeper) bindNew(ctx context.Context, server cloud.Server) error {
+	loose, zone := false, ""
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
+		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
+		if err != nil {
+			return err
+		}
+		loose = slices.ContainsFunc(ports, func(p cloud.Port) bool { return p.Host != server.Node })
+		host, err := tx.Hosts.Get(server.Node)
+		zone = host.AvailabilityZone
+		return unlessGone(err)
+	})
+	if err != nil || !loose {
+		return err
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error { return bindPorts(tx, server, zone) })
 }
 
 // settle notes that the intent of a generation has been handed over: nothing is

@@ -172,7 +172,8 @@ func (w *worker) unplugExtra(ctx context.Context, spec cloud.InstanceSpec, have 
 	for _, p := range spec.Ports {
 		wanted[nicDevice(p.ID)] = true
 	}
-	r.Leaving = slices.DeleteFunc(r.Leaving, func(id string) bool { return wanted[id] })
+	// A disk that is wanted again may stay. A NIC cannot: its cable is cut.
+	r.Leaving = slices.DeleteFunc(r.Leaving, func(id string) bool { return wanted[id] && strings.HasPrefix(id, volumePrefix) })
 	for _, id := range slices.Sorted(maps.Keys(have)) {
 		ours := strings.HasPrefix(id, volumePrefix) || strings.HasPrefix(id, nicPrefix)
 		if ours && !wanted[id] && !slices.Contains(r.Leaving, id) {
@@ -187,6 +188,9 @@ func (w *worker) unplugExtra(ctx context.Context, spec cloud.InstanceSpec, have 
 		wait, err := w.unplugOne(ctx, id, there)
 		if err != nil {
 			return nil, err
+		}
+		if !slices.Contains(r.Leaving, id) {
+			delete(have, id)
 		}
 		if wait > 0 {
 			waits = append(waits, wait)
@@ -284,7 +288,7 @@ func (w *worker) plugMissing(ctx context.Context, spec cloud.InstanceSpec, have 
 		}
 	}
 	for _, p := range spec.Ports {
-		if hasNIC(have, p) {
+		if hasNIC(have, p) || slices.Contains(w.rec.Leaving, nicDevice(p.ID)) {
 			continue
 		}
 		if err := plug(nicDevice(p.ID), p.ID, func() error { return w.plugPort(ctx, spec, p) }); err != nil {
@@ -328,6 +332,9 @@ func (w *worker) plugPort(ctx context.Context, spec cloud.InstanceSpec, p cloud.
 	}
 	w.m.Hook("instance.nic.before")
 	defer w.closeTaps()
+	if _, err := w.guest.Unplug(ctx, nicDevice(p.ID)); err != nil { // half of one that was cut off holds the tap
+		return err
+	}
 	if err := w.openTap(ctx, p); err != nil {
 		return err
 	}

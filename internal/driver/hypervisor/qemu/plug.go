@@ -205,8 +205,11 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 		if err != nil && !isClass(err, "DeviceNotFound") {
 			return false, err
 		}
-		if models, err = g.peripherals(ctx, op); err != nil || models[id] != "" {
+		if models, err = g.peripherals(ctx, op); err != nil {
 			return false, err
+		}
+		if models[id] != "" { // its cable is cut at once: the tap may go, which QEMU must not be left reading from
+			return false, g.dropNet(ctx, op, id)
 		}
 	}
 	if err := g.dropNet(ctx, op, id); err != nil {
