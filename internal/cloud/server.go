@@ -40,6 +40,7 @@ type Server struct {
 	KernelArgs                               string
 	ImageProperties                          map[string]string
 	VolumeBoot                               bool     // it boots from a volume: it has no root disk of its own
+	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
 	Metadata                                 map[string]string
@@ -70,6 +71,18 @@ type Server struct {
 	LaunchedAt           *time.Time
 	Attempt              int       // failed tries of the job since the last success
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// Scratch is the sizes of the disks that a server has beside its root disk.
+type Scratch struct{ EphemeralGB, SwapMB int }
+
+// Locals are the sizes of the ephemeral disk and of the swap disk that a server
+// has; 0 for none.
+func (s Server) Locals() (ephemeralGB, swapMB int) {
+	if s.Scratch != nil {
+		return s.Scratch.EphemeralGB, s.Scratch.SwapMB
+	}
+	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
 }
 
 // KeyName is the name of the keypair it was made with; "" for none.

@@ -42,10 +42,11 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		if err != nil {
 			return err
 		}
+		ephemeral, swap := s.Locals()
 		spec = cloud.InstanceSpec{
 			ID: s.ID, Name: s.Name, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, Intent: s.Intent,
-			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: s.Flavor.EphemeralGB,
-			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
+			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: ephemeral,
+			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
 		if s.Rescue != nil {
