@@ -203,7 +203,7 @@ func (g *stage) hotNIC() {
 	eventually(g.t, "the guest has the card", func() bool { return card() != "" })
 	g.t.Logf("attached in %d ms", time.Since(start).Milliseconds())
 	name := strings.Split(card(), "/")[4]
-	in.run("sudo ip link set " + name + " up; sudo udhcpc -n -q -t 20 -i " + name)
+	in.run("sudo ip link set " + name + " up; sudo udhcpc -n -q -t 20 -s /etc/udhcpc.script -i " + name)
 	if got := in.run("ip -4 -o addr show dev " + name); !strings.Contains(got, " "+nic.FixedIPs[0].IPAddress+"/24 ") {
 		g.t.Errorf("its address is not %s: %s", nic.FixedIPs[0].IPAddress, got)
 	}
