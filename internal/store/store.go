@@ -84,6 +84,8 @@ type Tx struct {
 	GroupTypes        *Table[cloud.GroupType]
 	VolumeGroups      *Table[cloud.VolumeGroup]
 	GroupSnapshots    *Table[cloud.GroupSnapshot]
+	Backups           *Table[cloud.Backup]
+	DefaultTypes      *Table[cloud.VolumeDefaultType]
 
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
