@@ -22,8 +22,9 @@ type Backups interface {
 
 // BackupProgress is how far a backup has come.
 type BackupProgress struct {
-	Read, Stored int64 // bytes of the volume; bytes that the store did not have
-	Objects      int
+	Read    int64 // bytes of the volume
+	Objects int   // that the backup is made of
+	Stored  int64 // bytes that the store did not have
 }
 
 // backupPulse is how often a backup's progress is written down.

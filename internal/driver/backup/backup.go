@@ -4,8 +4,8 @@
 // has changed since, a broken one goes on where it stopped, and what is read back
 // is checked against the names.
 //
-//	<chain>/chunks/<2 digits>/<sha256 of the stretch>   zstd of the stretch
-//	<chain>/<backup id>.manifest                        zstd of the manifest, in JSON
+//	[<container>/]<chain>/chunks/<2 digits>/<sha256 of the stretch>   zstd of the stretch
+//	[<container>/]<chain>/<backup id>.manifest                        zstd of the manifest, in JSON
 //
 // A chain is a full backup, whose id it has, with the increments that hang on it.
 // Chains share nothing: a full backup is a second copy of everything, and no
@@ -44,18 +44,33 @@ type Objects interface {
 // idForm is what chains and backups are called: UUIDs.
 var idForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// Place is where a backup is: its chain, and its own id.
-type Place struct{ Chain, ID string }
+// containerForm is what the parts of a store are called.
+var containerForm = regexp.MustCompile(`^[0-9A-Za-z-][0-9A-Za-z.-]*$`)
+
+// Place is where a backup is: the part of the store, "" for none; its chain, and
+// its own id.
+type Place struct{ Container, Chain, ID string }
 
 // check refuses what would be another's name.
 func (p Place) check(op string) error {
+	if p.Container != "" && !containerForm.MatchString(p.Container) {
+		return cloud.E(op, cloud.Invalid, "%q cannot be the name of a container", p.Container)
+	}
 	if !idForm.MatchString(p.Chain) || !idForm.MatchString(p.ID) {
 		return cloud.E(op, cloud.Invalid, "%q in the chain %q is no backup", p.ID, p.Chain)
 	}
 	return nil
 }
 
-func (p Place) manifest() string { return p.Chain + "/" + p.ID + manifestEnd }
+// root is what the names of a chain begin with, before a slash.
+func (p Place) root() string {
+	if p.Container == "" {
+		return p.Chain
+	}
+	return p.Container + "/" + p.Chain
+}
+
+func (p Place) manifest() string { return p.root() + "/" + p.ID + manifestEnd }
 
 const manifestEnd = ".manifest"
 

@@ -81,7 +81,11 @@ func unpack(packed []byte) (m manifest, err error) {
 
 // load reads the manifest of a backup; NotFound.
 func (r *Repository) load(ctx context.Context, p Place) (manifest, error) {
-	packed, err := r.objects.Get(ctx, p.manifest(), maxManifest)
+	return r.loadNamed(ctx, p.manifest())
+}
+
+func (r *Repository) loadNamed(ctx context.Context, name string) (manifest, error) {
+	packed, err := r.objects.Get(ctx, name, maxManifest)
 	if err != nil {
 		return manifest{}, err
 	}

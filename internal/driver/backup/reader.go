@@ -22,7 +22,7 @@ func (r *Repository) Open(ctx context.Context, p Place) (io.ReadCloser, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	b := &reader{repo: r, chain: p.Chain, manifest: m, cancel: cancel, next: make(chan piece, workers)}
+	b := &reader{repo: r, chain: p.root(), manifest: m, cancel: cancel, next: make(chan piece, workers)}
 	go b.ahead(ctx)
 	return b, nil
 }

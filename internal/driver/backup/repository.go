@@ -93,16 +93,16 @@ func (r *Repository) Write(ctx context.Context, p Place, size int64, src io.Read
 	if err := p.check(op); err != nil {
 		return Progress{}, err
 	}
-	defer r.hold(p.Chain)()
+	defer r.hold(p.root())()
 	have := map[string]bool{}
-	err := r.objects.List(ctx, p.Chain+"/chunks/", func(name string) error {
+	err := r.objects.List(ctx, p.root()+"/chunks/", func(name string) error {
 		have[name[strings.LastIndexByte(name, '/')+1:]] = true
 		return nil
 	})
 	if err != nil {
 		return Progress{}, err
 	}
-	w := &writer{repo: r, chain: p.Chain, have: have, progress: progress,
+	w := &writer{repo: r, chain: p.root(), have: have, progress: progress,
 		manifest: manifest{Format: format, Size: size, Chunk: r.chunk, Chunks: make([]string, (size+r.chunk-1)/r.chunk)}}
 	if err := w.copy(ctx, src); err != nil {
 		return w.done, err
@@ -215,13 +215,13 @@ func (r *Repository) Remove(ctx context.Context, p Place) error {
 	if err := p.check(op); err != nil {
 		return err
 	}
-	defer r.hold(p.Chain)()
+	defer r.hold(p.root())()
 	if err := r.objects.Remove(ctx, p.manifest()); err != nil {
 		return err
 	}
 	wanted := map[string]bool{}
 	var chunks, others []string
-	err := r.objects.List(ctx, p.Chain+"/", func(name string) error {
+	err := r.objects.List(ctx, p.root()+"/", func(name string) error {
 		if strings.HasSuffix(name, manifestEnd) {
 			others = append(others, name)
 		} else {
@@ -233,7 +233,7 @@ func (r *Repository) Remove(ctx context.Context, p Place) error {
 		return err
 	}
 	for _, name := range others {
-		m, err := r.load(ctx, Place{p.Chain, strings.TrimSuffix(name[len(p.Chain)+1:], manifestEnd)})
+		m, err := r.loadNamed(ctx, name)
 		if err != nil { // what cannot be read may name any of them
 			return err
 		}

@@ -91,7 +91,7 @@ func disk(seed uint64, n int) []byte {
 
 func place(chain, id string) Place {
 	pad := func(s string) string { return strings.Repeat(s, 8) + "-0000-4000-8000-000000000000" }
-	return Place{pad(chain), pad(id)}
+	return Place{Chain: pad(chain), ID: pad(id)}
 }
 
 func (r *Repository) want(t *testing.T, p Place, data []byte) {
@@ -139,6 +139,11 @@ func TestAnIncrementStoresWhatChanged(t *testing.T) {
 	if size, n, err := r.Size(t.Context(), place("a", "b")); size != int64(len(data)) || n != 20 || err != nil {
 		t.Errorf("%d bytes, %d objects, %v", size, n, err)
 	}
+	p := place("a", "a")
+	p.Container = "elsewhere"
+	r.write(t, p, data) // what is in another container is another
+	r.want(t, p, data)
+	r.want(t, place("a", "a"), was)
 	other := r.write(t, place("c", "c"), data) // another chain has all of its own
 	if other.Stored < 15*chunk {
 		t.Errorf("%+v", other)
@@ -238,7 +243,7 @@ func TestDamageIsToldNotRead(t *testing.T) {
 
 func TestNamesThatLeadElsewhere(t *testing.T) {
 	r, _ := bench(t)
-	for _, p := range []Place{{}, {"..", ".."}, {place("a", "a").Chain, "../x"}, {"x/y", place("a", "a").ID}} {
+	for _, p := range []Place{{}, {"", "..", ".."}, {"", place("a", "a").Chain, "../x"}, {"", "x/y", place("a", "a").ID}, {"..", place("a", "a").Chain, place("a", "a").ID}} {
 		_, err := r.Open(t.Context(), p)
 		_, werr := r.Write(t.Context(), p, 0, nil, nil)
 		for _, err := range []error{err, werr, r.Remove(t.Context(), p)} {
