@@ -45,6 +45,8 @@ func newTx(r *run) *Tx {
 		GroupTypes:        table(r, &groupTypeSchema),
 		VolumeGroups:      table(r, &volumeGroupSchema),
 		GroupSnapshots:    table(r, &groupSnapshotSchema),
+		Backups:           table(r, &backupSchema),
+		DefaultTypes:      table(r, &volumeDefaultTypeSchema),
 
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		Aggregates: table(r, &aggregateSchema), ServerGroups: table(r, &serverGroupSchema), PastServers: table(r, &pastServerSchema),
@@ -112,6 +114,8 @@ func newShelves() map[string]any {
 	shelve(m, &groupTypeSchema)
 	shelve(m, &volumeGroupSchema)
 	shelve(m, &groupSnapshotSchema)
+	shelve(m, &backupSchema)
+	shelve(m, &volumeDefaultTypeSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	shelve(m, &aggregateSchema)
@@ -138,5 +142,6 @@ func shapes() []shape {
 		portForwardingSchema.shape(), networkAgentSchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
+		backupSchema.shape(), volumeDefaultTypeSchema.shape(),
 	}...)
 }
