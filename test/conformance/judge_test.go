@@ -42,7 +42,7 @@ func same(t *testing.T, have []string, want string) {
 }
 
 func TestResultLines(t *testing.T) {
-	said := "{0} x.Class.test_a[id-1] [0.300000s] ... ok\n{1} setUpClass (x.Class) [0.0s] ... SKIPPED: why: so\n\n    Traceback\n{0} x.Class.test_b [2.1s] ... FAILED\n"
+	said := "{0} x.Class.test_a[id-1] [0.300000s] ... ok\n{1} setUpClass (x.Class) ... SKIPPED: why: so\n\n    Traceback\n{0} x.Class.test_b [2.1s] ... FAILED\n"
 	have := read(strings.NewReader(said), false)
 	want := []result{{"x.Class.test_a[id-1]", "ok", ""}, {"setUpClass (x.Class)", "SKIPPED", "why: so"}, {"x.Class.test_b", "FAILED", ""}}
 	if len(have) != len(want) {

@@ -23,7 +23,7 @@ type result struct {
 }
 
 // resultLine is how 'tempest run' says it: {1} name [0.3s] ... SKIPPED: why.
-var resultLine = regexp.MustCompile(`^\{\d+\} (.+?) \[([\d.]+)s\] \.\.\. (ok|FAILED|SKIPPED|\*\*\* FAIL|INPROGRESS)(?:: (.*))?$`)
+var resultLine = regexp.MustCompile(`^\{\d+\} (.+?)(?: \[([\d.]+)s\])? \.\.\. (ok|FAILED|SKIPPED|\*\*\* FAIL|INPROGRESS)(?:: (.*))?$`)
 
 // tempest runs the suite and reads its results as they come.
 func (w *workspace) tempest(ctx context.Context, o options, m mode) ([]result, error) {
