@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // newTx gives a transaction its tables.
 func newTx(r *run) *Tx {
 	return &Tx{
@@ -11,6 +13,10 @@ func newTx(r *run) *Tx {
 		Memberships:      table(r, &membershipSchema),
 		ImpliedRoles:     table(r, &impliedRoleSchema),
 		Regions:          table(r, &regionSchema),
+		DomainConfigs:    table(r, &domainConfigSchema),
+		OAuthConsumers:   table(r, &oauthConsumerSchema),
+		OAuthRequests:    table(r, &oauthRequestSchema),
+		OAuthAccesses:    table(r, &oauthAccessSchema),
 		CatalogServices:  table(r, &catalogServiceSchema),
 		CatalogEndpoints: table(r, &catalogEndpointSchema),
 		EndpointGroups:   table(r, &endpointGroupSchema),
@@ -65,6 +71,10 @@ func newShelves() map[string]any {
 	shelve(m, &assignmentSchema)
 	shelve(m, &appCredSchema)
 	shelve(m, &revocationSchema)
+	shelve(m, &domainConfigSchema)
+	shelve(m, &oauthConsumerSchema)
+	shelve(m, &oauthRequestSchema)
+	shelve(m, &oauthAccessSchema)
 	shelve(m, &groupSchema)
 	shelve(m, &membershipSchema)
 	shelve(m, &impliedRoleSchema)
@@ -131,7 +141,7 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return append(append(identityShapes(), operateShapes()...), []shape{
+	return append(slices.Concat(identityShapes(), oauthShapes(), operateShapes()), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
