@@ -33,6 +33,10 @@ type Tx struct {
 	Memberships      *Table[cloud.Membership]
 	ImpliedRoles     *Table[cloud.ImpliedRole]
 	Regions          *Table[cloud.Region]
+	DomainConfigs    *Table[cloud.DomainConfig]
+	OAuthConsumers   *Table[cloud.OAuthConsumer]
+	OAuthRequests    *Table[cloud.OAuthRequest]
+	OAuthAccesses    *Table[cloud.OAuthAccess]
 	CatalogServices  *Table[cloud.CatalogService]
 	CatalogEndpoints *Table[cloud.CatalogEndpoint]
 	EndpointGroups   *Table[cloud.EndpointGroup]
@@ -84,6 +88,15 @@ type Tx struct {
 	GroupTypes        *Table[cloud.GroupType]
 	VolumeGroups      *Table[cloud.VolumeGroup]
 	GroupSnapshots    *Table[cloud.GroupSnapshot]
+	Backups           *Table[cloud.Backup]
+	DefaultTypes      *Table[cloud.VolumeDefaultType]
+
+	Aggregates     *Table[cloud.Aggregate]
+	ServerGroups   *Table[cloud.ServerGroup]
+	PastServers    *Table[cloud.PastServer]
+	Providers      *Table[cloud.ResourceProvider] // those that clients said something about
+	Consumers      *Table[cloud.Consumer]
+	PlacementNames *Table[cloud.PlacementName]
 
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
