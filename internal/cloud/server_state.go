@@ -40,19 +40,19 @@ const (
 )
 
 // built tells whether the server has once been built whole.
-func (s Server) built() bool { return s.LaunchedAt != nil }
+func (s *Server) built() bool { return s.LaunchedAt != nil }
 
 // rebooting tells whether a reboot that was asked for is not yet seen. A later
 // stop overtakes it: a server that is to be off has no reboot pending.
-func (s Server) rebooting() bool {
+func (s *Server) rebooting() bool {
 	return s.Intent.Power == PowerOn && s.Seen.Reboots < s.Intent.Reboots
 }
 
 // answered tells whether the node has carried out the newest intent.
-func (s Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
+func (s *Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
 
 // turning tells whether it is on its way to another root disk.
-func (s Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
+func (s *Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
 
 // diskTasks are the tasks of the ways to another root disk.
 var diskTasks = map[DiskReason]string{
@@ -60,7 +60,7 @@ var diskTasks = map[DiskReason]string{
 }
 
 // diskState is the VM state that its root disk makes it have; "" for none.
-func (s Server) diskState() string {
+func (s *Server) diskState() string {
 	switch why := s.Intent.Disk.Why; {
 	case why == DiskResize && !s.turning(), why == DiskRevert && s.turning():
 		return VMResized
@@ -72,7 +72,9 @@ func (s Server) diskState() string {
 
 // VMState is the state the server rests in, or comes from while a task is under
 // way.
-func (s Server) VMState() string {
+func (s Server) VMState() string { return s.vmState() }
+
+func (s *Server) vmState() string {
 	switch {
 	case s.Marked:
 		return VMError
@@ -95,11 +97,13 @@ func (s Server) VMState() string {
 }
 
 // TaskState is what is under way; "" when nothing is.
-func (s Server) TaskState() string {
+func (s Server) TaskState() string { return s.taskState() }
+
+func (s *Server) taskState() string {
 	switch {
 	case s.Intent.Deleted:
 		return TaskDeleting
-	case s.VMState() == VMError:
+	case s.vmState() == VMError:
 		return TaskNone
 	case !s.built() && s.Node == "":
 		return TaskScheduling
@@ -129,7 +133,7 @@ func (s Server) TaskState() string {
 
 // poweringOn tells whether a guest that is wanted is not there yet. A guest that
 // stopped after its node had started it shut itself down: nobody powers it on.
-func (s Server) poweringOn() bool {
+func (s *Server) poweringOn() bool {
 	switch s.Seen.State {
 	case InstanceRunning, InstancePaused:
 		return false
@@ -154,9 +158,11 @@ func (s Server) PowerState() int {
 
 // Status is the word that clients wait for, computed from the VM state and the
 // task (nova/api/openstack/common.py, _STATE_MAP).
-func (s Server) Status() string {
-	task := s.TaskState()
-	switch s.VMState() {
+func (s Server) Status() string { return s.status() }
+
+func (s *Server) status() string {
+	task := s.taskState()
+	switch s.vmState() {
 	case VMBuilding:
 		return "BUILD"
 	case VMError:
@@ -175,7 +181,7 @@ func (s Server) Status() string {
 	case TaskResizing:
 		return "RESIZE"
 	}
-	switch s.VMState() {
+	switch s.vmState() {
 	case VMPaused:
 		return "PAUSED"
 	case VMStopped:
@@ -192,7 +198,7 @@ func (s Server) Status() string {
 
 // Settled tells whether what is wanted has been carried out, or has failed for
 // good: the housekeeper has nothing to do.
-func (s Server) Settled() bool { return s.TaskState() == TaskNone && !s.Intent.Deleted }
+func (s Server) Settled() bool { return s.taskState() == TaskNone && !s.Intent.Deleted }
 
 // Progress is the share of the start that is done, in per cent.
 func (s Server) Progress() int {
@@ -220,7 +226,7 @@ func (s Server) Check(op, action string, allowed ...string) error {
 // CheckBusy is Check for an action that some tasks do not hinder: a hard reboot
 // during another reboot.
 func (s Server) CheckBusy(op, action string, tasks []string, allowed ...string) error {
-	task, state := s.TaskState(), s.VMState()
+	task, state := s.taskState(), s.vmState()
 	switch {
 	case task != TaskNone && !slices.Contains(tasks, task):
 		return E(op, Conflict, "Cannot '%s' instance %s while it is in task_state %s", action, s.ID, task)
