@@ -14,16 +14,17 @@ const (
 // InstanceState is what a node sees of an instance.
 type InstanceState string
 
-// The states that nodes report. Only running, paused and stopped last;
+// The states that nodes report. Only running, paused, suspended and stopped last;
 // preparing and removing are under way; failed waits for the head to decide.
 const (
 	InstanceAbsent    InstanceState = ""          // nothing of it on the node
 	InstancePreparing InstanceState = "preparing" // a step of its start is under way
 	InstanceRunning   InstanceState = "running"
 	InstancePaused    InstanceState = "paused"
-	InstanceStopped   InstanceState = "stopped"  // disk and ports are there, no guest
-	InstanceRemoving  InstanceState = "removing" // being undone
-	InstanceFailed    InstanceState = "failed"   // a step failed for good; its work is undone
+	InstanceSuspended InstanceState = "suspended" // its memory is in a file, no guest
+	InstanceStopped   InstanceState = "stopped"   // disk and ports are there, no guest
+	InstanceRemoving  InstanceState = "removing"  // being undone
+	InstanceFailed    InstanceState = "failed"    // a step failed for good; its work is undone
 )
 
 // Server is an instance as its owner sees it: what is wanted (Intent) and what
@@ -61,6 +62,8 @@ type Server struct {
 	Intent    Intent
 	Seen      Observation
 	Snapshots []string // ids of the images that are being made of it
+	Shelf     *Shelf   // nil when it is not shelved, or runs again
+	Drop      []string // ids of images that were made for it alone, and are to go
 	Fault     *Fault
 	Marked    bool   // the operator says that it is in error
 	Steps     []Step // the timeline of its start, newest last
@@ -88,6 +91,9 @@ type Intent struct {
 	Reboots    int64 // counts reboots asked for
 	HardReboot bool  // whether the last of them is a hard one
 	Paused     bool  // the guest's processors are to stand still
+	Suspended  bool  // the guest's memory is to be in a file, and the guest gone
+	Shelved    bool  // it is to be an image and no guest
+	Offload    bool  // and is to leave its node
 	Disk       DiskIntent
 }
 
@@ -139,6 +145,7 @@ type Observation struct {
 	Generation int64 // the newest intent that the node has carried out
 	State      InstanceState
 	Step       string // of a preparing instance
+	Resumes    bool   // of a preparing instance: it goes on with the memory that was saved
 	Reboots    int64
 	Turn       int64    // of the root disk it is on
 	Snapshots  []string // ids of the images whose disks the node has copied

@@ -5,14 +5,15 @@ import "slices"
 // VM states, task states and power states as nova's API shows them in
 // OS-EXT-STS.
 const (
-	VMBuilding = "building"
-	VMActive   = "active"
-	VMPaused   = "paused"
-	VMStopped  = "stopped"
-	VMError    = "error"
-	VMResized  = "resized"
-	VMRescued  = "rescued"
-	VMDeleted  = "deleted"
+	VMBuilding  = "building"
+	VMActive    = "active"
+	VMPaused    = "paused"
+	VMStopped   = "stopped"
+	VMSuspended = "suspended"
+	VMError     = "error"
+	VMResized   = "resized"
+	VMRescued   = "rescued"
+	VMDeleted   = "deleted"
 
 	TaskNone        = ""
 	TaskScheduling  = "scheduling"
@@ -25,6 +26,8 @@ const (
 	TaskDeleting    = "deleting"
 	TaskPausing     = "pausing"
 	TaskUnpausing   = "unpausing"
+	TaskSuspending  = "suspending"
+	TaskResuming    = "resuming"
 	TaskRebuilding  = "rebuilding"
 	TaskResizing    = "resize_migrating"
 	TaskReverting   = "resize_reverting"
@@ -78,6 +81,8 @@ func (s *Server) vmState() string {
 	switch {
 	case s.Marked:
 		return VMError
+	case s.shelfState() != "":
+		return s.shelfState()
 	case s.Fault != nil && s.Seen.State != InstanceRunning && s.Seen.State != InstancePaused:
 		return VMError
 	case !s.built():
@@ -88,6 +93,8 @@ func (s *Server) vmState() string {
 		return VMActive
 	case s.Seen.State == InstancePaused:
 		return VMPaused
+	case s.Seen.State == InstanceSuspended, s.resuming():
+		return VMSuspended
 	case s.Seen.State == InstanceStopped:
 		return VMStopped
 	case s.Intent.Power == PowerOn && (s.rebooting() || s.turning() || s.answered() || s.Intent.Deleted):
@@ -109,12 +116,18 @@ func (s *Server) taskState() string {
 		return TaskScheduling
 	case !s.built():
 		return TaskSpawning
+	case s.Shelf != nil:
+		return s.shelfTask()
 	case s.turning():
 		return diskTasks[s.Intent.Disk.Why]
 	case s.rebooting() && s.Intent.HardReboot:
 		return TaskRebootHard
 	case s.rebooting():
 		return TaskRebooting
+	case s.Intent.Suspended && s.Seen.State != InstanceSuspended && !s.answered():
+		return TaskSuspending
+	case !s.Intent.Suspended && s.Intent.Power == PowerOn && (s.Seen.State == InstanceSuspended || s.resuming()):
+		return TaskResuming
 	case s.Intent.Power == PowerOff && s.Seen.State != InstanceStopped:
 		return TaskPoweringOff
 	case s.Intent.Power == PowerOn && s.poweringOn():
@@ -131,11 +144,15 @@ func (s *Server) taskState() string {
 	return TaskNone
 }
 
+// resuming tells whether its guest is being started with the memory that was
+// saved.
+func (s *Server) resuming() bool { return s.Seen.State == InstancePreparing && s.Seen.Resumes }
+
 // poweringOn tells whether a guest that is wanted is not there yet. A guest that
 // stopped after its node had started it shut itself down: nobody powers it on.
 func (s *Server) poweringOn() bool {
 	switch s.Seen.State {
-	case InstanceRunning, InstancePaused:
+	case InstanceRunning, InstancePaused, InstanceSuspended:
 		return false
 	case InstanceStopped:
 		return !s.answered()
@@ -150,7 +167,7 @@ func (s Server) PowerState() int {
 		return PowerRunning
 	case InstancePaused:
 		return PowerPaused
-	case InstanceStopped:
+	case InstanceStopped, InstanceSuspended: // as libvirt sees a guest that was saved
 		return PowerShutdown
 	}
 	return PowerNoState
@@ -184,6 +201,12 @@ func (s *Server) status() string {
 	switch s.vmState() {
 	case VMPaused:
 		return "PAUSED"
+	case VMSuspended:
+		return "SUSPENDED"
+	case VMShelved:
+		return "SHELVED"
+	case VMOffloaded:
+		return "SHELVED_OFFLOADED"
 	case VMStopped:
 		return "SHUTOFF"
 	}

@@ -48,6 +48,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
+		if s.Shelf != nil && s.Shelf.Offloaded {
+			spec.Image = s.Shelf.Image
+		}
 		if s.Rescue != nil {
 			spec.Image = *s.Rescue
 		}
