@@ -52,6 +52,10 @@ type Guest interface {
 	// is shut down.
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Save writes the guest's memory and the state of its devices to FileMemory in its directory and ends it: when it
+	// returns, the file is whole and on the disk, and the process is gone. A guest started with Config.Saved goes on
+	// from there. When it fails, the guest runs on as it did before, and there is no file.
+	Save(ctx context.Context) error
 	// Stats measures what the guest costs the host.
 	Stats(ctx context.Context) (Stats, error)
 	// Events yields what happens to the guest from now on, and is closed after EventExit or Close. A slow

@@ -41,6 +41,9 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	a.disks(cfg.Disks)
 	a.option("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=on")
 	a.boot(cfg)
+	if cfg.Saved {
+		a.option("-incoming", "defer")
+	}
 	return a.words, a.files
 }
 

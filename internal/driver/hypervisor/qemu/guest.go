@@ -31,6 +31,7 @@ type guest struct {
 	consoleMax int64
 
 	events chan hypervisor.Event
+	moved  chan struct{} // signalled when what Save began has got further
 	close  sync.Once
 	closed chan struct{}
 	ended  chan struct{} // closed when follow has ended
@@ -38,7 +39,7 @@ type guest struct {
 
 func newGuest(h hypervisor.Handle, p *process, mon *qmp.Client, log *slog.Logger, consoleMax int64) *guest {
 	g := &guest{handle: h, proc: p, mon: mon, log: log.With("guest", h.ID), consoleMax: consoleMax,
-		events: make(chan hypervisor.Event, eventBacklog), closed: make(chan struct{}), ended: make(chan struct{})}
+		events: make(chan hypervisor.Event, eventBacklog), moved: make(chan struct{}, 1), closed: make(chan struct{}), ended: make(chan struct{})}
 	go g.follow()
 	return g
 }
@@ -67,6 +68,8 @@ func (g *guest) follow() {
 		case e, open := <-incoming:
 			if !open {
 				incoming = nil
+			} else if e.Name == eventMigration {
+				g.nudge()
 			} else if ours, ok := translate(e); ok {
 				g.publish(ours)
 			}
@@ -122,10 +125,15 @@ func (g *guest) trimLogs() {
 
 // command runs one QMP command that needs a live guest.
 func (g *guest) command(ctx context.Context, op, command string, out any) error {
+	return g.ask(ctx, op, nil, command, nil, out)
+}
+
+// ask is command with arguments and a file that goes along.
+func (g *guest) ask(ctx context.Context, op string, file *os.File, command string, args, out any) error {
 	if g.proc.gone() {
 		return g.missing(op)
 	}
-	err := g.mon.Execute(ctx, command, nil, out)
+	err := g.mon.ExecuteWith(ctx, file, command, args, out)
 	var refused *qmp.Error
 	switch {
 	case err == nil:
