@@ -60,6 +60,10 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		err = w.toggle(ctx, spec.Intent)
 	case doCopy:
 		err = w.copyRoots(ctx, spec)
+	case doSuspend:
+		err = w.suspend(ctx)
+	case doForget:
+		err = w.forgetMemory(true)
 	case doTidy:
 		err = w.tidy(ctx, spec)
 	default:
@@ -89,7 +93,11 @@ func (w *worker) settle(in cloud.Intent) error {
 	if w.m.Clock.Now().After(w.deadline) {
 		w.deadline = time.Time{} // it never heeded the button that an older intent pressed
 	}
-	if w.guest == nil && state != cloud.InstanceFailed {
+	switch {
+	case w.guest != nil || state == cloud.InstanceFailed:
+	case r.Saved:
+		state = cloud.InstanceSuspended
+	default:
 		state = cloud.InstanceStopped
 	}
 	if !w.dirty && state == r.State && r.Generation == in.Generation && r.Reboots == in.Reboots {
@@ -163,6 +171,8 @@ func (w *worker) toggle(ctx context.Context, in cloud.Intent) error {
 	do := w.guest.Resume
 	if in.Paused {
 		do = w.guest.Pause
+	} else if err := w.forgetMemory(false); err != nil { // of a suspend that was cut off
+		return err
 	}
 	if err := do(ctx); err != nil && !cloud.Is(err, cloud.Conflict) {
 		return err

@@ -15,6 +15,8 @@ const (
 	doResume  action = "resume"
 	doTidy    action = "tidy" // disks that are given up go
 	doCopy    action = "copy" // the root disk, for images
+	doSuspend action = "suspend"
+	doForget  action = "forget" // the memory of a suspended guest
 )
 
 // next decides from what is wanted and what is there. running is whether there
@@ -29,6 +31,8 @@ func next(in cloud.Intent, rec record, running bool) action {
 		return doStart
 	case running && wantedGone(in, rec):
 		return doStop
+	case running && in.Suspended:
+		return doSuspend
 	case running && in.Paused && rec.State == cloud.InstanceRunning && rec.Switched != in.Generation:
 		return doPause
 	case running && !in.Paused && rec.State == cloud.InstancePaused && rec.Generation < in.Generation && rec.Switched != in.Generation:
@@ -36,6 +40,10 @@ func next(in cloud.Intent, rec record, running bool) action {
 	case rec.Turn == in.Disk.Turn && rec.Disk != in.Disk:
 		return doTidy
 	case running:
+		return doNothing
+	case rec.Saved && wantedGone(in, rec):
+		return doForget
+	case rec.Saved && in.Suspended:
 		return doNothing
 	case rec.State == cloud.InstanceFailed && rec.Generation >= in.Generation:
 		return doNothing // until the head wants something else

@@ -39,7 +39,8 @@ type record struct {
 	Turn      int64            // of the root disk it was last started on
 	Disk      cloud.DiskIntent // the last that was tidied up for
 	Snapshots []string         // ids of the images that the root disk was copied for
-	Frozen    bool             // the guest was stopped for that, and is to run on
+	Frozen    bool             // the guest was stopped for that, or went on from its saved memory, and is to run on
+	Saved     bool             // the guest's memory is in a file: the next start goes on from there
 	Switched  int64            // the generation for which the guest was paused or resumed; none
 }
 

@@ -41,6 +41,13 @@ func (g *guest) Save(ctx context.Context) error {
 	if state == hypervisor.StateGone {
 		return g.missing(op)
 	}
+	done, err := g.resave(ctx, op, path)
+	if err != nil {
+		return err
+	}
+	if done {
+		return g.Quit(ctx)
+	}
 	err = g.save(ctx, op, path+".new")
 	if err == nil {
 		err = hostError(op, g.handle.ID, os.Rename(path+".new", path))
@@ -56,6 +63,21 @@ func (g *guest) Save(ctx context.Context) error {
 		err = errors.Join(err, g.Resume(context.WithoutCancel(ctx)))
 	}
 	return err
+}
+
+// resave goes on with a Save that was cut off after the memory was written: QEMU writes it once only. It is done if
+// the file is there; else the guest must have run for a moment before it can be saved again.
+func (g *guest) resave(ctx context.Context, op, path string) (done bool, err error) {
+	var now struct {
+		Status string `json:"status"`
+	}
+	if err := g.command(ctx, op, "query-status", &now); err != nil || now.Status != "postmigrate" {
+		return false, err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return true, nil
+	}
+	return false, g.command(ctx, op, "cont", nil)
 }
 
 // save stops the guest and writes its memory to a file.
