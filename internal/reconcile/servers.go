@@ -106,7 +106,7 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil {
 		return err
 	}
-	if err := k.SyncNodes(ctx); err != nil {
+	if err := k.SyncNode(ctx, server.Node); err != nil {
 		return err
 	}
 	if err := k.takeSnapshots(ctx, server, n); err != nil {

@@ -79,3 +79,20 @@ func TestHostReboot(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 }
+
+// A host that poses as the same machine, as a process that was killed and started
+// again does, numbers its processes alike. Guests of before are not found there.
+func TestAnotherHost(t *testing.T) {
+	_, before := subject()
+	_, after := subject()
+	gone, err := before.Driver().Start(t.Context(), before.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.Driver().Start(t.Context(), after.Config(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.Driver().Recover(t.Context(), gone.Handle()); !cloud.Is(err, cloud.NotFound) {
+		t.Errorf("a guest of another host: %v", err)
+	}
+}

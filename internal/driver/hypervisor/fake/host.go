@@ -20,8 +20,8 @@ type Host struct {
 	clock cloud.Clock
 
 	mu     sync.Mutex
-	boots  int
-	last   int // pid
+	bootID string // the id of this boot
+	last   int    // pid
 	guests map[int]*machine
 	fail   []error
 	deaf   map[string]bool
@@ -42,7 +42,7 @@ func NewHost(clock cloud.Clock) *Host {
 	if clock == nil {
 		clock = cloud.SystemClock{}
 	}
-	return &Host{clock: clock, boots: 1, last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}}
+	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}}
 }
 
 // FailNextStart makes the next start that is not failing yet fail with err.
@@ -85,7 +85,7 @@ func (h *Host) RebootHost() {
 	for _, m := range h.guests {
 		h.remove(m, -9)
 	}
-	h.boots++
+	h.bootID = cloud.NewID()
 }
 
 // Guest tells how a guest was configured and how it is; StateGone if it is not there.
@@ -125,7 +125,13 @@ func (h *Host) byID(id string) *machine {
 	return nil
 }
 
-func (h *Host) bootID() string { return fmt.Sprintf("fa4e0000-0000-4000-8000-%012d", h.boots) }
+// BootID tells this boot of the host from any other, of this host and of others:
+// handles that were kept beyond it find nothing.
+func (h *Host) BootID() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bootID
+}
 
 // off is a guest's poweroff: its process stays until somebody ends it.
 func (h *Host) off(m *machine) {
