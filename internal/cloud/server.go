@@ -62,6 +62,7 @@ type Server struct {
 	Intent    Intent
 	Seen      Observation
 	Snapshots []string // ids of the images that are being made of it
+	Backups   []Backup // those of them that older backups give way to
 	Shelf     *Shelf   // nil when it is not shelved, or runs again
 	Drop      []string // ids of images that were made for it alone, and are to go
 	Fault     *Fault
@@ -72,6 +73,13 @@ type Server struct {
 	LaunchedAt           *time.Time
 	Attempt              int       // failed tries of the job since the last success
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+}
+
+// Backup is an image that is being made of a server, in place of the oldest of
+// its kind beyond those kept.
+type Backup struct {
+	ImageID, Kind string
+	Keep          int
 }
 
 // KeyName is the name of the keypair it was made with; "" for none.
@@ -90,6 +98,7 @@ type Intent struct {
 	Deleted    bool
 	Reboots    int64 // counts reboots asked for
 	HardReboot bool  // whether the last of them is a hard one
+	NMIs       int64 // counts non-maskable interrupts asked for
 	Paused     bool  // the guest's processors are to stand still
 	Suspended  bool  // the guest's memory is to be in a file, and the guest gone
 	Shelved    bool  // it is to be an image and no guest

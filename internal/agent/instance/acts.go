@@ -62,6 +62,8 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		err = w.copyRoots(ctx, spec)
 	case doSuspend:
 		err = w.suspend(ctx)
+	case doInterrupt:
+		err = w.interrupt(ctx, spec.Intent)
 	case doForget:
 		err = w.forgetMemory(true)
 	case doTidy:
@@ -179,6 +181,20 @@ func (w *worker) toggle(ctx context.Context, in cloud.Intent) error {
 	}
 	w.m.Hook("instance.toggle.after")
 	w.rec.Switched, w.dirty = in.Generation, true
+	return nil
+}
+
+// interrupt sends the guest a non-maskable interrupt. One that an agent was killed
+// over is not sent again.
+func (w *worker) interrupt(ctx context.Context, in cloud.Intent) error {
+	w.rec.NMIs, w.dirty = in.NMIs, true
+	if err := w.write(true); err != nil {
+		return err
+	}
+	w.m.Hook("instance.interrupt.before")
+	if err := w.guest.Interrupt(ctx); err != nil {
+		w.log.Warn("the guest could not be interrupted", "error", err)
+	}
 	return nil
 }
 

@@ -6,17 +6,18 @@ import "hearth/internal/cloud"
 type action string
 
 const (
-	doNothing action = "nothing"
-	doStart   action = "start"
-	doStop    action = "stop" // for good, or as the first half of a reboot
-	doUndo    action = "undo" // a start that failed for good
-	doRemove  action = "remove"
-	doPause   action = "pause"
-	doResume  action = "resume"
-	doTidy    action = "tidy" // disks that are given up go
-	doCopy    action = "copy" // the root disk, for images
-	doSuspend action = "suspend"
-	doForget  action = "forget" // the memory of a suspended guest
+	doNothing   action = "nothing"
+	doStart     action = "start"
+	doStop      action = "stop" // for good, or as the first half of a reboot
+	doUndo      action = "undo" // a start that failed for good
+	doRemove    action = "remove"
+	doPause     action = "pause"
+	doResume    action = "resume"
+	doTidy      action = "tidy" // disks that are given up go
+	doCopy      action = "copy" // the root disk, for images
+	doSuspend   action = "suspend"
+	doInterrupt action = "interrupt" // the guest, that it dumps its memory
+	doForget    action = "forget"    // the memory of a suspended guest
 )
 
 // next decides from what is wanted and what is there. running is whether there
@@ -37,6 +38,8 @@ func next(in cloud.Intent, rec record, running bool) action {
 		return doPause
 	case running && !in.Paused && rec.State == cloud.InstancePaused && rec.Generation < in.Generation && rec.Switched != in.Generation:
 		return doResume
+	case running && rec.NMIs < in.NMIs:
+		return doInterrupt
 	case rec.Turn == in.Disk.Turn && rec.Disk != in.Disk:
 		return doTidy
 	case running:

@@ -41,6 +41,7 @@ type record struct {
 	Snapshots []string         // ids of the images that the root disk was copied for
 	Frozen    bool             // the guest was stopped for that, or went on from its saved memory, and is to run on
 	Saved     bool             // the guest's memory is in a file: the next start goes on from there
+	NMIs      int64            // non-maskable interrupts that were sent
 	Switched  int64            // the generation for which the guest was paused or resumed; none
 }
 

@@ -48,6 +48,8 @@ type Guest interface {
 	Quit(ctx context.Context) error
 	// Reset presses the reset button.
 	Reset(ctx context.Context) error
+	// Interrupt sends the guest a non-maskable interrupt, at which many kernels dump their memory.
+	Interrupt(ctx context.Context) error
 	// Pause stops the guest's processors, Resume lets them run on. Each is idempotent. Resume is Conflict for a guest that
 	// is shut down.
 	Pause(ctx context.Context) error

@@ -11,10 +11,7 @@ import (
 
 // notYet are nova's actions that Hearth does not have yet: it says so, rather
 // than that there is no such action.
-var notYet = strings.Fields("createBackup suspend resume " +
-	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
-	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
-	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
+var notYet = strings.Fields("addFixedIp removeFixedIp addFloatingIp removeFloatingIp")
 
 // action does a server's action that a body asks for.
 type action func(r *wire.Request, raw []byte, id string) (*wire.Response, error)
@@ -52,6 +49,9 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
 		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]
+	if !ok {
+		do, ok = a.verbs()[name]
+	}
 	if ok {
 		return do(r, raw, id)
 	}

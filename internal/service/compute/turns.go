@@ -77,7 +77,7 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 			return err
 		}
 		v.Rescue = nil
-		v.Intent.Paused, v.Intent.Disk = false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
+		v.Intent.Paused, v.Intent.Suspended, v.Intent.Disk = false, false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
 		return nil
 	})
 }
@@ -199,7 +199,7 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string) error
 			rescue = ref(image)
 		}
 		v.Rescue = &rescue
-		v.Intent.Power, v.Intent.Paused = cloud.PowerOn, false
+		v.Intent.Power, v.Intent.Paused, v.Intent.Suspended = cloud.PowerOn, false, false
 		v.Intent.Disk = v.Intent.Disk.Next(cloud.DiskRescue, true)
 		return nil
 	})

@@ -31,6 +31,14 @@ func (g *guest) Save(ctx context.Context) error {
 	})
 }
 
+// Interrupt implements hypervisor.Guest: the guest says on its console that it was interrupted.
+func (g *guest) Interrupt(ctx context.Context) error {
+	return g.on(ctx, "hypervisor.Interrupt", func(h *Host) error {
+		h.print(g.m, "NMI received\r\n")
+		return nil
+	})
+}
+
 // saved reads how long a guest that is to go on had run; zero for others.
 func saved(cfg hypervisor.Config, dir string) (time.Duration, error) {
 	if !cfg.Saved {

@@ -66,3 +66,12 @@ func nothingSaved(t *testing.T, s Subject) {
 		t.Errorf("a file with memory: %v", err)
 	}
 }
+
+// interrupt is heeded by a guest or not; what is gone cannot be interrupted.
+func interrupt(t *testing.T, s Subject) {
+	_, g := s.start(t)
+	s.up(t, g.Handle(), 1)
+	must(t, g.Interrupt(limit(t)))
+	must(t, g.Quit(limit(t)))
+	wantKind(t, "interrupt what is gone", g.Interrupt(limit(t)), cloud.NotFound)
+}
