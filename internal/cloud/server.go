@@ -186,4 +186,7 @@ type ActionRecord struct {
 	ID, ServerID, Action, RequestID, UserID, ProjectID string
 	Message                                            string
 	StartedAt, UpdatedAt                               time.Time
+	Node                                               string     // where the server was
+	FinishedAt                                         *time.Time // when it was carried out, or failed; nil before
+	Error                                              string     // why it failed; "" when it did not
 }
