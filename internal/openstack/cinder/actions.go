@@ -143,7 +143,7 @@ func (a *api) extend(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if in.Size.Or(0) < 1 {
 		return nil, cloud.E("cinder.extend", cloud.Invalid, "Invalid input for field/attribute new_size. It must be a number of GB that is at least 1")
 	}
-	return wire.Accepted(nil), a.svc.Extend(r.Context(), r.Caller, id, int(in.Size.Value))
+	return wire.Accepted(nil), a.svc.Extend(r.Context(), r.Caller, id, int(in.Size.Value), r.Version.AtLeast(42))
 }
 
 func (a *api) setBootable(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {
