@@ -59,7 +59,8 @@ type Server struct {
 	PortOrder                                []string          // ids of the ports, in the order of the NICs
 	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
-	Node      string // the host it was placed on; "" while unplaced
+	Node      string  // the host it was placed on; "" while unplaced
+	Claims    []Claim // what its flavor takes beside processors, memory and disk of the host
 	Intent    Intent
 	Seen      Observation
 	Snapshots []string // ids of the images that are being made of it

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -72,8 +73,8 @@ func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) cloud.InstanceM
 	}
 	if meta.AvailabilityZone == "" {
 		meta.AvailabilityZone = k.Zone
-		if host, err := tx.Hosts.Get(s.Node); err == nil {
-			meta.AvailabilityZone = host.AvailabilityZone
+		if zone, err := placement.ZoneTx(tx, s.Node); err == nil {
+			meta.AvailabilityZone = zone
 		}
 	}
 	if s.Key != nil {

@@ -150,7 +150,7 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 			server.UpdatedAt = k.Clock.Now()
 			return tx.Servers.Update(server)
 		}
-		server.Node = placement.Host
+		placement.Put(&server)
 		server.UpdatedAt = k.Clock.Now()
 		if err := tx.Servers.Update(server); err != nil {
 			return err
@@ -228,8 +228,19 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err := dropImages(tx, server.ID); err != nil {
 			return err
 		}
+		if err := tx.PastServers.Put(k.past(server)); err != nil {
+			return err
+		}
 		return unlessGone(tx.Servers.Delete(server.ID))
 	})
+}
+
+// past is what is kept of a server that is gone.
+func (k *Housekeeper) past(s cloud.Server) cloud.PastServer {
+	return cloud.PastServer{
+		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, UserID: s.UserID, Node: s.Node, Flavor: s.Flavor,
+		CreatedAt: s.CreatedAt, LaunchedAt: s.LaunchedAt, EndedAt: k.Clock.Now(),
+	}
 }
 
 // errRemoving says that a node has yet to finish.

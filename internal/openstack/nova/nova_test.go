@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 		{c, "GET", v21 + "/flavors/none", nil, 404, "itemNotFound", "Flavor none could not be found."},
 		{at(c, 94), "GET", v21 + "/flavors", nil, 406, "computeFault", "Minimum is 2.1 and maximum is 2.93"},
 		{at(c, 25), "GET", one + "/tags", nil, 404, "itemNotFound", "2.25"},
-		{c, "GET", v21 + "/os-server-groups", nil, 404, "itemNotFound", ""},
+		{c, "GET", v21 + "/os-server-groups/none", nil, 404, "itemNotFound", "Instance group none could not be found."},
 		{c, "GET", v21 + "/os-quota-sets/" + computetest.Other, nil, 403, "forbidden", "another project"},
 		{c, "DELETE", one + "/metadata/none", nil, 404, "itemNotFound", "Metadata item was not found"},
 	} {

@@ -177,6 +177,9 @@ func (v *serverView) addVersions(r *wire.Request, d *compute.Detail, mode viewMo
 	}
 	if r.Version.AtLeast(71) && mode != viewList {
 		v.Groups = &[]string{}
+		if d.ServerGroup != "" {
+			v.Groups = &[]string{d.ServerGroup}
+		}
 	}
 	if r.Version.AtLeast(73) {
 		p := textOrNull(d.LockedReason)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -57,8 +59,11 @@ func (s *Service) Create(ctx context.Context, a Actor, r CreateRequest) (Created
 		if err != nil {
 			return err
 		}
-		n, err := admitTx(tx, op, a.ProjectID, template.Flavor, r.Min, r.Max)
+		n, err := admitTx(tx, op, a.Caller, template.Flavor, r.Min, r.Max)
 		if err != nil {
+			return err
+		}
+		if err := checkHints(tx, op, a.Caller, r.Hints, n); err != nil {
 			return err
 		}
 		for i := range n {
@@ -82,9 +87,6 @@ func (r CreateRequest) check(op string) error {
 		return cloud.E(op, cloud.Invalid, "Unable to allocate a single hostname to multiple instances")
 	case len(r.Tags) > maxTags:
 		return cloud.E(op, cloud.Invalid, "The number of tags exceeded the per-server limit %d", maxTags)
-	}
-	if groups := r.Hints["group"]; len(groups) > 0 {
-		return cloud.E(op, cloud.Invalid, "Instance group %s could not be found.", groups[0])
 	}
 	return r.Networks.check(op, r.Max)
 }
@@ -188,8 +190,8 @@ func zoneExists(tx *store.Tx, op, zone string) error {
 	if zone == "" || zone == DefaultZone {
 		return nil
 	}
-	n, err := tx.Hosts.Count(store.Eq("availability_zone", zone))
-	if err == nil && n == 0 {
+	hosts, err := placement.HostsTx(tx)
+	if err == nil && !slices.ContainsFunc(hosts, func(h cloud.Host) bool { return h.AvailabilityZone == zone }) {
 		err = cloud.E(op, cloud.Invalid, "The requested availability zone is not available")
 	}
 	return err

@@ -40,6 +40,7 @@ type Network interface {
 	SetPortIPsTx(tx *store.Tx, p cloud.Port, ips []network.IPRequest) error
 
 	// What nova passes on for clients that know no neutron.
+	NetworkProxy
 	ListGroups(ctx context.Context, c cloud.Caller, f network.Filter, projectID string) ([]network.GroupView, error)
 	CreateGroups(ctx context.Context, c cloud.Caller, reqs ...network.GroupCreate) ([]network.GroupView, error)
 	UpdateGroup(ctx context.Context, c cloud.Caller, id string, r network.GroupUpdate) (network.GroupView, error)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -18,6 +20,8 @@ type Detail struct {
 	Zone     string                   // of its host; before it is placed the one asked for
 	HostSeen string                   // UP, DOWN, MAINTENANCE; "" while it has none
 	Volumes  []cloud.VolumeAttachment // the boot volume's first, then as they were made
+
+	ServerGroup string // id of the server group that it is in; "" for none
 }
 
 // Interface is a NIC of a server.
@@ -56,6 +60,7 @@ type belongings struct {
 	floating map[string][]FloatingAddress
 	hosts    map[string]cloud.Host
 	volumes  map[string][]cloud.VolumeAttachment // by server id
+	together map[string]bool                     // ids of the server groups that there are
 }
 
 // manyServers is from how many on it is cheaper to read all ports of a project
@@ -123,7 +128,10 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 	if err := b.readVolumes(tx, servers); err != nil {
 		return nil, err
 	}
-	hosts, err := tx.Hosts.List(store.Query{})
+	if b.together, err = groupsOf(tx, servers); err != nil {
+		return nil, err
+	}
+	hosts, err := placement.HostsTx(tx)
 	for _, h := range hosts {
 		b.hosts[h.Name] = h
 	}
@@ -145,6 +153,26 @@ func (b *belongings) readVolumes(tx *store.Tx, servers []cloud.Server) error {
 		b.volumes[a.ServerID] = append(b.volumes[a.ServerID], a)
 	}
 	return err
+}
+
+// groupsOf tells which of the server groups that servers were made in are there
+// still.
+func groupsOf(tx *store.Tx, servers []cloud.Server) (map[string]bool, error) {
+	ids := map[string]string{}
+	for _, v := range servers {
+		if g := schedule.GroupOf(v); g != "" {
+			ids[g] = ""
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	groups, err := tx.ServerGroups.List(store.Where(store.In("id", keys(ids)...)))
+	there := map[string]bool{}
+	for _, g := range groups {
+		there[g.ID] = true
+	}
+	return there, err
 }
 
 // readNetwork reads the names and floating IPs that ports lead to.
@@ -173,6 +201,9 @@ func (b *belongings) readNetwork(tx *store.Tx, floatingConds []store.Cond) error
 // detail puts one server together with what belongs to it.
 func (b *belongings) detail(v cloud.Server, now time.Time) Detail {
 	d := Detail{Server: v, Zone: v.AvailabilityZone, Volumes: serverVolumes(b.volumes[v.ID])}
+	if g := schedule.GroupOf(v); b.together[g] {
+		d.ServerGroup = g
+	}
 	for _, p := range b.ports[v.ID] {
 		d.Ports = append(d.Ports, Interface{Port: p, Network: b.networks[p.NetworkID], Floating: b.floating[p.ID]})
 		for _, g := range p.SecurityGroups {
@@ -206,7 +237,7 @@ func hostSeen(h cloud.Host, now time.Time) string {
 	switch {
 	case h.Disabled || h.Draining:
 		return "MAINTENANCE"
-	case !h.Alive(now):
+	case !h.Up(now):
 		return "DOWN"
 	}
 	return "UP"
