@@ -32,6 +32,7 @@ type Options struct {
 	Log    *slog.Logger    // nil for slog's default
 	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
 	Images ImageKeeper     // where images are deleted; service/image is one
+	Head   string          // the name of the host that the head is on; "head" for ""
 }
 
 // Service is the compute service.
@@ -43,6 +44,7 @@ type Service struct {
 	log      *slog.Logger
 	ratios   schedule.Ratios
 	images   ImageKeeper
+	head     string
 }
 
 // New makes the service on its parts.
@@ -50,7 +52,10 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images}
+	if o.Head == "" {
+		o.Head = "head"
+	}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, head: o.Head}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id
@@ -59,3 +64,7 @@ type Actor struct {
 	cloud.Caller
 	RequestID string
 }
+
+// Head is the name of the host that the head is on: it does what nova's scheduler
+// and conductor do.
+func (s *Service) Head() string { return s.head }
