@@ -48,8 +48,11 @@ func until(n int, r wire.Route) wire.Route {
 // dated adds the headers that answers with a body have from 1.15 on.
 func dated(now func() time.Time, h wire.Handler) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
+		if r.Method == http.MethodGet && !accepts(r) {
+			return nil, cloud.E("placement", cloud.NotAcceptable, "Only application/json is provided")
+		}
 		resp, err := h(r)
-		if err != nil || resp == nil || !r.Version.AtLeast(15) || resp.Body == nil && r.Method != http.MethodGet && resp.Header.Get("Location") == "" {
+		if err != nil || resp == nil || !r.Version.AtLeast(15) || resp.Body == nil && r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/traits/") {
 			return resp, err
 		}
 		if resp.Header == nil {
@@ -86,7 +89,7 @@ func fault(r *wire.Request, err error) (int, any) {
 			e["code"] = p.Code
 		}
 	}
-	if status == http.StatusNotAcceptable {
+	if status == http.StatusNotAcceptable && r.Version == (wire.Version{}) {
 		e["min_version"], e["max_version"] = r.API.Versions.Min.String(), r.API.Versions.Max.String()
 	}
 	return status, wire.M{"errors": []wire.M{e}}
@@ -105,6 +108,9 @@ func (a *api) root(r *wire.Request) (*wire.Response, error) {
 func href(r *wire.Request, parts ...string) string {
 	return r.API.Prefix + "/" + strings.Join(parts, "/")
 }
+
+// noted is href with the server, as the header Location has it.
+func noted(r *wire.Request, parts ...string) string { return r.BaseURL + href(r, parts...) }
 
 // created answers 201 with a Location and no body.
 func created(status int, location string) *wire.Response {

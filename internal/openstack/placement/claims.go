@@ -3,6 +3,7 @@ package placement
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 
@@ -104,21 +105,16 @@ func readClaims(r *wire.Request, id string, raw json.RawMessage, empty bool) (ch
 	all, required := claimMembers(r)
 	var members map[string]json.RawMessage
 	var in claimBody
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return ch, invalid("JSON does not validate: %w", err)
-	}
-	for name := range members {
-		if !slices.Contains(all, name) {
-			return ch, invalid("JSON does not validate: Additional properties are not allowed ('%s' was unexpected)", name)
-		}
+	if members, err = object(raw); err != nil {
+		return ch, err
 	}
 	for _, name := range required {
 		if _, ok := members[name]; !ok {
-			return ch, invalid("JSON does not validate: '%s' is a required property", name)
+			return ch, missing(name)
 		}
 	}
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return ch, invalid("JSON does not validate: %w", err)
+	if err := decodeObject(raw, &in, all...); err != nil {
+		return ch, err
 	}
 	ch = placement.Change{Consumer: cloud.Consumer{ID: dashed(id), ProjectID: incomplete, UserID: incomplete}, Checked: r.Version.AtLeast(28)}
 	if in.Generation.Set && !in.Generation.Null {
@@ -132,8 +128,11 @@ func readClaims(r *wire.Request, id string, raw json.RawMessage, empty bool) (ch
 		if f.from == nil {
 			continue
 		}
-		if *f.from == "" || len(*f.from) > 255 || f.name == "consumer_type" && !classPattern.MatchString(*f.from) {
-			return ch, invalid("JSON does not validate: '%s' is no %s", *f.from, f.name)
+		if err := text(*f.from, 255); err != nil {
+			return ch, err
+		}
+		if f.name == "consumer_type" && !classPattern.MatchString(*f.from) {
+			return ch, unfit("pattern", "'%s' does not match '%s'", *f.from, classPattern)
 		}
 		*f.to = *f.from
 	}
@@ -149,13 +148,16 @@ const incomplete = "00000000-0000-0000-0000-000000000000"
 func (b claimBody) claims(r *wire.Request, empty bool) (out []cloud.Claim, err error) {
 	byProvider := map[string]resources{}
 	if r.Version.AtLeast(12) {
-		if err := json.Unmarshal(b.Allocations, &byProvider); err != nil || string(b.Allocations) == "null" {
-			return nil, invalid("JSON does not validate: allocations is to be an object by resource provider")
+		if err := fill(b.Allocations, &byProvider); err != nil {
+			return nil, err
 		}
 	} else {
 		var list []resources
-		if err := json.Unmarshal(b.Allocations, &list); err != nil {
-			return nil, invalid("JSON does not validate: allocations is to be a list")
+		if err := fill(b.Allocations, &list); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return nil, unfit("minItems", "[] is too short")
 		}
 		for _, one := range list {
 			byProvider[one.Provider.UUID] = one
@@ -163,16 +165,24 @@ func (b claimBody) claims(r *wire.Request, empty bool) (out []cloud.Claim, err e
 		empty = false
 	}
 	if len(byProvider) == 0 && !empty {
-		return nil, invalid("JSON does not validate: allocations does not have enough properties")
+		return nil, unfit("minProperties", "{} does not have enough properties")
 	}
 	for _, id := range slices.Sorted(maps.Keys(byProvider)) {
 		one := byProvider[id]
-		if !cloud.IsID(id) || len(one.Resources) == 0 {
-			return nil, invalid("JSON does not validate: the allocation of '%s' is to be of a resource provider's uuid, with resources", id)
+		switch {
+		case !cloud.IsID(id):
+			return nil, unfit("additionalProperties", "'%s' does not match any of the regexes: '^[0-9a-fA-F-]{36}$'", id)
+		case one.Resources == nil:
+			return nil, missing("resources")
+		case len(one.Resources) == 0:
+			return nil, unfit("minProperties", "{} does not have enough properties")
 		}
 		for _, class := range slices.Sorted(maps.Keys(one.Resources)) {
-			if one.Resources[class] < 1 || !classPattern.MatchString(class) {
-				return nil, invalid("JSON does not validate: %d %s is no amount of a resource class", one.Resources[class], class)
+			if !classPattern.MatchString(class) {
+				return nil, unfit("additionalProperties", "'%s' does not match any of the regexes: '%s'", class, classPattern)
+			}
+			if err := within(one.Resources[class], 1, math.MaxInt); err != nil {
+				return nil, err
 			}
 			out = append(out, cloud.Claim{ProviderID: dashed(id), Class: class, Amount: one.Resources[class]})
 		}
@@ -185,8 +195,8 @@ func (a *api) putClaims(r *wire.Request) (*wire.Response, error) {
 	if !cloud.IsID(id) {
 		return nil, invalid("Malformed consumer_uuid: %s", id)
 	}
-	var raw json.RawMessage
-	if err := r.Decode(&raw); err != nil {
+	raw, err := bytesOf(r)
+	if err != nil {
 		return nil, err
 	}
 	ch, err := readClaims(r, id, raw, false)
@@ -200,7 +210,7 @@ func (a *api) putClaims(r *wire.Request) (*wire.Response, error) {
 func readAll(r *wire.Request, all map[string]json.RawMessage) (list []placement.Change, err error) {
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		if !cloud.IsID(id) {
-			return nil, invalid("JSON does not validate: '%s' is no uuid of a consumer", id)
+			return nil, unfit("additionalProperties", "'%s' does not match any of the regexes: '^[0-9a-fA-F-]{36}$'", id)
 		}
 		ch, err := readClaims(r, id, all[id], true)
 		if err != nil {
@@ -212,12 +222,16 @@ func readAll(r *wire.Request, all map[string]json.RawMessage) (list []placement.
 }
 
 func (a *api) postClaims(r *wire.Request) (*wire.Response, error) {
-	var in map[string]json.RawMessage
-	if err := r.Decode(&in); err != nil {
+	raw, err := bytesOf(r)
+	if err != nil {
 		return nil, err
 	}
-	if len(in) == 0 {
-		return nil, invalid("JSON does not validate: {} does not have enough properties")
+	in, err := object(raw)
+	if err == nil && len(in) == 0 {
+		err = unfit("minProperties", "{} does not have enough properties")
+	}
+	if err != nil {
+		return nil, err
 	}
 	list, err := readAll(r, in)
 	if err != nil {
@@ -238,8 +252,13 @@ func (a *api) reshape(r *wire.Request) (*wire.Response, error) {
 	if err := decode(r, &in, "inventories", "allocations"); err != nil {
 		return nil, err
 	}
-	if len(in.Inventories) == 0 || in.Allocations == nil {
-		return nil, invalid("JSON does not validate: 'inventories' and 'allocations' are required properties")
+	switch {
+	case in.Inventories == nil:
+		return nil, missing("inventories")
+	case in.Allocations == nil:
+		return nil, missing("allocations")
+	case len(in.Inventories) == 0:
+		return nil, unfit("minProperties", "{} does not have enough properties")
 	}
 	changes, err := readAll(r, in.Allocations)
 	if err != nil {
@@ -270,10 +289,15 @@ func (a *api) usages(r *wire.Request) (*wire.Response, error) {
 	switch err := allowed(r, known...); {
 	case err != nil:
 		return nil, err
-	case q.Get("project_id") == "":
-		return nil, invalid("Invalid query string parameters: 'project_id' is a required property")
+	case !q.Has("project_id"):
+		return nil, invalid("Invalid query string parameters: %s", cloud.Message(missing("project_id")))
 	case q.Has("consumer_type") && !usageType.MatchString(kind):
 		return nil, invalid("Invalid query string parameters: '%s' is no type of consumers", kind)
+	}
+	for _, name := range known[:2] {
+		if err := text(q.Get(name), 255); q.Has(name) && err != nil {
+			return nil, invalid("Invalid query string parameters: %s", cloud.Message(err))
+		}
 	}
 	list, err := a.svc.Consumers(r.Context(), r.Caller, q.Get("project_id"), q.Get("user_id"))
 	if err != nil {

@@ -51,25 +51,24 @@ var inventoryMembers = []string{"total", "reserved", "min_unit", "max_unit", "st
 func (b inventoryBody) inventory() (cloud.Inventory, error) {
 	i := cloud.Inventory{MinUnit: 1, MaxUnit: math.MaxInt32, StepSize: 1, Ratio: 1}
 	if b.Total == nil {
-		return i, invalid("JSON does not validate: 'total' is a required property")
+		return i, missing("total")
 	}
 	for _, f := range []struct {
-		name  string
 		from  *int
 		to    *int
 		least int
-	}{{"total", b.Total, &i.Total, 1}, {"reserved", b.Reserved, &i.Reserved, 0}, {"min_unit", b.MinUnit, &i.MinUnit, 1}, {"max_unit", b.MaxUnit, &i.MaxUnit, 1}, {"step_size", b.StepSize, &i.StepSize, 1}} {
+	}{{b.Total, &i.Total, 1}, {b.Reserved, &i.Reserved, 0}, {b.MinUnit, &i.MinUnit, 1}, {b.MaxUnit, &i.MaxUnit, 1}, {b.StepSize, &i.StepSize, 1}} {
 		if f.from == nil {
 			continue
 		}
-		if *f.from < f.least || *f.from > math.MaxInt32 {
-			return i, invalid("JSON does not validate: %d is not from %d to %d. Failed validating %s", *f.from, f.least, math.MaxInt32, f.name)
+		if err := within(*f.from, f.least, math.MaxInt32); err != nil {
+			return i, err
 		}
 		*f.to = *f.from
 	}
 	if b.Ratio != nil {
 		if i.Ratio = *b.Ratio; math.IsNaN(i.Ratio) || i.Ratio > 3.40282e+38 {
-			return i, invalid("JSON does not validate: %v is greater than the maximum of 3.40282e+38", *b.Ratio)
+			return i, unfit("maximum", "%v is greater than the maximum of 3.40282e+38", *b.Ratio)
 		}
 	}
 	return i, nil
@@ -96,6 +95,9 @@ func (a *api) showInventory(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) createInventory(r *wire.Request) (*wire.Response, error) {
+	if _, err := a.svc.Provider(r.Context(), r.PathValue("id")); err != nil {
+		return nil, err
+	}
 	var in inventoryBody
 	if err := decode(r, &in, append(inventoryMembers, "resource_class", "resource_provider_generation")...); err != nil {
 		return nil, err
@@ -105,7 +107,7 @@ func (a *api) createInventory(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	if !classPattern.MatchString(in.Class) {
-		return nil, invalid("JSON does not validate: '%s' is no resource class", in.Class)
+		return nil, unfit("pattern", "'%s' does not match '%s'", in.Class, classPattern)
 	}
 	id := r.PathValue("id")
 	p, err := a.svc.SetInventory(r.Context(), id, in.Generation, in.Class, i, true, r.Version.AtLeast(26))
@@ -113,18 +115,21 @@ func (a *api) createInventory(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	resp := oneInventory(p, in.Class)
-	resp.Status, resp.Header = http.StatusCreated, http.Header{"Location": {href(r, "resource_providers", id, "inventories", in.Class)}}
+	resp.Status, resp.Header = http.StatusCreated, http.Header{"Location": {noted(r, "resource_providers", id, "inventories", in.Class)}}
 	return resp, nil
 }
 
 func (a *api) updateInventory(r *wire.Request) (*wire.Response, error) {
+	if _, err := a.svc.Provider(r.Context(), r.PathValue("id")); err != nil {
+		return nil, err
+	}
 	var in inventoryBody
 	if err := decode(r, &in, append(inventoryMembers, "resource_provider_generation")...); err != nil {
 		return nil, err
 	}
 	i, err := in.inventory()
 	if err == nil && in.Generation == nil {
-		err = invalid("JSON does not validate: 'resource_provider_generation' is a required property")
+		err = missing("resource_provider_generation")
 	}
 	if err != nil {
 		return nil, err
@@ -145,14 +150,17 @@ type inventoriesBody struct {
 
 // all checks every inventory of a body.
 func (b inventoriesBody) all() (map[string]cloud.Inventory, error) {
-	if b.Generation == nil || b.Inventories == nil {
-		return nil, invalid("JSON does not validate: 'resource_provider_generation' and 'inventories' are required properties")
+	if b.Generation == nil {
+		return nil, missing("resource_provider_generation")
+	}
+	if b.Inventories == nil {
+		return nil, missing("inventories")
 	}
 	out := map[string]cloud.Inventory{}
 	for _, class := range slices.Sorted(maps.Keys(b.Inventories)) {
 		one := b.Inventories[class]
 		if !classPattern.MatchString(class) || one.Generation != nil || one.Class != "" {
-			return nil, invalid("JSON does not validate: the inventory %s is not as it should be", class)
+			return nil, unfit("additionalProperties", "the inventory of '%s' is not as it should be", class)
 		}
 		i, err := one.inventory()
 		if err != nil {
@@ -164,6 +172,9 @@ func (b inventoriesBody) all() (map[string]cloud.Inventory, error) {
 }
 
 func (a *api) setInventories(r *wire.Request) (*wire.Response, error) {
+	if _, err := a.svc.Provider(r.Context(), r.PathValue("id")); err != nil {
+		return nil, err
+	}
 	var in inventoriesBody
 	if err := decode(r, &in, "resource_provider_generation", "inventories"); err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func (a *api) put(r *wire.Request, kind, where string) (*wire.Response, error) {
 	if made {
 		status = http.StatusCreated
 	}
-	return created(status, href(r, where, name)), nil
+	return created(status, noted(r, where, name)), nil
 }
 
 func (a *api) putTrait(r *wire.Request) (*wire.Response, error) {
@@ -117,10 +117,20 @@ func className(r *wire.Request) (string, error) {
 	if err := decode(r, &in, "name"); err != nil {
 		return "", err
 	}
-	if !custom(in.Name) {
-		return "", invalid("JSON does not validate: '%s' does not match '%s'", in.Name, customPattern)
+	return in.Name, customName(in.Name)
+}
+
+// customName wants the name of a client's own class.
+func customName(name string) error {
+	switch {
+	case name == "":
+		return missing("name")
+	case len(name) > 255:
+		return unfit("maxLength", "'%s' is too long", name)
+	case !custom(name):
+		return unfit("pattern", "'%s' does not match '%s'", name, customPattern)
 	}
-	return in.Name, nil
+	return nil
 }
 
 func (a *api) createClass(r *wire.Request) (*wire.Response, error) {
@@ -132,7 +142,7 @@ func (a *api) createClass(r *wire.Request) (*wire.Response, error) {
 	if err == nil && !made {
 		err = conflict("Conflicting resource class already exists: %s", name)
 	}
-	return created(http.StatusCreated, href(r, "resource_classes", name)), err
+	return created(http.StatusCreated, noted(r, "resource_classes", name)), err
 }
 
 func (a *api) renameClass(r *wire.Request) (*wire.Response, error) {
@@ -144,8 +154,8 @@ func (a *api) renameClass(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) putClass(r *wire.Request) (*wire.Response, error) {
-	if name := r.PathValue("name"); !custom(name) {
-		return nil, invalid("JSON does not validate: '%s' does not match '%s'", name, customPattern)
+	if err := customName(r.PathValue("name")); err != nil {
+		return nil, err
 	}
 	return a.put(r, placement.KindClass, "resource_classes")
 }

@@ -42,7 +42,7 @@ func build(t *testing.T) (*store.Store, func(minor int) *wiretest.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := wiretest.New(t, placement.New(service.New(st, clock, schedule.DefaultRatios()))).As(wiretest.Admin(project))
+	c := wiretest.New(t, placement.New(service.New(st, clock, schedule.DefaultRatios()))).As(wiretest.Admin(project)).With("Content-Type", "application/json")
 	return st, func(minor int) *wiretest.Client {
 		return c.With("OpenStack-API-Version", fmt.Sprintf("placement 1.%d", minor))
 	}

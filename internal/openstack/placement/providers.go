@@ -28,6 +28,7 @@ func (a *api) providerRoutes() []wire.Route {
 		a.route("GET", one+"/inventories", "resource_providers:inventories:list", a.listInventories),
 		a.route("POST", one+"/inventories", "resource_providers:inventories:create", a.createInventory),
 		a.route("PUT", one+"/inventories", "resource_providers:inventories:update", a.setInventories),
+		until(4, a.route("DELETE", one+"/inventories", "resource_providers:inventories:delete", notBefore)),
 		since(5, a.route("DELETE", one+"/inventories", "resource_providers:inventories:delete", a.deleteInventories)),
 		a.route("GET", one+"/inventories/{class}", "resource_providers:inventories:show", a.showInventory),
 		a.route("PUT", one+"/inventories/{class}", "resource_providers:inventories:update", a.updateInventory),
@@ -122,13 +123,16 @@ func (a *api) providerIn(r *wire.Request, members ...string) (in providerBody, e
 	if err = decode(r, &in, append(members, "name")...); err != nil {
 		return in, err
 	}
-	switch {
-	case in.Name == "":
-		return in, invalid("JSON does not validate: 'name' is a required property")
-	case len([]rune(in.Name)) > 200:
-		return in, invalid("JSON does not validate: '%s' is too long", in.Name)
-	case in.UUID != "" && !cloud.IsID(in.UUID), in.Parent.Value != "" && !cloud.IsID(in.Parent.Value):
-		return in, invalid("JSON does not validate: '%s%s' is not a 'uuid'", in.UUID, in.Parent.Value)
+	if in.Name == "" {
+		return in, missing("name")
+	}
+	if err := text(in.Name, 200); err != nil {
+		return in, err
+	}
+	for _, id := range []string{in.UUID, in.Parent.Value} {
+		if err := uuid(id); id != "" && err != nil {
+			return in, err
+		}
 	}
 	in.UUID, in.Parent.Value = dashed(in.UUID), dashed(in.Parent.Value)
 	return in, nil
@@ -143,7 +147,7 @@ func (a *api) createProvider(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp := created(http.StatusCreated, href(r, "resource_providers", p.ID))
+	resp := created(http.StatusCreated, noted(r, "resource_providers", p.ID))
 	if r.Version.AtLeast(20) {
 		resp.Status, resp.Body = http.StatusOK, providerView(r, p)
 	}
@@ -204,22 +208,32 @@ func (a *api) setAggregates(r *wire.Request) (*wire.Response, error) {
 		Aggregates []string
 		Generation *int64 `json:"resource_provider_generation"`
 	}
-	var err error
-	if r.Version.AtLeast(19) {
-		err = decode(r, &in, "aggregates", "resource_provider_generation")
-		if err == nil && (in.Generation == nil || in.Aggregates == nil) {
-			err = invalid("JSON does not validate: 'resource_provider_generation' and 'aggregates' are required properties")
+	if _, err := a.svc.Provider(r.Context(), r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	raw, err := bytesOf(r)
+	switch {
+	case err != nil:
+	case !r.Version.AtLeast(19):
+		err = fill(raw, &in.Aggregates)
+	default:
+		err = decodeObject(raw, &in, "aggregates", "resource_provider_generation")
+		if err == nil && in.Generation == nil {
+			err = missing("resource_provider_generation")
+		} else if err == nil && in.Aggregates == nil {
+			err = missing("aggregates")
 		}
-	} else {
-		err = r.Decode(&in.Aggregates)
 	}
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	for i, id := range in.Aggregates {
-		if !cloud.IsID(id) || seen[id] {
-			return nil, invalid("JSON does not validate: '%s' is not a 'uuid', or is there twice", id)
+		if err := uuid(id); err != nil {
+			return nil, err
+		}
+		if seen[id] {
+			return nil, unfit("uniqueItems", "['%s'] has non-unique elements", strings.Join(in.Aggregates, "', '"))
 		}
 		seen[id] = true
 		in.Aggregates[i] = dashed(id)
@@ -245,8 +259,11 @@ func (a *api) setTraits(r *wire.Request) (*wire.Response, error) {
 	if err := decode(r, &in, "traits", "resource_provider_generation"); err != nil {
 		return nil, err
 	}
-	if in.Generation == nil || in.Traits == nil {
-		return nil, invalid("JSON does not validate: 'traits' and 'resource_provider_generation' are required properties")
+	if in.Generation == nil {
+		return nil, missing("resource_provider_generation")
+	}
+	if in.Traits == nil {
+		return nil, missing("traits")
 	}
 	p, err := a.svc.SetTraits(r.Context(), r.PathValue("id"), in.Generation, in.Traits)
 	return traitsView(p), err
@@ -255,4 +272,9 @@ func (a *api) setTraits(r *wire.Request) (*wire.Response, error) {
 func (a *api) deleteTraits(r *wire.Request) (*wire.Response, error) {
 	_, err := a.svc.SetTraits(r.Context(), r.PathValue("id"), nil, nil)
 	return wire.NoContent(), err
+}
+
+// notBefore answers for what came to a path with a later microversion.
+func notBefore(r *wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("placement", cloud.Invalid, "%w", &wire.MethodError{Method: r.Method, Allow: []string{"GET", "POST", "PUT"}})
 }

@@ -35,7 +35,7 @@ func groupOf(r *wire.Request, suffix string) (g schedule.Group, err error) {
 	}
 	members := q["member_of"+suffix]
 	if len(members) > 1 && !r.Version.AtLeast(24) {
-		return g, invalid("Query parameter \"member_of%s\" may be given once until microversion 1.24", suffix)
+		return g, invalid("Multiple member_of%s parameters are not supported", suffix)
 	}
 	for _, text := range members {
 		if err := requireAggregates(r, &g, text); err != nil {
@@ -75,7 +75,11 @@ func resourcesOf(text string) (map[string]int, error) {
 
 // requireTraits reads "A,!B", or from 1.39 on "in:A,B".
 func requireTraits(r *wire.Request, g *schedule.Group, text string) error {
-	wrong := invalid("Invalid query string parameters: Expected 'required%s' parameter value of the form: HW_CPU_X86_VMX,!CUSTOM_MAGIC. Got: %s", g.Suffix, text)
+	form := "HW_CPU_X86_VMX,!CUSTOM_MAGIC"
+	if !r.Version.AtLeast(22) {
+		form = "HW_CPU_X86_VMX,CUSTOM_MAGIC"
+	}
+	wrong := invalid("Invalid query string parameters: Expected 'required%s' parameter value of the form: %s. Got: %s", g.Suffix, form, text)
 	if any, ok := strings.CutPrefix(text, "in:"); ok {
 		if !r.Version.AtLeast(39) || strings.Contains(any, "!") || slices.Contains(strings.Split(any, ","), "") {
 			return wrong

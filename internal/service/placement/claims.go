@@ -256,7 +256,7 @@ func (s *Service) DeleteConsumer(ctx context.Context, id string) error {
 		if _, there := w.consumer(id); !there {
 			return cloud.E(op, cloud.NotFound, "No allocations for consumer '%s'", id)
 		}
-		return s.setClaims(tx, w, op, []Change{{Consumer: cloud.Consumer{ID: id}}})
+		return s.write(tx, w, op, Change{Consumer: cloud.Consumer{ID: id}})
 	})
 }
 

@@ -11,13 +11,13 @@ import (
 
 // room refuses an inventory of which nothing could ever be claimed. From
 // microversion 1.26 on all of it may be reserved (full).
-func room(op, id, class string, i cloud.Inventory, full bool) error {
+func room(op, verb, id, class string, i cloud.Inventory, full bool) error {
 	capacity := float64(i.Total-i.Reserved) * i.Ratio
 	switch {
 	case full && capacity < 0:
-		return cloud.E(op, cloud.Invalid, "Unable to update inventory for resource provider %s: Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than total.", id, class, id)
+		return cloud.E(op, cloud.Invalid, "Unable to %s inventory for resource provider %s: Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than total.", verb, id, class, id)
 	case !full && int(capacity) <= 0:
-		return cloud.E(op, cloud.Invalid, "Unable to update inventory for resource provider %s: Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than or equal to total.", id, class, id)
+		return cloud.E(op, cloud.Invalid, "Unable to %s inventory for resource provider %s: Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than or equal to total.", verb, id, class, id)
 	}
 	return nil
 }
@@ -36,7 +36,7 @@ func (w world) setInventories(op string, p schedule.Provider, row *cloud.Resourc
 		if !slices.Contains(w.names.classes, class) {
 			return cloud.E(op, cloud.Invalid, "Unknown resource class in inventory for resource provider %s: No such resource class %s.", p.ID, class)
 		}
-		if err := room(op, p.ID, class, i, full); err != nil {
+		if err := room(op, "update", p.ID, class, i, full); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,11 @@ func (s *Service) SetInventory(ctx context.Context, id string, generation *int64
 		case !fresh && !there:
 			return cloud.E(op, cloud.Invalid, "No inventory record with resource class for resource provider %s: Inventory for class %s does not exist.", id, class)
 		}
-		if err := room(op, id, class, i, full); err != nil {
+		verb := "update"
+		if fresh {
+			verb = "create"
+		}
+		if err := room(op, verb, id, class, i, full); err != nil {
 			return err
 		}
 		row.Inventories = maps.Clone(row.Inventories)

@@ -130,7 +130,7 @@ func (s *Service) DeleteName(ctx context.Context, kind, name string) error {
 		}
 		for _, p := range w.fleet.Providers {
 			if _, has := p.Inventories[name]; kind == KindClass && has {
-				return cloud.E(op, cloud.Conflict, "Error in delete resource class: Cannot delete in-use resource class %s.", name)
+				return cloud.E(op, cloud.Conflict, "Error in delete resource class: Cannot delete in-use resource class %s. Class is in use in inventory.", name)
 			}
 			if kind == KindTrait && slices.Contains(p.Traits, name) {
 				return cloud.E(op, cloud.Conflict, "The trait %s is in use by a resource provider.", name)

@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
@@ -77,7 +78,10 @@ func (s *Service) CreateProvider(ctx context.Context, id, name, parent string) (
 		if row.ID == "" {
 			row.ID = cloud.NewID()
 		}
-		if _, ok := w.provider(parent); parent != "" && (!ok || parent == row.ID) {
+		if parent != "" && parent == row.ID {
+			return cloud.E(op, cloud.Invalid, "Unable to create resource provider \"%s\", %s: Object action create failed because: parent provider UUID cannot be same as UUID. Please set parent provider UUID to None if this provider is a root provider.", name, row.ID)
+		}
+		if _, ok := w.provider(parent); parent != "" && !ok {
 			return cloud.E(op, cloud.Invalid, "Unable to create resource provider \"%s\", %s: Object action create failed because: parent provider UUID does not exist.", name, row.ID)
 		}
 		if err := tx.Providers.Insert(row); err != nil {
@@ -112,7 +116,10 @@ func (s *Service) MoveProvider(ctx context.Context, id, name string, parent *str
 		if parent == nil || *parent == p.ParentID {
 			return nil
 		}
-		if p.ParentID != "" && !reparent {
+		switch {
+		case p.ParentID != "" && !reparent && *parent == "":
+			return refuse("un-parenting a provider is not currently allowed.")
+		case p.ParentID != "" && !reparent:
 			return refuse("re-parenting a provider is not currently allowed.")
 		}
 		up, ok := w.provider(*parent)
@@ -183,10 +190,9 @@ func (s *Service) SetAggregates(ctx context.Context, id string, generation *int6
 func (s *Service) SetTraits(ctx context.Context, id string, generation *int64, traits []string) (schedule.Provider, error) {
 	const op = "placement.SetTraits"
 	return s.change(ctx, op, id, generation, func(w world, _ schedule.Provider, row *cloud.ResourceProvider) error {
-		for _, t := range traits {
-			if !slices.Contains(w.names.traits, t) {
-				return cloud.E(op, cloud.Invalid, "No such trait %s", t)
-			}
+		unknown := slices.DeleteFunc(slices.Clone(traits), func(t string) bool { return slices.Contains(w.names.traits, t) })
+		if len(unknown) > 0 {
+			return cloud.E(op, cloud.Invalid, "No such trait %s", strings.Join(unknown, ", "))
 		}
 		slices.Sort(traits)
 		row.Traits = slices.Compact(traits)

@@ -128,7 +128,7 @@ func (s *Service) changeTx(tx *store.Tx, w world, op, id string, generation *int
 		return noProvider(op, id)
 	}
 	if generation != nil && *generation != p.Generation {
-		return problem(op, cloud.Conflict, CodeConcurrent, "resource provider generation conflict")
+		return problem(op, cloud.Conflict, CodeConcurrent, "resource provider generation conflict: Resource provider's generation already changed. Please update the generation and try again.")
 	}
 	row, err := rowTx(tx, p)
 	if err != nil {
