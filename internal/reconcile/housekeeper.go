@@ -42,8 +42,10 @@ type Config struct {
 	Fleet  *node.Fleet
 	Ports  PortKeeper
 	Images ImageTaker
-	Log    *slog.Logger
-	Region string
+	// Backups is where backups of volumes are kept.
+	Backups Backups
+	Log     *slog.Logger
+	Region  string
 
 	// Overcommit of hosts; see schedule.
 	CPURatio, MemoryRatio, DiskRatio float64
@@ -80,7 +82,7 @@ func New(cfg Config) *Housekeeper {
 	if cfg.Hook == nil {
 		cfg.Hook = func(string) {}
 	}
-	return &Housekeeper{Config: cfg, kicked: make(chan struct{}, 1), busy: map[string]bool{}, nets: netSync{pushed: map[string]map[string]pushed{}}}
+	return &Housekeeper{Config: cfg, kicked: make(chan struct{}, 1), busy: map[string]bool{}, nets: netSync{nodes: map[string]*nodeSync{}}}
 }
 
 // Run works until ctx ends. Every job also runs on a slow beat, so that nothing

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -87,6 +88,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if server.Fault != nil && server.Node == "" {
 		return k.settle(ctx, server.ID, server.Intent.Generation)
 	}
+	if ready, err := k.volumesReady(ctx, server); err != nil || !ready {
+		return err
+	}
 	if server.Node == "" {
 		placed, err := k.place(ctx, server.ID)
 		if err != nil || placed.Node == "" {
@@ -99,7 +103,10 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil {
 		return err
 	}
-	if err := k.SyncNodes(ctx); err != nil {
+	if err := k.bindNew(ctx, server); err != nil {
+		return err
+	}
+	if err := k.SyncNode(ctx, server.Node); err != nil {
 		return err
 	}
 	if err := k.takeSnapshots(ctx, server, n); err != nil {
@@ -132,7 +139,11 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 		if err != nil {
 			return err
 		}
-		placement, err := schedule.Plan(fleet, schedule.RequestOf(server))
+		request := schedule.RequestOf(server)
+		if request.VolumesOn, err = volumesOn(tx, server.ID); err != nil {
+			return err
+		}
+		placement, err := schedule.Plan(fleet, request)
 		if err != nil {
 			server.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: "No valid host was found. " + cloud.Message(err), CreatedAt: k.Clock.Now()}
 			server.NextAttemptAt = time.Time{}
@@ -165,6 +176,25 @@ func bindPorts(tx *store.Tx, server cloud.Server, zone string) error {
 	return nil
 }
 
+// bindNew binds the ports that a placed server was given since.
+func (k *Housekeeper) bindNew(ctx context.Context, server cloud.Server) error {
+	loose, zone := false, ""
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
+		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
+		if err != nil {
+			return err
+		}
+		loose = slices.ContainsFunc(ports, func(p cloud.Port) bool { return p.Host != server.Node })
+		host, err := tx.Hosts.Get(server.Node)
+		zone = host.AvailabilityZone
+		return unlessGone(err)
+	})
+	if err != nil || !loose {
+		return err
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error { return bindPorts(tx, server, zone) })
+}
+
 // settle notes that the intent of a generation has been handed over: nothing is
 // due until the owner wants something else or the node reports.
 func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) error {
@@ -190,6 +220,9 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
+			return err
+		}
+		if err := k.releaseVolumes(tx, server.ID); err != nil {
 			return err
 		}
 		if err := dropImages(tx, server.ID); err != nil {
@@ -238,7 +271,7 @@ func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (
 // postpone writes a failed try down.
 func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause error) {
 	wait := backOff(server.Attempt)
-	if errors.Is(cause, errRemoving) {
+	if errors.Is(cause, errRemoving) || errors.Is(cause, errWaiting) {
 		wait = time.Second // the watch is quicker; this is the net beneath it
 	} else {
 		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause)

@@ -10,7 +10,7 @@ type filter func(f Fleet, h Host, r Request) string
 
 // filters are asked in order; the first refusal is a host's reason. What an
 // operator asked for comes before what is free.
-var filters = []filter{forced, excluded, enabled, up, zone, tenancy, beside, group, near, query, specs, cpus, memory, disk, resources}
+var filters = []filter{forced, volumes, excluded, enabled, up, zone, tenancy, beside, group, near, query, specs, cpus, memory, disk, resources}
 
 // refuse is the first filter's reason against a host.
 func (f Fleet) refuse(h Host, r Request) string {
@@ -25,6 +25,16 @@ func (f Fleet) refuse(h Host, r Request) string {
 func forced(_ Fleet, h Host, r Request) string {
 	if r.Host != "" && r.Host != h.Name {
 		return "is not the host asked for"
+	}
+	return ""
+}
+
+// A volume is where its node keeps it, so the guest goes there.
+func volumes(_ Fleet, h Host, r Request) string {
+	for _, host := range r.VolumesOn {
+		if host != h.Name {
+			return "does not have its volume (which is on " + host + ")"
+		}
 	}
 	return ""
 }

@@ -31,13 +31,17 @@ func (u *Usage) add(s Size) {
 type Size struct{ VCPUs, MemoryMB, DiskGB int }
 
 // SizeOf is what a server takes: its flavor, and where that leaves the root disk
-// to the image (root 0), the image's size rounded up. The flavor's extra specs
-// "resources:VCPU" and its like say otherwise (nova/scheduler/utils.py).
+// to the image (root 0), the image's size rounded up. One that boots from a volume
+// has no root disk. The flavor's extra specs "resources:VCPU" and its like say
+// otherwise (nova/scheduler/utils.py).
 func SizeOf(s cloud.Server) Size {
 	const gib = 1 << 30
 	root := s.Flavor.RootGB
 	if root == 0 {
 		root = int((max(s.Image.VirtualSize, s.Image.Size, 0) + gib - 1) / gib)
+	}
+	if s.VolumeBoot {
+		root = 0
 	}
 	size := Size{
 		VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB,

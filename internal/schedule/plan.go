@@ -18,6 +18,7 @@ type Request struct {
 	Query            string            // a condition on the host, in nova's JSON
 	AvailabilityZone string            // "" for any
 	Host             string            // a forced host; "" for any
+	VolumesOn        []string          // hosts that have its volumes
 	SameHost         []string          // ids of servers it must be beside
 	DifferentHost    []string          // ids of servers it must not be beside
 	Exclude          []string          // hosts that have been tried

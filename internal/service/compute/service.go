@@ -29,10 +29,11 @@ type ImageKeeper interface {
 
 // Options are what an operator may set.
 type Options struct {
-	Log    *slog.Logger    // nil for slog's default
-	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
-	Images ImageKeeper     // where images are deleted; service/image is one
-	Head   string          // the name of the host that the head is on; "head" for ""
+	Log     *slog.Logger    // nil for slog's default
+	Ratios  schedule.Ratios // how far hosts are promised, as the housekeeper does it
+	Images  ImageKeeper     // where images are deleted; service/image is one
+	Volumes Volumes         // service/volume is one
+	Head    string          // the name of the host that the head is on; "head" for ""
 }
 
 // Service is the compute service.
@@ -44,6 +45,7 @@ type Service struct {
 	log      *slog.Logger
 	ratios   schedule.Ratios
 	images   ImageKeeper
+	volumes  Volumes
 	head     string
 }
 
@@ -55,7 +57,9 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Head == "" {
 		o.Head = "head"
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, head: o.Head}
+	return &Service{
+		store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes, head: o.Head,
+	}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id
