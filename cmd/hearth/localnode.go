@@ -53,7 +53,7 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 			return nil, nil, err
 		}
 		n, err := fake.New(ctx, dir, contents{h.blobs, h.backups}, fake.Options{
-			World: world, Log: h.log, Hook: failpoint(h.log), BootID: cloud.NewID(), Grace: h.cfg.Compute.ShutdownGrace,
+			World: world, Log: h.log, Hook: failpoint(h.log), Grace: h.cfg.Compute.ShutdownGrace,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -87,6 +87,13 @@ type Tx struct {
 	Backups           *Table[cloud.Backup]
 	DefaultTypes      *Table[cloud.VolumeDefaultType]
 
+	Aggregates     *Table[cloud.Aggregate]
+	ServerGroups   *Table[cloud.ServerGroup]
+	PastServers    *Table[cloud.PastServer]
+	Providers      *Table[cloud.ResourceProvider] // those that clients said something about
+	Consumers      *Table[cloud.Consumer]
+	PlacementNames *Table[cloud.PlacementName]
+
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
 

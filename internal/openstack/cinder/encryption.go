@@ -141,11 +141,12 @@ func (a *api) updateEncryption(r *wire.Request) (*wire.Response, error) {
 	return wire.JSON(wire.M{"encryption": encryptionView(e)}), nil
 }
 
-// changeEncryption changes the encryption that the path names.
+// changeEncryption changes the encryption of the type in the path. There is but
+// one, so what else the path names is left out of account, as cinder does.
 func (a *api) changeEncryption(r *wire.Request, verb string, fn func(e *cloud.VolumeEncryption) *cloud.VolumeEncryption) (*cloud.VolumeEncryption, error) {
 	id := r.PathValue("id")
 	return a.svc.Encrypt(r.Context(), r.Caller, id, verb, func(e *cloud.VolumeEncryption) (*cloud.VolumeEncryption, error) {
-		if e == nil || e.ID != r.PathValue("key") {
+		if e == nil {
 			return nil, noEncryption(id)
 		}
 		return fn(e), nil

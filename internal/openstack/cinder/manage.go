@@ -178,5 +178,5 @@ func (a *api) manageSnapshot(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.Accepted(wire.M{"snapshot": snapshotView(r, s, true)}), nil
+	return wire.Accepted(wire.M{"snapshot": snapshotView(r, s, false)}), nil
 }
