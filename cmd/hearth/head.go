@@ -88,7 +88,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)
-	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore()})
+	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil
@@ -141,6 +141,18 @@ func (c consoles) Console(ctx context.Context, name, serverID string, most int) 
 		return nil, err
 	}
 	return n.Console(ctx, serverID, most)
+}
+
+// nodeDisks tells what disks nodes have.
+type nodeDisks struct{ fleet *node.Fleet }
+
+// Volumes implements volume.Disks.
+func (n nodeDisks) Volumes(ctx context.Context, name string) ([]cloud.VolumeStatus, error) {
+	nd, err := n.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return nd.Volumes(ctx)
 }
 
 // logins tells why logins failed.
