@@ -32,7 +32,7 @@ unit: internal/bake/guest/hearth-guest ## no root, no network, no QEMU: under tw
 e2e: deps build ## real guests, real clients, a real PostgreSQL; as root
 	./scripts/e2e
 
-random-kills: build ## 50 kills at random on the fake driver; see the known defect in scripts/e2e
+random-kills: build ## 50 kills at random on the fake driver
 	HEARTH_E2E=1 HEARTH_BIN=$(CURDIR)/hearth $(GO) test -count=1 -v -run '^TestRandomKills$$' ./test/e2e
 
 bench: deps build ## figures for docs/performance.md

@@ -55,7 +55,7 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 			return nil, nil, err
 		}
 		n, err := fake.New(ctx, dir, blobImages{h.blobs}, fake.Options{
-			World: world, Log: h.log, Hook: failpoint(h.log), BootID: cloud.NewID(), Grace: h.cfg.Compute.ShutdownGrace,
+			World: world, Log: h.log, Hook: failpoint(h.log), Grace: h.cfg.Compute.ShutdownGrace,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -78,6 +78,7 @@ type Agent struct {
 	networks  Networks
 	instances atomic.Pointer[instance.Manager]
 	volumes   *volume.Manager
+	cache     imageCache
 	leave     context.CancelFunc
 }
 
@@ -89,6 +90,9 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	if cfg.Host == nil {
 		cfg.Host = Machine{}
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = cloud.SystemClock{}
 	}
 	a := &Agent{Config: cfg, volumes: volume.New(cfg.Storage, cfg.Images)}
 	bootID, err := cfg.Host.BootID()
@@ -114,6 +118,7 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	watch, leave := context.WithCancel(context.Background())
 	a.leave = leave
 	go func() { _ = m.Watch(watch, a.forget) }()
+	go a.keepCache(watch)
 	return a, nil
 }
 

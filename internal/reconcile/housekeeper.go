@@ -80,7 +80,7 @@ func New(cfg Config) *Housekeeper {
 	if cfg.Hook == nil {
 		cfg.Hook = func(string) {}
 	}
-	return &Housekeeper{Config: cfg, kicked: make(chan struct{}, 1), busy: map[string]bool{}, nets: netSync{pushed: map[string]map[string]pushed{}}}
+	return &Housekeeper{Config: cfg, kicked: make(chan struct{}, 1), busy: map[string]bool{}, nets: netSync{nodes: map[string]*nodeSync{}}}
 }
 
 // Run works until ctx ends. Every job also runs on a slow beat, so that nothing

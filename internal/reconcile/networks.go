@@ -15,15 +15,32 @@ import (
 	"hearth/internal/store"
 )
 
-// netSync remembers what was pushed to which node, so that only differences are
+// netSync remembers what was pushed to the nodes, so that only differences are
 // pushed. It is a cache: an empty one means that everything is pushed again,
 // which every node takes.
 type netSync struct {
+	mu    sync.Mutex
+	nodes map[string]*nodeSync
+}
+
+// nodeSync is the part of one node: a node that hangs delays no other.
+type nodeSync struct {
+	asked atomic.Int64 // counts the wishes to sync
+
 	mu     sync.Mutex
-	asked  atomic.Int64 // counts the wishes to sync
-	done   int64        // the wishes that a finished run covers
-	err    error        // of the last run
-	pushed map[string]map[string]pushed
+	done   int64     // the wishes that a finished run covers
+	err    error     // of the last run
+	node   node.Node // what was pushed was pushed to; another of the same name is asked what it has
+	pushed map[string]pushed
+}
+
+func (s *netSync) of(name string) *nodeSync {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nodes[name] == nil {
+		s.nodes[name] = &nodeSync{}
+	}
+	return s.nodes[name]
 }
 
 // pushed is what a node was given under a key such as "network:ID".
@@ -41,37 +58,46 @@ func (k *Housekeeper) runNetworks(ctx context.Context) {
 	})
 }
 
-// SyncNodes makes the data plane of every connected node match what the store holds now. Calls that
-// come while a run is under way share the next one.
+// SyncNodes makes the data planes of all connected nodes match what the store
+// holds now, side by side.
 func (k *Housekeeper) SyncNodes(ctx context.Context) error {
-	wish := k.nets.asked.Add(1)
-	k.nets.mu.Lock()
-	defer k.nets.mu.Unlock()
-	if k.nets.done >= wish {
-		return k.nets.err
-	}
-	covers := k.nets.asked.Load()
-	k.nets.err = k.syncAll(ctx)
-	k.nets.done = covers
-	return k.nets.err
-}
-
-// syncAll pushes the differences to every node that is connected.
-func (k *Housekeeper) syncAll(ctx context.Context) error {
 	if err := k.placeRouters(ctx); err != nil {
 		return err
 	}
-	var errs []error
-	for _, name := range k.Fleet.Names() {
-		n, err := k.Fleet.Node(name)
-		if err != nil {
-			continue
-		}
-		if err := k.push(ctx, name, n); err != nil {
-			errs = append(errs, fmt.Errorf("node %s: %w", name, err))
-		}
+	names := k.Fleet.Names()
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { errs[i] = k.syncNode(ctx, name) })
 	}
+	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// SyncNode does it for one node; Unavailable when it is not connected.
+func (k *Housekeeper) SyncNode(ctx context.Context, name string) error {
+	if err := k.placeRouters(ctx); err != nil {
+		return err
+	}
+	return k.syncNode(ctx, name)
+}
+
+// syncNode pushes a node what differs. Calls that come while a run is under way
+// share the next one.
+func (k *Housekeeper) syncNode(ctx context.Context, name string) error {
+	s := k.nets.of(name)
+	wish := s.asked.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done >= wish {
+		return s.err
+	}
+	covers := s.asked.Load()
+	if s.err = k.push(ctx, name, s); s.err != nil {
+		s.err = fmt.Errorf("node %s: %w", name, s.err)
+	}
+	s.done = covers
+	return s.err
 }
 
 // plane is all of one node's data plane.
@@ -82,22 +108,26 @@ type plane struct {
 
 // push gives a node what differs from what it was given before: networks first,
 // since routers stand on them, and removals the other way round.
-func (k *Housekeeper) push(ctx context.Context, name string, n node.Node) error {
+func (k *Housekeeper) push(ctx context.Context, name string, s *nodeSync) error {
+	n, err := k.Fleet.Node(name)
+	if err != nil {
+		return err
+	}
 	var want plane
-	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err = k.Store.View(ctx, func(tx *store.Tx) (err error) {
 		want, err = composePlane(tx, name, k.DNSDomain)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	have := k.nets.pushed[name]
-	if have == nil {
-		if have, err = k.inherit(ctx, n); err != nil {
+	if s.node != n {
+		if s.pushed, err = k.inherit(ctx, n); err != nil {
 			return err
 		}
-		k.nets.pushed[name] = have
+		s.node = n
 	}
+	have := s.pushed
 	keep := map[string]bool{}
 	var errs []error
 	for _, spec := range want.networks {

@@ -12,8 +12,14 @@ import (
 // the one that runs the fewest routers. A router that no node may run waits.
 func (k *Housekeeper) placeRouters(ctx context.Context) error {
 	names := k.Fleet.Names()
-	if len(names) == 0 {
-		return nil
+	homeless := false
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
+		count, err := tx.Routers.Count(store.Eq("node", ""))
+		homeless = count > 0
+		return err
+	})
+	if err != nil || !homeless || len(names) == 0 {
+		return err
 	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		homeless, err := tx.Routers.List(store.Where(store.Eq("node", "")))

@@ -113,15 +113,22 @@ func (b *book) compare(c *theCloud, round int) {
 	c.t.Helper()
 	s := c.session()
 	var found map[string]string
+	var restless []string // ids
+	defer func() {
+		for _, id := range restless {
+			c.t.Logf("round %d: a server that does not rest:\n%s", round, c.hearth("explain", "server", id))
+		}
+	}()
 	within(c.t, 30*time.Second, fmt.Sprintf("round %d: every server rests", round), func() bool {
-		found = map[string]string{}
+		found, restless = map[string]string{}, nil
 		all := must(servers.ExtractServers(must(servers.List(s.compute, nil).AllPages(s.ctx))(c.t)))(c.t)
-		rest := true
 		for _, one := range all {
 			found[one.Name] = one.Status
-			rest = rest && one.Status == "ACTIVE" && one.TaskState == "" && !b.going[one.Name]
+			if one.Status != "ACTIVE" || one.TaskState != "" || b.going[one.Name] {
+				restless = append(restless, one.ID)
+			}
 		}
-		return rest
+		return len(restless) == 0
 	})
 	for name := range b.here {
 		if found[name] == "" {

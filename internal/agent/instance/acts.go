@@ -63,7 +63,14 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 	case doTidy:
 		err = w.tidy(ctx, spec)
 	default:
-		if err = w.settle(spec.Intent); err == nil {
+		var done bool
+		if again, done, err = w.fit(ctx, spec); err == nil && !done {
+			return again, rest
+		}
+		if err == nil {
+			err = w.settle(spec.Intent)
+		}
+		if err == nil {
 			return 0, rest
 		}
 	}

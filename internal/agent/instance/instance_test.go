@@ -283,7 +283,6 @@ func TestHostReboot(t *testing.T) {
 	awaitState(t, m, other.ID, cloud.InstanceStopped, 2)
 	must(t, m.Close())
 	w.host.RebootHost()
-	w.bootID = bootID(2)
 	m = w.agent()
 	await(t, m, spec.ID, "running anew", func(st cloud.InstanceStatus) bool {
 		return st.State == cloud.InstanceRunning && w.host.Running() == 1
@@ -387,15 +386,18 @@ func TestRemovalDuringCreate(t *testing.T) {
 func TestRemovalGoesOnUntilItIsDone(t *testing.T) {
 	w := newWorld(t)
 	m, spec := running(t, w)
-	var tries atomic.Int32
+	var mended atomic.Bool
 	w.storage.Fail(func(op, _ string) error {
-		if op == "RemoveDisk" && tries.Add(1) <= 2 {
+		if op == "RemoveDisk" && !mended.Load() {
 			return errors.New("the disk is busy")
 		}
 		return nil
 	})
 	must(t, m.Remove(t.Context(), spec.ID))
 	w.timers.next(t)
+	w.timers.next(t)
+	w.timers.await(t)
+	mended.Store(true)
 	w.timers.next(t)
 	gone(t, m, spec.ID)
 	if left := w.leftovers(); len(left) > 0 {

@@ -215,6 +215,23 @@ func (m *Manager) Specs() []cloud.InstanceSpec {
 	return out
 }
 
+// IfUnwanted calls do unless an instance is made of the image of a digest, and
+// tells whether it did. No spec can come to want the image meanwhile, so do must
+// be short.
+func (m *Manager) IfUnwanted(digest string, do func() error) (did bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.workers {
+		spec := w.wanted()
+		for _, ref := range []*cloud.ImageRef{&spec.Image, spec.Kernel, spec.Ramdisk} {
+			if ref != nil && ref.Digest == digest {
+				return false, nil
+			}
+		}
+	}
+	return true, do()
+}
+
 // Spec is the spec of an instance, for its metadata.
 func (m *Manager) Spec(id string) (cloud.InstanceSpec, bool) {
 	m.mu.Lock()

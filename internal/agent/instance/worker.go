@@ -36,6 +36,7 @@ type worker struct {
 	found    bool             // the guest of before has been looked for
 	deadline time.Time        // for a guest that was asked to shut down; zero: it was not
 	taps     []*os.File       // plugged for a guest that is not started yet
+	fitting  fitting          // of the guest to the volumes and ports that are wanted
 	dirty    bool             // rec has something that is not written down
 	failures int              // of what cannot fail for good: removal, finding the guest
 }
@@ -60,7 +61,8 @@ func (w *worker) status() cloud.InstanceStatus {
 	defer w.mu.Unlock()
 	r := w.shown
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
-		Generation: r.Generation, State: r.State, Step: r.Step, Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Error: r.Error, At: r.At}}
+		Generation: r.Generation, State: r.State, Step: r.Step, Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots,
+		Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
 }
 
 // want replaces the spec by a newer one.
@@ -188,6 +190,9 @@ func (w *worker) wait(ctx context.Context, again time.Duration) {
 	case ev, ok := <-events:
 		if ok {
 			w.log.Debug("guest", "event", ev.Kind, "reason", ev.Reason)
+			if ev.Kind == hypervisor.EventUnplugged {
+				w.fitting.done = false // it may be one that is wanted by now
+			}
 		}
 	}
 }

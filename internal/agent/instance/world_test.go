@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,23 +29,20 @@ type world struct {
 	images  fakeImages
 	clock   *cloud.FakeClock
 	timers  *timers
-	bootID  string
 }
 
 func newWorld(t *testing.T) *world {
 	clock := cloud.NewFakeClock()
 	return &world{t: t, dir: t.TempDir(), storage: stfake.New(), host: hvfake.NewHost(clock), ports: &fakePorts{plugged: map[string]bool{}},
-		images: fakeImages{}, clock: clock, timers: &timers{clock: clock}, bootID: bootID(1)}
+		images: fakeImages{}, clock: clock, timers: &timers{clock: clock}}
 }
-
-func bootID(n int) string { return fmt.Sprintf("fa4e0000-0000-4000-8000-%012d", n) }
 
 // agent starts a Manager on the world; with a hook for tests that kill it.
 func (w *world) agent(change ...func(*Config)) *Manager {
 	w.t.Helper()
 	cfg := Config{Dir: filepath.Join(w.dir, "instances"), Storage: w.storage, Hypervisor: hvfake.New(w.host), Ports: w.ports, Images: w.images,
 		ConfigDrive: func(cloud.InstanceSpec) (map[string][]byte, error) { return map[string][]byte{"a": []byte("b")}, nil },
-		Clock:       w.clock, After: w.timers.after, BootID: w.bootID, NoSync: true, Attempts: 3}
+		Clock:       w.clock, After: w.timers.after, BootID: w.host.BootID(), NoSync: true, Attempts: 3}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -69,6 +67,9 @@ func (w *world) spec() cloud.InstanceSpec {
 func (w *world) leftovers() (left []string) {
 	disks, _ := w.storage.Disks(context.Background())
 	for _, d := range disks {
+		if strings.HasPrefix(d.ID, cloud.VolumeDisk("")) {
+			continue // its owner's, whatever becomes of the instance
+		}
 		left = append(left, "disk "+d.ID)
 	}
 	for range w.host.Running() {
@@ -182,13 +183,20 @@ func (s *timers) after(d time.Duration) (<-chan time.Time, func() bool) {
 	}
 }
 
-// next turns the clock to the time of the earliest timer, once there is one.
-func (s *timers) next(t *testing.T) {
+// await returns once there is a timer.
+func (s *timers) await(t *testing.T) {
+	t.Helper()
+	s.lockSet(t)
+	s.mu.Unlock()
+}
+
+// lockSet waits for a timer, and leaves the lock to the caller.
+func (s *timers) lockSet(t *testing.T) {
 	t.Helper()
 	for {
 		s.mu.Lock()
 		if len(s.set) > 0 {
-			break
+			return
 		}
 		added := make(chan struct{})
 		s.added = added
@@ -199,6 +207,12 @@ func (s *timers) next(t *testing.T) {
 			t.Fatal("nobody set a timer")
 		}
 	}
+}
+
+// next turns the clock to the time of the earliest timer, once there is one.
+func (s *timers) next(t *testing.T) {
+	t.Helper()
+	s.lockSet(t)
 	defer s.mu.Unlock()
 	first := s.set[0]
 	for _, o := range s.set {

@@ -50,9 +50,8 @@ type Options struct {
 	// NewNetworks makes the keeper of networks; nil: one that keeps specs in
 	// memory and serves nothing.
 	NewNetworks func(find agent.Find) (agent.Networks, error)
-	VCPUs       int    // 0: 64
-	MemoryMB    int    // 0: 256 GiB
-	BootID      string // of the host; "" for one that never changes. With another, guests of before are started anew
+	VCPUs       int // 0: 64
+	MemoryMB    int // 0: 256 GiB
 }
 
 // Node is a node whose guests, disks and networks are in memory.
@@ -78,7 +77,7 @@ func New(ctx context.Context, dir string, images agent.Images, opt Options) (*No
 	}
 	a, err := agent.New(ctx, agent.Config{
 		Dir: dir, Storage: w.Storage, Hypervisor: hypervisor.New(w.Host), Network: w.Network, NewNetworks: opt.NewNetworks,
-		Images: images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB, opt.BootID}, HypervisorIs: "fake",
+		Images: images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB, w.Host}, HypervisorIs: "fake",
 		Version: "fake", IP: "127.0.0.1", ShutdownGrace: opt.Grace, Clock: opt.Clock, Log: opt.Log, Hook: opt.Hook, NoSync: true,
 	})
 	if err != nil {
@@ -93,16 +92,12 @@ func (n *Node) Close() error { return n.Agent.Close() }
 // machine is a host of any size.
 type machine struct {
 	vcpus, memoryMB int
-	bootID          string
+	host            *hypervisor.Host
 }
 
-// BootID implements agent.Host: the first boot of the fake hypervisor's host.
-func (m machine) BootID() (string, error) {
-	if m.bootID != "" {
-		return m.bootID, nil
-	}
-	return "fa4e0000-0000-4000-8000-000000000001", nil
-}
+// BootID implements agent.Host: that of the fake hypervisor's host, so that the
+// guests of a world that is no more are started anew.
+func (m machine) BootID() (string, error) { return m.host.BootID(), nil }
 
 // VCPUs implements agent.Host.
 func (m machine) VCPUs() int {

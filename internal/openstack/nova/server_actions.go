@@ -13,7 +13,7 @@ import (
 // than that there is no such action.
 var notYet = strings.Fields("createBackup suspend resume " +
 	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
-	"addFixedIp removeFixedIp addFloatingIp removeFloatingIp trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
+	"trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
 	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
 
 // action does a server's action that a body asks for.
@@ -47,8 +47,10 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 	do, ok := map[string]action{
 		"os-start": a.start, "os-stop": a.stop, "reboot": a.reboot, "lock": a.lock, "unlock": a.unlock, "forceDelete": a.forceDelete,
 		"os-getConsoleOutput": a.consoleOutput, "addSecurityGroup": a.addGroup, "removeSecurityGroup": a.removeGroup,
+		"addFloatingIp": a.addFloatingIP, "removeFloatingIp": a.removeFloatingIP,
 		"pause": a.plainAction("pause", a.pause), "unpause": a.plainAction("unpause", a.unpause),
 		"createImage": a.createImage, "resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
+		"addFixedIp": a.addFixedIP, "removeFixedIp": a.removeFixedIP,
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
 		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]

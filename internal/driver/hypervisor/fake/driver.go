@@ -57,8 +57,8 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 		return nil, err
 	}
 	h.last++
-	handle := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: dir, PID: h.last, Started: uint64(h.last) * 100, BootID: h.bootID()}
-	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}}
+	handle := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: dir, PID: h.last, Started: uint64(h.last) * 100, BootID: h.bootID}
+	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}}
 	h.guests[handle.PID] = m
 	h.boot(m)
 	return d.attach(m), nil
@@ -91,7 +91,7 @@ func (d *Driver) find(op string, handle hypervisor.Handle) (*machine, error) {
 	switch m := d.host.guests[handle.PID]; {
 	case handle.Driver != kindName:
 		return nil, cloud.E(op, cloud.Invalid, "the handle of guest %q is of driver %q, not of the fake", handle.ID, handle.Driver)
-	case handle.BootID != d.host.bootID():
+	case handle.BootID != d.host.bootID:
 		return nil, cloud.E(op, cloud.NotFound, "guest %s went down with its host, which has rebooted since", handle.ID)
 	case m == nil || m.handle.Started != handle.Started:
 		return nil, cloud.E(op, cloud.NotFound, "guest %s: process %d is gone: it was ended, killed or crashed", handle.ID, handle.PID)

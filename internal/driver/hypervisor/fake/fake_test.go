@@ -3,6 +3,7 @@ package fake
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -26,6 +27,14 @@ func subject() (*Host, hypervisortest.Subject) {
 		Config: func(t *testing.T) hypervisor.Config {
 			n++
 			return hypervisor.Config{ID: fmt.Sprintf("guest-%d", n), Name: "ember", VCPUs: 1, MemoryMB: 64, Dir: filepath.Join(t.TempDir(), "run")}
+		},
+		Tap: func(t *testing.T) *os.File {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { f.Close() })
+			return f
 		},
 		Greeting: Greeting, PowerOff: does(host.PowerOff), Reboot: does(host.Reboot), Crash: does(host.Crash),
 	}
@@ -77,5 +86,22 @@ func TestHostReboot(t *testing.T) {
 	}
 	if e := <-g.Events(); e.Kind != hypervisor.EventExit {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// A host that poses as the same machine, as a process that was killed and started
+// again does, numbers its processes alike. Guests of before are not found there.
+func TestAnotherHost(t *testing.T) {
+	_, before := subject()
+	_, after := subject()
+	gone, err := before.Driver().Start(t.Context(), before.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.Driver().Start(t.Context(), after.Config(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.Driver().Recover(t.Context(), gone.Handle()); !cloud.Is(err, cloud.NotFound) {
+		t.Errorf("a guest of another host: %v", err)
 	}
 }

@@ -20,11 +20,12 @@ type Host struct {
 	clock cloud.Clock
 
 	mu     sync.Mutex
-	boots  int
-	last   int // pid
+	bootID string // the id of this boot
+	last   int    // pid
 	guests map[int]*machine
 	fail   []error
 	deaf   map[string]bool
+	clings map[string]bool
 }
 
 // machine is one guest. All of it is guarded by the Host's lock.
@@ -35,6 +36,8 @@ type machine struct {
 	begun   time.Time
 	starter *Driver
 	watched map[*guest]bool
+	leaving map[string]bool  // devices that it was asked to let go of
+	sizes   map[string]int64 // of disks that were resized, in bytes
 }
 
 // NewHost makes a host with no guests. nil is the machine's clock.
@@ -42,7 +45,7 @@ func NewHost(clock cloud.Clock) *Host {
 	if clock == nil {
 		clock = cloud.SystemClock{}
 	}
-	return &Host{clock: clock, boots: 1, last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}}
+	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}, clings: map[string]bool{}}
 }
 
 // FailNextStart makes the next start that is not failing yet fail with err.
@@ -57,6 +60,13 @@ func (h *Host) IgnoreButton(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deaf[id] = true
+}
+
+// Cling makes a guest, present or future, keep its devices whoever asks, until its next reset.
+func (h *Host) Cling(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.clings[id] = true
 }
 
 // PowerOff makes a guest switch itself off; false if no such guest runs.
@@ -85,7 +95,7 @@ func (h *Host) RebootHost() {
 	for _, m := range h.guests {
 		h.remove(m, -9)
 	}
-	h.boots++
+	h.bootID = cloud.NewID()
 }
 
 // Guest tells how a guest was configured and how it is; StateGone if it is not there.
@@ -125,7 +135,13 @@ func (h *Host) byID(id string) *machine {
 	return nil
 }
 
-func (h *Host) bootID() string { return fmt.Sprintf("fa4e0000-0000-4000-8000-%012d", h.boots) }
+// BootID tells this boot of the host from any other, of this host and of others:
+// handles that were kept beyond it find nothing.
+func (h *Host) BootID() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bootID
+}
 
 // off is a guest's poweroff: its process stays until somebody ends it.
 func (h *Host) off(m *machine) {
@@ -137,6 +153,7 @@ func (h *Host) off(m *machine) {
 
 func (h *Host) restart(m *machine, reason string) {
 	h.tell(m, hypervisor.EventReset, reason)
+	h.release(m)
 	h.boot(m)
 }
 

@@ -19,6 +19,8 @@ type Subject struct {
 	Driver func() hypervisor.Driver
 	// Config is a valid guest in a directory of its own, not started. Its files live as long as the test.
 	Config func(t *testing.T) hypervisor.Config
+	// Tap opens a tap device that lives as long as the test.
+	Tap func(t *testing.T) *os.File
 	// Greeting is what the guest prints once it is up.
 	Greeting string
 	// PowerOff makes the guest switch itself off, Reboot start over. Crash kills its process.
@@ -36,6 +38,7 @@ func Run(t *testing.T, s Subject) {
 		"poweroff while away": powerOffAway, "button": button, "quit": quit, "recover": recovery,
 		"handle of another process": staleHandle, "crash": crash, "crash while away": crashAway, "list": list,
 		"destroy": destroy, "stats": stats,
+		"plug a disk": plugDisk, "plug a NIC": plugNIC, "what cannot be plugged": plugRefused,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

@@ -122,10 +122,15 @@ func (g *guest) trimLogs() {
 
 // command runs one QMP command that needs a live guest.
 func (g *guest) command(ctx context.Context, op, command string, out any) error {
+	return g.ask(ctx, op, nil, command, nil, out)
+}
+
+// ask is command with arguments and a file that goes along.
+func (g *guest) ask(ctx context.Context, op string, file *os.File, command string, args, out any) error {
 	if g.proc.gone() {
 		return g.missing(op)
 	}
-	err := g.mon.Execute(ctx, command, nil, out)
+	err := g.mon.ExecuteWith(ctx, file, command, args, out)
 	var refused *qmp.Error
 	switch {
 	case err == nil:
@@ -136,6 +141,12 @@ func (g *guest) command(ctx context.Context, op, command string, out any) error 
 		return g.severed(op, err)
 	}
 	return cloud.E(op, cloud.Unavailable, "guest %s: QEMU (process %d) did not answer: %w", g.handle.ID, g.handle.PID, err)
+}
+
+// isClass tells whether QEMU refused a command with an error of a class.
+func isClass(err error, class string) bool {
+	var refused *qmp.Error
+	return errors.As(err, &refused) && refused.Class == class
 }
 
 // severed tells an exit, which ends the connection a moment before the process, from a connection lost.

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // backlog is how many unread events are kept; beyond it the oldest go.
@@ -79,6 +82,12 @@ func (c *Client) Close() error {
 // "arguments" object; nil sends none. The error is *Error when QEMU refused, ErrClosed when the
 // connection ended, the context's when that ended first (the command may still take effect).
 func (c *Client) Execute(ctx context.Context, command string, args, out any) error {
+	return c.ExecuteWith(ctx, nil, command, args, out)
+}
+
+// ExecuteWith is Execute with an open file that goes along, as add-fd and getfd take one. QEMU gets a copy; the
+// caller keeps his. It needs a connection by a unix socket. nil is no file.
+func (c *Client) ExecuteWith(ctx context.Context, file *os.File, command string, args, out any) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", command, context.Cause(ctx))
 	}
@@ -87,7 +96,7 @@ func (c *Client) Execute(ctx context.Context, command string, args, out any) err
 		return err
 	}
 	defer c.forget(id)
-	if err := c.send(ctx, id, command, args); err != nil {
+	if err := c.send(ctx, file, id, command, args); err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
 	select {
@@ -136,7 +145,7 @@ func (c *Client) forget(id uint64) {
 	delete(c.waiting, id)
 }
 
-func (c *Client) send(ctx context.Context, id uint64, command string, args any) error {
+func (c *Client) send(ctx context.Context, file *os.File, id uint64, command string, args any) error {
 	raw, err := json.Marshal(struct {
 		Execute   string `json:"execute"`
 		Arguments any    `json:"arguments,omitempty"`
@@ -153,13 +162,30 @@ func (c *Client) send(ctx context.Context, id uint64, command string, args any) 
 		c.conn.SetWriteDeadline(time.Now())
 		close(fired)
 	})
-	_, err = c.conn.Write(append(raw, '\n'))
+	err = c.write(append(raw, '\n'), file)
 	if err != nil {
 		c.conn.Close()
 	}
 	if !stop() {
 		<-fired
 		c.conn.SetWriteDeadline(time.Time{}) // the next command has its own time
+	}
+	return err
+}
+
+// write sends a line, and with it a file if there is one: SCM_RIGHTS, see unix(7).
+func (c *Client) write(line []byte, file *os.File) error {
+	if file == nil {
+		_, err := c.conn.Write(line)
+		return err
+	}
+	socket, ok := c.conn.(*net.UnixConn)
+	if !ok {
+		return errors.New("a file cannot be passed by this connection, which is not a unix socket")
+	}
+	n, _, err := socket.WriteMsgUnix(line, unix.UnixRights(int(file.Fd())), nil)
+	if err == nil && n < len(line) {
+		_, err = socket.Write(line[n:]) // the file went with the first byte
 	}
 	return err
 }

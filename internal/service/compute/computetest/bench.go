@@ -11,6 +11,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/service/compute"
 	"hearth/internal/service/network"
+	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
 
@@ -32,6 +33,7 @@ type Bench struct {
 	Clock   *cloud.FakeClock
 	Network *network.Service
 	Compute *compute.Service
+	Volume  *volume.Service
 	Net     cloud.Network // Project's only one, 10.0.0.0/24
 	Log     string        // what every console says
 }
@@ -58,7 +60,9 @@ func New(t testing.TB) *Bench {
 	t.Cleanup(func() { st.Close() })
 	b := &Bench{T: t, Store: st, Clock: cloud.NewFakeClock()}
 	b.Network = network.New(st, b.Clock, network.Options{})
-	b.Compute = compute.New(st, b.Clock, b.Network, b, compute.Options{})
+	b.Volume = volume.New(st, b.Clock, nil, volume.Options{})
+	b.Must(b.Volume.Bootstrap(t.Context()))
+	b.Compute = compute.New(st, b.Clock, b.Network, b, compute.Options{Volumes: b.Volume})
 	b.Must(b.Compute.Bootstrap(t.Context()))
 	b.Net = b.AddNetwork(Project, "private", netip.MustParsePrefix("10.0.0.0/24"))
 	b.addImages()
