@@ -13,6 +13,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
+	"hearth/internal/driver/backup"
 	"hearth/internal/driver/storage/blob"
 	"hearth/internal/node"
 	"hearth/internal/openstack/cinder"
@@ -43,6 +44,7 @@ type head struct {
 	store    *store.Store
 	fleet    *node.Fleet
 	blobs    *blob.Store
+	backups  *backup.Repository // nil for none
 	identity *identity.Service
 	image    *image.Service
 	compute  *compute.Service
@@ -68,15 +70,20 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		st.Close()
 		return nil, err
 	}
+	backups, err := openBackups(cfg)
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
 	clock := cloud.SystemClock{}
-	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, ready: newReadiness("api", "operator", "images", "node")}
+	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, backups: backups, ready: newReadiness("api", "operator", "images", "node")}
 	h.identity = identity.New(st, clock, identity.Options{
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 		Compliance: compliance(cfg.Identity),
 	})
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
-	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone})
+	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore()})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume,
 		Ratios: schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}})
 	h.operate = operate.New(st, h.fleet, blobs, log)
@@ -201,7 +208,7 @@ func (h *head) recoverImages(ctx context.Context) error {
 // keep runs the housekeeper.
 func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
-		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
 		Workers: h.cfg.Workers(), Hook: failpoint(h.log),
 	})

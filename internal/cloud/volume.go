@@ -26,11 +26,13 @@ type Volume struct {
 	Fault   string // why it could not be made, or not be extended
 
 	// What others do with it.
-	Reserved  bool   // an attachment has been announced
-	Detaching bool   // the end of one has been announced
-	UploadID  string // the image that it is being uploaded to
-	Transfer  string // id of the transfer that waits to be accepted
-	Forced    string // the status that an operator set; "" for none
+	BackupID  string        // the backup that is being made of it
+	Refill    *VolumeRefill // what it is being given in place of what it holds
+	Reserved  bool          // an attachment has been announced
+	Detaching bool          // the end of one has been announced
+	UploadID  string        // the image that it is being uploaded to
+	Transfer  string        // id of the transfer that waits to be accepted
+	Forced    string        // the status that an operator set; "" for none
 
 	CreatedAt, UpdatedAt time.Time
 	LaunchedAt           *time.Time
@@ -75,6 +77,8 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return VolumeDeleting
 	case v.Forced != "":
 		return v.Forced
+	case v.Refill != nil:
+		return v.refilling()
 	case !v.Seen.Ready && v.Fault != "":
 		return VolumeError
 	case !v.Seen.Ready && v.Image != nil && v.Node != "":
@@ -85,12 +89,27 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return VolumeErrorExtending
 	case v.Seen.SizeBytes < int64(v.SizeGB)*GiB:
 		return VolumeExtending
+	case v.BackupID != "":
+		return VolumeBackingUp
 	case v.UploadID != "":
 		return VolumeUploading
 	case v.Transfer != "":
 		return VolumeAwaitingTransfer
 	}
 	return v.use(attachments)
+}
+
+// refilling is the status of a volume that is given new content.
+func (v Volume) refilling() string {
+	switch {
+	case v.Refill.SnapshotID != "" && v.Fault != "":
+		return VolumeError
+	case v.Refill.SnapshotID != "":
+		return VolumeReverting
+	case v.Fault != "":
+		return VolumeErrorRestoring
+	}
+	return VolumeRestoring
 }
 
 // use is the status that comes of attachments, in cinder's order of precedence.
@@ -146,6 +165,7 @@ type Snapshot struct {
 	Bootable                                           bool
 	ImageMetadata                                      map[string]string
 	GroupSnapshotID                                    string
+	BackupID                                           string // the backup that is being made of it
 	Progress                                           string // as a helper of its making told it; "" for what is seen
 
 	Node    string
@@ -166,6 +186,8 @@ func (s Snapshot) Status() string {
 		return VolumeDeleting
 	case s.Forced != "":
 		return s.Forced
+	case s.Seen.Ready && s.BackupID != "":
+		return VolumeBackingUp
 	case s.Seen.Ready:
 		return VolumeAvailable
 	case s.Fault != "":
@@ -250,7 +272,11 @@ type VolumeSpec struct {
 	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
 	SizeBytes int64     // what it must have at least
 	Image     *ImageRef // what it is made from, else
-	From      string    // another disk of the node, else it is blank
+	From      string    // another disk of the node, else
+	Content   string    // bytes that the head gives under this name, as it gives images; else it is blank
+	// Replace has From or Content take the place of what the disk holds, if there is
+	// one; nobody has it open. It is done again at every call.
+	Replace bool
 }
 
 // VolumeStatus is what a node reports of a volume's or snapshot's disk.

@@ -88,6 +88,8 @@ type Tx struct {
 	GroupTypes        *Table[cloud.GroupType]
 	VolumeGroups      *Table[cloud.VolumeGroup]
 	GroupSnapshots    *Table[cloud.GroupSnapshot]
+	Backups           *Table[cloud.Backup]
+	DefaultTypes      *Table[cloud.VolumeDefaultType]
 
 	Aggregates     *Table[cloud.Aggregate]
 	ServerGroups   *Table[cloud.ServerGroup]

@@ -51,6 +51,8 @@ func newTx(r *run) *Tx {
 		GroupTypes:        table(r, &groupTypeSchema),
 		VolumeGroups:      table(r, &volumeGroupSchema),
 		GroupSnapshots:    table(r, &groupSnapshotSchema),
+		Backups:           table(r, &backupSchema),
+		DefaultTypes:      table(r, &volumeDefaultTypeSchema),
 
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		Aggregates: table(r, &aggregateSchema), ServerGroups: table(r, &serverGroupSchema), PastServers: table(r, &pastServerSchema),
@@ -122,6 +124,8 @@ func newShelves() map[string]any {
 	shelve(m, &groupTypeSchema)
 	shelve(m, &volumeGroupSchema)
 	shelve(m, &groupSnapshotSchema)
+	shelve(m, &backupSchema)
+	shelve(m, &volumeDefaultTypeSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	shelve(m, &aggregateSchema)
@@ -137,7 +141,7 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return slices.Concat(identityShapes(), oauthShapes(), operateShapes(), []shape{
+	return append(slices.Concat(identityShapes(), oauthShapes(), operateShapes()), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
@@ -148,5 +152,6 @@ func shapes() []shape {
 		portForwardingSchema.shape(), networkAgentSchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
-	})
+		backupSchema.shape(), volumeDefaultTypeSchema.shape(),
+	}...)
 }

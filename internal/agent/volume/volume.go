@@ -52,6 +52,10 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 	if err := mine("volume.Apply", spec.ID); err != nil {
 		return cloud.VolumeStatus{}, err
 	}
+	if spec.Replace {
+		disk, err := m.replace(ctx, spec)
+		return status(disk), err
+	}
 	disk, err := m.storage.Disk(ctx, spec.ID)
 	if cloud.Is(err, cloud.NotFound) && !spec.Made {
 		disk, err = m.make(ctx, spec)
@@ -60,6 +64,34 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 		disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
 	}
 	return status(disk), err
+}
+
+// replace gives a disk, which need not be there, other content.
+func (m *Manager) replace(ctx context.Context, spec cloud.VolumeSpec) (disk storage.Disk, err error) {
+	switch {
+	case spec.Content != "":
+		return m.write(ctx, spec)
+	case spec.From == "":
+		return disk, cloud.E("volume.Apply", cloud.Invalid, "nothing is named that the disk %s is to hold", spec.ID)
+	}
+	if err := mine("volume.Apply", spec.From); err != nil {
+		return disk, err
+	}
+	disk, err = m.storage.RevertDisk(ctx, spec.ID, spec.From)
+	if err == nil && disk.Size < spec.SizeBytes {
+		disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+	}
+	return disk, err
+}
+
+// write makes a disk of bytes that the head gives.
+func (m *Manager) write(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
+	src, err := m.images.Open(ctx, spec.Content)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	defer src.Close()
+	return m.storage.WriteDisk(ctx, spec.ID, spec.SizeBytes, src)
 }
 
 func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
@@ -81,6 +113,9 @@ func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk
 			return storage.Disk{}, err
 		}
 		return m.storage.CopyDisk(ctx, spec.ID, spec.From, spec.SizeBytes)
+	}
+	if spec.Content != "" {
+		return m.write(ctx, spec)
 	}
 	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, "")
 }

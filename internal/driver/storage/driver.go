@@ -38,6 +38,13 @@ type Driver interface {
 	// ReadDisk gives what a disk holds, as a guest sees it, from its first to its
 	// last byte. Later changes are not in it. NotFound.
 	ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
+	// WriteDisk gives the disk id what src has, size bytes at the most and zeros
+	// after it. A disk that is there, which nobody has open, is replaced when all is
+	// written; when src fails, it stays as it was.
+	WriteDisk(ctx context.Context, id string, size int64, src io.Reader) (Disk, error)
+	// RevertDisk gives the disk id what the disk from holds, and its size, in place
+	// of what it held. Nobody has it open. NotFound without from.
+	RevertDisk(ctx context.Context, id, from string) (Disk, error)
 	// Disk finds a disk; NotFound.
 	Disk(ctx context.Context, id string) (Disk, error)
 	// RemoveDisk removes a disk. No error when it is gone.

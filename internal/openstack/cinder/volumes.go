@@ -208,19 +208,20 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	if r.Version.AtLeast(13) {
 		want.GroupID = text(in.GroupID)
 	}
+	if r.Version.AtLeast(47) {
+		want.BackupID = text(in.BackupID)
+	}
 	err = wire.First(checkName(&want.Name, &want.Description), checkMetadata(in.Metadata), needUUID("snapshot_id", want.SnapshotID),
-		needUUID("source_volid", want.SourceID), needUUID("group_id", want.GroupID))
+		needUUID("source_volid", want.SourceID), needUUID("group_id", want.GroupID), needUUID("backup_id", want.BackupID))
 	switch {
 	case err != nil:
 		return nil, err
 	case in.Size.Set && !in.Size.Null && want.SizeGB < 1:
 		return nil, cloud.E(op, cloud.Invalid, "Invalid input for field/attribute size. Value: %d. It must be at least 1", want.SizeGB)
-	case want.SizeGB == 0 && want.SnapshotID == "" && want.SourceID == "":
+	case want.SizeGB == 0 && want.SnapshotID == "" && want.SourceID == "" && want.BackupID == "":
 		return nil, cloud.E(op, cloud.Invalid, "Invalid input received: the size of a volume is needed, in GB, unless it is made from a volume or a snapshot.")
-	case text(in.BackupID) != "":
-		return nil, cloud.E(op, cloud.Unsupported, "Volumes from backups are not implemented.")
-	case count(want.ImageID, want.SnapshotID, want.SourceID) > 1:
-		return nil, cloud.E(op, cloud.Invalid, "Invalid input received: a volume is made from one of imageRef, snapshot_id and source_volid.")
+	case count(want.ImageID, want.SnapshotID, want.SourceID, want.BackupID) > 1:
+		return nil, cloud.E(op, cloud.Invalid, "Invalid input received: a volume is made from one of imageRef, snapshot_id, source_volid and backup_id.")
 	}
 	d, err := a.svc.Create(r.Context(), r.Caller, want)
 	if err != nil {

@@ -207,7 +207,7 @@ func (s *Service) ResetStatus(ctx context.Context, c cloud.Caller, id, status, a
 		if status == "" {
 			return nil
 		}
-		d.Forced, d.Fault, d.Reserved, d.Detaching, d.UploadID = status, "", false, false, ""
+		d.Forced, d.Fault, d.Reserved, d.Detaching, d.UploadID, d.BackupID, d.Refill = status, "", false, false, "", "", nil
 		now, err := detail(tx, d.Volume)
 		if err != nil {
 			return err

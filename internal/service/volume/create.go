@@ -55,6 +55,9 @@ func (s *Service) create(tx *store.Tx, c cloud.Caller, in Wanted, image *cloud.I
 	if err := fromImage("volume.Create", image, &v); err != nil {
 		return Detail{}, err
 	}
+	if err := s.fromBackup(tx, c, "volume.Create", in, &v); err != nil {
+		return Detail{}, err
+	}
 	if err := s.settle(tx, c, in, &v); err != nil {
 		return Detail{}, err
 	}

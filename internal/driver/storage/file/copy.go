@@ -40,7 +40,7 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold a copy of %s, which has %d", size, from, source.Size)
 	}
 	if source.Backing != "" { // the image stays while the copy is not in its place yet
-		defer d.holds.take("sha256:" + filepath.Base(filepath.Dir(source.Backing)))()
+		defer d.holds.take(digestOf(source.Backing))()
 	}
 	made := storage.Disk{ID: id, Format: source.Format, Size: size, Backing: source.Backing, Grown: source.Grown}
 	disk, err := d.makeDisk(place, made, func(disk *storage.Disk, path string) error {
@@ -148,3 +148,6 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 	}
 	return f, hostError(op, err)
 }
+
+// digestOf is the digest of the image that a backing file is of.
+func digestOf(backing string) string { return "sha512:" + filepath.Base(filepath.Dir(backing)) }
