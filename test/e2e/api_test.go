@@ -20,8 +20,8 @@ import (
 // session is a login through gophercloud, which a test with many calls uses: the
 // openstack command takes a second of processor time for each.
 type session struct {
-	t                                 *testing.T
-	ctx                               context.Context
+	t                                         *testing.T
+	ctx                                       context.Context
 	identity, image, compute, network, volume *gophercloud.ServiceClient
 }
 

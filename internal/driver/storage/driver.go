@@ -46,6 +46,9 @@ type Driver interface {
 	// RevertDisk gives the disk id what the disk from holds, and its size, in place
 	// of what it held. Nobody has it open. NotFound without from.
 	RevertDisk(ctx context.Context, id, from string) (Disk, error)
+	// AdoptDisk gives the disk from the name id, and keeps what it holds. Once it is
+	// done it is no error to ask for it again. NotFound; Conflict when both are there.
+	AdoptDisk(ctx context.Context, id, from string) (Disk, error)
 	// Disk finds a disk; NotFound.
 	Disk(ctx context.Context, id string) (Disk, error)
 	// RemoveDisk removes a disk. No error when it is gone.

@@ -153,6 +153,9 @@ func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string) e
 		if err != nil {
 			return err
 		}
+		if err := plain(op, to); err != nil {
+			return err
+		}
 		if to.ID == d.TypeID {
 			return cloud.E(op, cloud.Invalid, "Invalid volume_type provided: New volume_type same as original: %s.", to.ID)
 		}
@@ -164,7 +167,7 @@ func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string) e
 			return err
 		}
 		d.TypeID = to.ID
-		d.Multiattach = to.ExtraSpecs["multiattach"] == "<is> True"
+		d.Multiattach = multiattach(to)
 		return nil
 	})
 	return err
