@@ -2,8 +2,7 @@
 // API v3 (https://docs.openstack.org/api-ref/identity/v3/), and answers at the
 // root of the cloud's address, where clients look for it.
 //
-// Federation, OAuth and domain-specific configuration are not here: their paths
-// answer 404.
+// Federation is not here: its paths answer 404.
 package keystone
 
 import (
@@ -29,7 +28,7 @@ func New(svc *identity.Service) wire.API {
 			a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
 			a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),
 			a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.trustRoutes(), a.policyRoutes(), a.registeredLimitRoutes(),
-			a.limitRoutes(),
+			a.limitRoutes(), a.domainConfigRoutes(), a.oauthRoutes(),
 		),
 	}
 }
