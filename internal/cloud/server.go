@@ -44,6 +44,7 @@ type Server struct {
 	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
+	Files                                    []GuestFile // that its config drive has for the guest (nova's personality)
 	Metadata                                 map[string]string
 	Tags                                     []string
 	AvailabilityZone                         string // the one asked for; "" for any

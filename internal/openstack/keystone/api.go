@@ -74,8 +74,11 @@ func stampOrNull(t *time.Time) any {
 // list answers a collection.
 func list[T any](r *wire.Request, name string, items []T, show func(*wire.Request, T) wire.M) *wire.Response {
 	out := make([]wire.M, 0, len(items))
+	q := r.URL.Query()
 	for _, v := range items {
-		out = append(out, show(r, v))
+		if m := show(r, v); compared(m, q) {
+			out = append(out, m)
+		}
 	}
 	return wire.JSON(wire.M{name: out, "links": links(r)})
 }
