@@ -2,6 +2,8 @@ package neutron
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/network"
@@ -80,6 +82,9 @@ func (c crud[T]) doGet(r *wire.Request) (*wire.Response, error) {
 }
 
 func (c crud[T]) doUpdate(r *wire.Request) (*wire.Response, error) {
+	if err := c.ifMatch(r); err != nil {
+		return nil, err
+	}
 	b, err := decodeUpdate(r, c.kind)
 	if err != nil {
 		return nil, err
@@ -92,10 +97,37 @@ func (c crud[T]) doUpdate(r *wire.Request) (*wire.Response, error) {
 }
 
 func (c crud[T]) doRemove(r *wire.Request) (*wire.Response, error) {
+	if err := c.ifMatch(r); err != nil {
+		return nil, err
+	}
 	if err := c.remove(r, r.PathValue("id")); err != nil {
 		return nil, err
 	}
 	return &wire.Response{Status: http.StatusNoContent}, nil
+}
+
+// ifMatch reads If-Match: revision_number=N, which makes what follows happen only
+// to that revision of the resource.
+func (k kind) ifMatch(r *wire.Request) error {
+	wanted := ""
+	for _, tag := range strings.Split(r.Header.Get("If-Match"), ",") {
+		number, ok := strings.CutPrefix(strings.Trim(strings.TrimSpace(tag), `"`), "revision_number=")
+		switch {
+		case ok && wanted != "":
+			return badRequest("Bad if-match request: Multiple revision_number etags are not supported.")
+		case ok:
+			wanted = number
+		}
+	}
+	if wanted == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(wanted)
+	if err != nil {
+		return badRequest("Bad if-match request: Revision number etag must be in the format of revision_number=<int>.")
+	}
+	r.Request = r.WithContext(network.IfRevision(r.Context(), strings.TrimPrefix(k.path, "/"), r.PathValue("id"), n))
+	return nil
 }
 
 // requests reads every body of a creation.

@@ -103,7 +103,7 @@ func (s *Service) ensureDefaultGroup(ctx context.Context, projectID string) erro
 	if err != nil || n > 0 {
 		return err
 	}
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.write(ctx, func(tx *store.Tx) error {
 		_, err := s.DefaultGroupTx(tx, projectID)
 		return err
 	})
@@ -199,7 +199,7 @@ func groupUnused(tx *store.Tx, id string) error {
 // DeleteGroup removes a group that no port wears, with the rules that refer to
 // it.
 func (s *Service) DeleteGroup(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.write(ctx, func(tx *store.Tx) error {
 		g, err := ownGroup(tx, c, id)
 		if err != nil {
 			return err

@@ -243,7 +243,7 @@ func routerPorts(tx *store.Tx, routerID string) ([]cloud.Port, error) {
 
 // DeleteRouter removes a router without interfaces, and its gateway port.
 func (s *Service) DeleteRouter(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.write(ctx, func(tx *store.Tx) error {
 		r, err := ownRouter(tx, c, id)
 		if err != nil {
 			return err
