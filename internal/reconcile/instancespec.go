@@ -50,6 +50,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
+		if s.Shelf != nil && s.Shelf.Offloaded {
+			spec.Image = s.Shelf.Image
+		}
 		if s.Rescue != nil {
 			spec.Image = *s.Rescue
 		}

@@ -50,8 +50,9 @@ func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus)
 	if len(server.Snapshots) > 0 && slices.Contains(status.Snapshots, server.Snapshots[0]) {
 		server.NextAttemptAt = now // its bytes are to be fetched
 	}
+	k.observeShelf(&server, current)
 	switch status.State {
-	case cloud.InstanceRunning, cloud.InstancePaused:
+	case cloud.InstanceRunning, cloud.InstancePaused, cloud.InstanceSuspended:
 		if server.LaunchedAt == nil {
 			server.LaunchedAt = &now
 		}

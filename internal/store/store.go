@@ -59,7 +59,11 @@ type Tx struct {
 	Keypairs *Table[cloud.Keypair]
 	Servers  *Table[cloud.Server]
 	Actions  *Table[cloud.ActionRecord]
-	Hosts    *Table[cloud.Host]
+
+	Migrations    *Table[cloud.Migration]
+	ConsoleTokens *Table[cloud.ConsoleToken]
+
+	Hosts *Table[cloud.Host]
 
 	Networks       *Table[cloud.Network]
 	Subnets        *Table[cloud.Subnet]

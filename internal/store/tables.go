@@ -32,6 +32,7 @@ func newTx(r *run) *Tx {
 		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
 		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
+		Migrations: table(r, &migrationSchema), ConsoleTokens: table(r, &consoleTokenSchema),
 		Actions: table(r, &actionSchema), Hosts: table(r, &hostSchema),
 
 		Networks: table(r, &networkSchema), Subnets: table(r, &subnetSchema), Ports: table(r, &portSchema),
@@ -99,6 +100,8 @@ func newShelves() map[string]any {
 	shelve(m, &keypairSchema)
 	shelve(m, &serverSchema)
 	shelve(m, &actionSchema)
+	shelve(m, &migrationSchema)
+	shelve(m, &consoleTokenSchema)
 	shelve(m, &hostSchema)
 	shelve(m, &networkSchema)
 	shelve(m, &subnetSchema)
@@ -147,7 +150,7 @@ func shapes() []shape {
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
-		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
+		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), migrationSchema.shape(), consoleTokenSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),

@@ -113,6 +113,13 @@ func setDisks(set func(path, value string), spec cloud.InstanceSpec) {
 	if spec.SwapMB > 0 {
 		set("block-device-mapping/swap", "/dev/vd"+string(next))
 	}
+	n := 0
+	for _, v := range spec.Volumes {
+		if !v.Boot && v.Device != "" {
+			set("block-device-mapping/ebs"+itoa(n), v.Device)
+			n++
+		}
+	}
 }
 
 // setInterfaces tells the NICs. Without them cloud-init's Ec2 source crawls

@@ -166,7 +166,6 @@ func TestRefusals(t *testing.T) {
 		{other, "PUT", one + "/metadata", wire.M{"metadata": wire.M{}}, 404, "itemNotFound", "could not be found"},
 		{c, "POST", one + "/action", wire.M{"os-stop": nil}, 409, "conflictingRequest", "Cannot 'stop' instance " + id + " while it is in task_state scheduling"},
 		{c, "POST", one + "/action", wire.M{"dance": nil}, 400, "badRequest", "There is no such action: dance"},
-		{c, "POST", one + "/action", wire.M{"suspend": nil}, 501, "notImplemented", "suspend"},
 		{c, "POST", one + "/action", wire.M{"os-start": nil, "os-stop": nil}, 400, "badRequest", "send one"},
 		{c, "GET", v21 + "/servers?limit=-1", nil, 400, "badRequest", "limit"},
 		{c, "GET", v21 + "/servers?marker=none", nil, 400, "badRequest", "marker [none] not found"},

@@ -42,6 +42,9 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	a.option("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=on")
 	a.spareSlots(or(cfg.Machine, h.machine))
 	a.boot(cfg)
+	if cfg.Saved {
+		a.option("-incoming", "defer")
+	}
 	return a.words, a.files
 }
 

@@ -239,6 +239,28 @@ func (d *Driver) RevertDisk(ctx context.Context, id, from string) (storage.Disk,
 	return d.replace(ctx, "RevertDisk", source, func() error { return nil })
 }
 
+// AdoptDisk implements storage.Driver.
+func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
+	if !idForm.MatchString(id) || !idForm.MatchString(from) {
+		return storage.Disk{}, cloud.E("storage.AdoptDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	}
+	disk, err := d.Disk(ctx, from)
+	known, gone := d.Disk(ctx, id)
+	switch {
+	case err == nil && gone == nil:
+		return known, cloud.E("storage.AdoptDisk", cloud.Conflict, "the disk %s cannot take the place of %s, which is there", from, id)
+	case gone == nil:
+		return known, nil
+	case err != nil:
+		return disk, err
+	}
+	disk.ID, disk.Path = id, ""
+	if disk, err = d.make(ctx, "AdoptDisk", disk, func() error { return nil }); err != nil {
+		return disk, err
+	}
+	return disk, d.RemoveDisk(ctx, from)
+}
+
 // replace records a disk in place of what is there, once read has succeeded.
 func (d *Driver) replace(ctx context.Context, op string, disk storage.Disk, read func() error) (storage.Disk, error) {
 	if !idForm.MatchString(disk.ID) {

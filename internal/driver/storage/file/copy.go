@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -86,6 +87,9 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 	}
 	was := disk.Size
 	disk.Size = (size + 511) &^ 511
+	if disk.Format != "raw" && overlaySize(disk.Path) >= disk.Size {
+		was = disk.Size // the guest that has it has made it so
+	}
 	if err := d.resize(ctx, disk, disk.Path, was); err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -93,6 +97,21 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 		return storage.Disk{}, hostError(op, err)
 	}
 	return disk, hostError(op, d.rewrite(place, disk))
+}
+
+// overlaySize is the size of the disk in a qcow2 file, in bytes, by its header
+// (docs/interop/qcow2.txt); 0 when it cannot be told.
+func overlaySize(path string) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var header [32]byte
+	if _, err := io.ReadFull(f, header[:]); err != nil || string(header[:4]) != "QFI\xfb" {
+		return 0
+	}
+	return int64(min(binary.BigEndian.Uint64(header[24:]), 1<<62))
 }
 
 // rewrite replaces the record of a disk.
