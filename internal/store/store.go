@@ -80,6 +80,7 @@ type Tx struct {
 	QoSPolicies     *Table[cloud.QoSPolicy]
 	PortForwardings *Table[cloud.PortForwarding]
 	NetworkAgents   *Table[cloud.NetworkAgent]
+	AutoTopologies  *Table[cloud.AutoTopology]
 
 	Volumes           *Table[cloud.Volume]
 	VolumeAttachments *Table[cloud.VolumeAttachment]

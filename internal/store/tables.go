@@ -40,6 +40,7 @@ func newTx(r *run) *Tx {
 		SecurityGroups: table(r, &securityGroupSchema), SecurityRules: table(r, &securityRuleSchema),
 		AddressScopes: table(r, &addressScopeSchema), SubnetPools: table(r, &subnetPoolSchema), RBACPolicies: table(r, &rbacPolicySchema),
 		QoSPolicies: table(r, &qosPolicySchema), PortForwardings: table(r, &portForwardingSchema), NetworkAgents: table(r, &networkAgentSchema),
+		AutoTopologies: table(r, &autoTopologySchema),
 
 		Volumes:           table(r, &volumeSchema),
 		VolumeAttachments: table(r, &volumeAttachmentSchema),
@@ -116,6 +117,7 @@ func newShelves() map[string]any {
 	shelve(m, &qosPolicySchema)
 	shelve(m, &portForwardingSchema)
 	shelve(m, &networkAgentSchema)
+	shelve(m, &autoTopologySchema)
 	shelve(m, &volumeSchema)
 	shelve(m, &volumeAttachmentSchema)
 	shelve(m, &snapshotSchema)
@@ -152,7 +154,7 @@ func shapes() []shape {
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
-		portForwardingSchema.shape(), networkAgentSchema.shape(),
+		portForwardingSchema.shape(), networkAgentSchema.shape(), autoTopologySchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
 		backupSchema.shape(), volumeDefaultTypeSchema.shape(),

@@ -24,7 +24,7 @@ func New(svc *network.Service) wire.API {
 			a.versionRoutes(), a.extensionRoutes(), a.networks().routes(), a.subnets().routes(), a.ports().routes(),
 			a.routers().routes(), a.routerActions(), a.floatingIPs().routes(), a.groups().routes(), a.rules().routes(),
 			a.quotaRoutes(), a.tagRoutes(), a.pools().routes(), a.poolActions(), a.scopes().routes(), a.rbac().routes(), a.agentRoutes(),
-			a.availabilityRoutes(), a.forwardingRoutes(), a.qosRoutes(),
+			a.availabilityRoutes(), a.forwardingRoutes(), a.qosRoutes(), a.topologyRoutes(),
 		),
 	}
 }
