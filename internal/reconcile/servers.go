@@ -10,6 +10,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -197,8 +198,7 @@ func (k *Housekeeper) bindNew(ctx context.Context, server cloud.Server) error {
 			return err
 		}
 		loose = slices.ContainsFunc(ports, func(p cloud.Port) bool { return p.Host != server.Node })
-		host, err := tx.Hosts.Get(server.Node)
-		zone = host.AvailabilityZone
+		zone, err = placement.ZoneTx(tx, server.Node)
 		return unlessGone(err)
 	})
 	if err != nil || !loose {

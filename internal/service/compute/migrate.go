@@ -84,7 +84,7 @@ func (s *Service) Evacuate(ctx context.Context, a Actor, id, host string) error 
 		if err != nil && !cloud.Is(err, cloud.NotFound) {
 			return err
 		}
-		if err == nil && h.Alive(s.clock.Now()) {
+		if err == nil && h.Up(s.clock.Now()) {
 			return cloud.E(op, cloud.Invalid, "Compute service of %s is still in use.", v.Node)
 		}
 		return noMove(tx, op, v)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -64,11 +65,11 @@ func (s *Service) Unshelve(ctx context.Context, a Actor, id string, to UnshelveT
 			if !a.IsAdmin() {
 				return cloud.E(op, cloud.Forbidden, "Policy doesn't allow os_compute_api:os-shelve:unshelve_to_host to be performed.")
 			}
-			host, err := tx.Hosts.Get(to.Host)
+			zone, err := placement.ZoneTx(tx, to.Host)
 			if err != nil {
 				return asInvalid(op, NoHost(op, to.Host))
 			}
-			if v.AvailabilityZone != "" && host.AvailabilityZone != v.AvailabilityZone {
+			if v.AvailabilityZone != "" && zone != v.AvailabilityZone {
 				return cloud.E(op, cloud.Conflict, "The requested host %s is not in the availability zone %s of the server.", to.Host, v.AvailabilityZone)
 			}
 		}
