@@ -25,7 +25,7 @@ const (
 )
 
 // prepare gives the cloud what DevStack has and suites count on: the users admin,
-// demo and alt_demo, an image called cirros, two flavors.
+// demo and alt_demo, an image called cirros. Flavors and networks it has.
 func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	project, err := c.login(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	s := &settings{dir: filepath.Join(c.work, "suites")}
 	s.gopherEnv = []string{
 		"OS_AUTH_URL=" + c.base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
-		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=84",
+		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",
 		"OS_NETWORK_NAME=private", "OS_NETWORK_ID=" + nets["private"].ID, "OS_SUBNET_ID=" + nets["private"].first(),
 		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
 	}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -77,7 +78,6 @@ func (s *Service) insertGroup(tx *store.Tx, g cloud.SecurityGroup) (GroupView, e
 			v.Rules = append(v.Rules, rule)
 		}
 	}
-	slices.SortFunc(v.Rules, func(a, b cloud.SecurityRule) int { return strings.Compare(a.ID, b.ID) }) // as it is read again
 	return v, nil
 }
 
@@ -124,6 +124,10 @@ func (s *Service) GetGroup(ctx context.Context, c cloud.Caller, id string) (Grou
 
 func viewGroup(tx *store.Tx, g cloud.SecurityGroup) (GroupView, error) {
 	rules, err := tx.SecurityRules.List(byAge([]store.Cond{store.Eq("group_id", g.ID)}))
+	// Those that a group begins with are of one moment: they keep their order.
+	slices.SortStableFunc(rules, func(a, b cloud.SecurityRule) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.Ethertype, b.Ethertype), strings.Compare(a.Direction, b.Direction))
+	})
 	return GroupView{SecurityGroup: g, Rules: rules}, err
 }
 
