@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -76,9 +77,9 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	})
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
-	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image,
-		Ratios: schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}})
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume,
+		Ratios: schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil
 }
@@ -131,6 +132,24 @@ func (c consoles) Console(ctx context.Context, name, serverID string, most int) 
 	return n.Console(ctx, serverID, most)
 }
 
+// OpenConsole implements compute.Consoles.
+func (c consoles) OpenConsole(ctx context.Context, name, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return n.OpenConsole(ctx, serverID, kind)
+}
+
+// InstanceStats implements compute.Consoles.
+func (c consoles) InstanceStats(ctx context.Context, name, serverID string) (cloud.InstanceStats, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return cloud.InstanceStats{}, err
+	}
+	return n.InstanceStats(ctx, serverID)
+}
+
 // logins tells why logins failed.
 type logins struct{ identity *identity.Service }
 
@@ -149,7 +168,7 @@ func (h *head) serve(ctx context.Context) error {
 		return fmt.Errorf("cannot listen at %s: %w; choose another with --listen", h.cfg.Listen, err)
 	}
 	server := &http.Server{
-		Handler:           wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL}),
+		Handler:           nova.Consoles(h.compute, wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL})),
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}

@@ -36,23 +36,31 @@ func initialize(ctx context.Context, cfg *config.Config) (password string, err e
 	if running(cfg.Paths()) {
 		return "", proveLogin(ctx, cfg)
 	}
+	err = withHead(ctx, cfg, func(h *head) error {
+		if password, err = h.bootstrap(ctx); err != nil {
+			return err
+		}
+		if err := h.ensureOperator(ctx); err != nil {
+			return err
+		}
+		return h.proveLogin(ctx)
+	})
+	return password, err
+}
+
+// withHead opens the head of a data directory that no process holds, for do.
+func withHead(ctx context.Context, cfg *config.Config, do func(*head) error) error {
 	lock, err := lockData(cfg.Paths())
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer lock.Close()
 	h, err := openHead(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer h.close()
-	if password, err = h.bootstrap(ctx); err != nil {
-		return "", err
-	}
-	if err := h.ensureOperator(ctx); err != nil {
-		return "", err
-	}
-	return password, h.proveLogin(ctx)
+	return do(h)
 }
 
 // proveLogin logs in as the operator, and so shows that logins work.
@@ -76,21 +84,15 @@ func proveLogin(ctx context.Context, cfg *config.Config) error {
 
 // resetAdmin mends the admin in the database: through the process that holds
 // it, if there is one.
-func resetAdmin(ctx context.Context, cfg *config.Config) (string, error) {
+func resetAdmin(ctx context.Context, cfg *config.Config) (password string, err error) {
 	if running(cfg.Paths()) {
 		return askReset(ctx, cfg)
 	}
-	lock, err := lockData(cfg.Paths())
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	h, err := openHead(ctx, cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return "", err
-	}
-	defer h.close()
-	return h.resetAdmin(ctx)
+	err = withHead(ctx, cfg, func(h *head) error {
+		password, err = h.resetAdmin(ctx)
+		return err
+	})
+	return password, err
 }
 
 func (h *head) resetAdmin(ctx context.Context) (string, error) {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"hearth/internal/cloud"
 )
@@ -105,6 +106,7 @@ func (a *Agent) Status(ctx context.Context) (cloud.HostStatus, error) {
 		Accel: caps.Accel, AccelReason: caps.Reason, CPUArch: arch, CPUModel: model,
 		Hypervisor: a.HypervisorIs, HypervisorVersion: versionNumber(caps.Version),
 		HostIP: a.IP, AgentVersion: a.Version, BootID: bootID,
+		BootedAt: bootedAt(time.Now()), Load: loadAverage(),
 	}, nil
 }
 

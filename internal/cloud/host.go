@@ -10,6 +10,7 @@ type Host struct {
 	Disabled         bool
 	DisabledReason   string
 	Draining         bool
+	ForcedDown       bool // the operator says that it is down, whatever it reports
 	VolumesDisabled  bool // it is given no new volumes
 	VolumesReason    string
 	AvailabilityZone string
@@ -19,6 +20,10 @@ type Host struct {
 
 // Alive tells whether the host reported within the grace of a minute.
 func (h Host) Alive(now time.Time) bool { return now.Sub(h.SeenAt) < time.Minute }
+
+// Up tells whether the host may be counted on: it reports, and nobody said that it
+// is down.
+func (h Host) Up(now time.Time) bool { return !h.ForcedDown && h.Alive(now) }
 
 // HostStatus is what a node reports of itself.
 type HostStatus struct {
@@ -34,6 +39,8 @@ type HostStatus struct {
 	HostIP            string
 	AgentVersion      string
 	BootID            string
+	BootedAt          time.Time  // zero where it is not known
+	Load              [3]float64 // average number of running tasks over 1, 5 and 15 minutes
 }
 
 // Fact is one line of an explanation: where a part of something is.

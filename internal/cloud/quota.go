@@ -6,11 +6,17 @@ package cloud
 type Quota struct {
 	Service   string // compute, network, volume, image
 	ProjectID string
+	UserID    string // of a limit for one user of the project; "" for the project's own
 	Limits    map[string]int
 }
 
 // Key is the identity of a quota row.
-func (q Quota) Key() string { return q.Service + "/" + q.ProjectID }
+func (q Quota) Key() string {
+	if q.UserID != "" {
+		return q.Service + "/" + q.ProjectID + "/" + q.UserID
+	}
+	return q.Service + "/" + q.ProjectID
+}
 
 // DefaultQuota gives the limits of a service where nobody set others
 // (nova.conf [quota], neutron.conf [QUOTAS], cinder.conf [DEFAULT]).

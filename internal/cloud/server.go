@@ -40,6 +40,8 @@ type Server struct {
 	Kernel, Ramdisk                          *ImageRef // of an AMI
 	KernelArgs                               string
 	ImageProperties                          map[string]string
+	VolumeBoot                               bool     // it boots from a volume: it has no root disk of its own
+	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
 	Metadata                                 map[string]string
@@ -58,7 +60,8 @@ type Server struct {
 	PortOrder                                []string          // ids of the ports, in the order of the NICs
 	NICTags                                  map[string]string // port id to the tag that its owner gave the NIC
 
-	Node      string // the host it was placed on; "" while unplaced
+	Node      string  // the host it was placed on; "" while unplaced
+	Claims    []Claim // what its flavor takes beside processors, memory and disk of the host
 	Intent    Intent
 	Seen      Observation
 	Snapshots []string // ids of the images that are being made of it
@@ -80,6 +83,18 @@ type Server struct {
 type Backup struct {
 	ImageID, Kind string
 	Keep          int
+}
+
+// Scratch is the sizes of the disks that a server has beside its root disk.
+type Scratch struct{ EphemeralGB, SwapMB int }
+
+// Locals are the sizes of the ephemeral disk and of the swap disk that a server
+// has; 0 for none.
+func (s Server) Locals() (ephemeralGB, swapMB int) {
+	if s.Scratch != nil {
+		return s.Scratch.EphemeralGB, s.Scratch.SwapMB
+	}
+	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
 }
 
 // KeyName is the name of the keypair it was made with; "" for none.
@@ -156,9 +171,12 @@ type Observation struct {
 	Step       string // of a preparing instance
 	Resumes    bool   // of a preparing instance: it goes on with the memory that was saved
 	Reboots    int64
-	Turn       int64    // of the root disk it is on
-	Snapshots  []string // ids of the images whose disks the node has copied
-	Error      string   // of a failed one
+	Turn       int64             // of the root disk it is on
+	Snapshots  []string          // ids of the images whose disks the node has copied
+	Volumes    []string          // ids of those that it has: in its guest, or for the guest's next start
+	Ports      []string          // likewise
+	Refused    map[string]string // by the id of a volume or port: why it could not be plugged, or unplugged
+	Error      string            // of a failed one
 	At         time.Time
 }
 

@@ -18,7 +18,8 @@ type InstanceSpec struct {
 	Kernel, Ramdisk                       *ImageRef
 	KernelArgs                            string
 	ImageProperties                       map[string]string
-	Ports                                 []InstancePort // in the order of the guest's NICs
+	Ports                                 []InstancePort   // in the order of the guest's NICs
+	Volumes                               []InstanceVolume // in the order of the guest's disks, the boot volume first
 	ConfigDrive                           bool
 	Snapshots                             []string // ids of the images that its root disk is to be copied for; the copies of others go
 	Meta                                  InstanceMeta
@@ -35,6 +36,29 @@ func IsServerSnapshotDisk(disk string) bool { return strings.Contains(disk, "-sn
 type InstancePort struct {
 	ID, NetworkID, MAC string
 	MTU                int
+	Tag                string // that its owner gave the NIC; "" for none
+}
+
+// InstanceVolume is a volume that a guest is to have as a disk.
+type InstanceVolume struct {
+	AttachmentID, VolumeID string
+	Disk                   string // on the node's storage: VolumeDisk
+	Device                 string // as the API tells it: "/dev/vdb"
+	Bus                    string // virtio, scsi, ide; "" for the image's own
+	Tag                    string // that its owner gave the disk; "" for none
+	Boot                   bool   // the guest boots from it, and has no root disk of its own
+	ReadOnly, Shared       bool   // Shared: other guests may have it too
+}
+
+// BootVolume is the volume that the instance boots from; nil for one that has a
+// root disk of its own. One that is being rescued boots from an image's disk.
+func (s InstanceSpec) BootVolume() *InstanceVolume {
+	for i := range s.Volumes {
+		if s.Volumes[i].Boot && s.Intent.Disk.Why != DiskRescue {
+			return &s.Volumes[i]
+		}
+	}
+	return nil
 }
 
 // InstanceMeta is what an instance may ask about itself at 169.254.169.254 or

@@ -119,6 +119,11 @@ type VolumeAttachment struct {
 	Host                              string // of a physical machine, or the server's
 	Device                            string // such as /dev/vdb
 	ReadOnly                          bool
+	Plug                              bool           // the compute service made it: the server's node plugs the volume into the guest
+	Boot                              bool           // the server boots from it
+	DeleteOnTermination               bool           // the volume goes with its server
+	Detaching                         bool           // it is wanted no more: it ends when the node has unplugged the volume
+	Tag, Bus                          string         // of the guest's disk; "" for none, and for the image's bus
 	Connector                         map[string]any // as the client described its host
 	AttachedAt                        *time.Time
 	CreatedAt, UpdatedAt              time.Time

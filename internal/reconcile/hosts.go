@@ -8,6 +8,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/node"
 	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -83,13 +84,5 @@ func (k *Housekeeper) follow(ctx context.Context, name string, n node.Node) {
 
 // fleet is the snapshot that the scheduler plans with.
 func (k *Housekeeper) fleet(tx *store.Tx) (schedule.Fleet, error) {
-	hosts, err := tx.Hosts.List(store.Query{})
-	if err != nil {
-		return schedule.Fleet{}, err
-	}
-	servers, err := tx.Servers.List(store.Where(store.Ne("node", "")))
-	if err != nil {
-		return schedule.Fleet{}, err
-	}
-	return schedule.Snapshot(hosts, servers, schedule.Ratios{CPU: k.CPURatio, Memory: k.MemoryRatio, Disk: k.DiskRatio}, k.Clock.Now()), nil
+	return placement.FleetTx(tx, schedule.Ratios{CPU: k.CPURatio, Memory: k.MemoryRatio, Disk: k.DiskRatio}, k.Clock.Now())
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -42,19 +43,23 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		if err != nil {
 			return err
 		}
+		ephemeral, swap := s.Locals()
 		spec = cloud.InstanceSpec{
 			ID: s.ID, Name: s.Name, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, Intent: s.Intent,
-			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: s.Flavor.EphemeralGB,
-			SwapMB: s.Flavor.SwapMB, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
+			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: ephemeral,
+			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
-		if s.Shelf != nil && s.Shelf.Offloaded {
+		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
 			spec.Image = s.Shelf.Image
 		}
 		if s.Rescue != nil {
 			spec.Image = *s.Rescue
 		}
 		spec.Meta = k.instanceMeta(tx, s)
+		if err := addVolumes(tx, &spec); err != nil {
+			return err
+		}
 		return addPorts(tx, &spec, s)
 	})
 	return spec, err
@@ -71,8 +76,8 @@ func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) cloud.InstanceM
 	}
 	if meta.AvailabilityZone == "" {
 		meta.AvailabilityZone = k.Zone
-		if host, err := tx.Hosts.Get(s.Node); err == nil {
-			meta.AvailabilityZone = host.AvailabilityZone
+		if zone, err := placement.ZoneTx(tx, s.Node); err == nil {
+			meta.AvailabilityZone = zone
 		}
 	}
 	if s.Key != nil {
@@ -96,7 +101,7 @@ func addPorts(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 		if err != nil {
 			return err
 		}
-		spec.Ports = append(spec.Ports, cloud.InstancePort{ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU})
+		spec.Ports = append(spec.Ports, cloud.InstancePort{ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU, Tag: s.NICTags[p.ID]})
 		link := cloud.MetaLink{PortID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, MTU: network.MTU}
 		for _, f := range p.FixedIPs {
 			address, err := metaAddress(tx, f)

@@ -23,12 +23,20 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 			if err != nil {
 				return err
 			}
-			was := server.Seen.State
+			was, busy := server.Seen, !server.Settled()
 			server = k.observed(server, status)
+			if err := k.volumesSeen(tx, &server); err != nil {
+				return err
+			}
 			if err := tx.Servers.Update(server); err != nil {
 				return err
 			}
-			if was == server.Seen.State {
+			if busy && server.Settled() {
+				if err := k.finishActions(tx, server); err != nil {
+					return err
+				}
+			}
+			if was.State == server.Seen.State && slices.Equal(was.Ports, server.Seen.Ports) {
 				continue
 			}
 			if err := markPorts(tx, server); err != nil {
@@ -74,14 +82,15 @@ func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus)
 	return server
 }
 
-// markPorts makes the ports' status follow the guest's.
+// markPorts makes the ports' status follow the guest's: up are those that it has.
 func markPorts(tx *store.Tx, server cloud.Server) error {
-	up := server.Seen.State == cloud.InstanceRunning || server.Seen.State == cloud.InstancePaused
+	there := server.Seen.State == cloud.InstanceRunning || server.Seen.State == cloud.InstancePaused
 	ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
 	if err != nil {
 		return err
 	}
 	for _, p := range ports {
+		up := there && slices.Contains(server.Seen.Ports, p.ID)
 		if p.Up == up {
 			continue
 		}

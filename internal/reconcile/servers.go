@@ -94,6 +94,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if server.Fault != nil && server.Node == "" {
 		return k.settle(ctx, server.ID, server.Intent.Generation)
 	}
+	if ready, err := k.volumesReady(ctx, server); err != nil || !ready {
+		return err
+	}
 	if server.Node == "" {
 		placed, err := k.place(ctx, server.ID)
 		if err != nil || placed.Node == "" {
@@ -104,6 +107,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	}
 	n, err := k.Fleet.Node(server.Node)
 	if err != nil {
+		return err
+	}
+	if err := k.bindNew(ctx, server); err != nil {
 		return err
 	}
 	if err := k.SyncNode(ctx, server.Node); err != nil {
@@ -139,7 +145,11 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 		if err != nil {
 			return err
 		}
-		placement, err := schedule.Plan(fleet, schedule.RequestOf(server))
+		request := schedule.RequestOf(server)
+		if request.VolumesOn, err = volumesOn(tx, server.ID); err != nil {
+			return err
+		}
+		placement, err := schedule.Plan(fleet, request)
 		if err != nil && server.Shelf != nil {
 			k.Log.Warn("no host has room for a server that is to be unshelved; it stays shelved", "server", id, "error", err)
 			k.backToShelf(&server)
@@ -152,7 +162,7 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 			server.UpdatedAt = k.Clock.Now()
 			return tx.Servers.Update(server)
 		}
-		server.Node = placement.Host
+		placement.Put(&server)
 		server.UpdatedAt = k.Clock.Now()
 		if err := tx.Servers.Update(server); err != nil {
 			return err
@@ -178,6 +188,25 @@ func bindPorts(tx *store.Tx, server cloud.Server, zone string) error {
 	return nil
 }
 
+// bindNew binds the ports that a placed server was given since.
+func (k *Housekeeper) bindNew(ctx context.Context, server cloud.Server) error {
+	loose, zone := false, ""
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
+		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", server.ID)))
+		if err != nil {
+			return err
+		}
+		loose = slices.ContainsFunc(ports, func(p cloud.Port) bool { return p.Host != server.Node })
+		host, err := tx.Hosts.Get(server.Node)
+		zone = host.AvailabilityZone
+		return unlessGone(err)
+	})
+	if err != nil || !loose {
+		return err
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error { return bindPorts(tx, server, zone) })
+}
+
 // settle notes that the intent of a generation has been handed over: nothing is
 // due until the owner wants something else or the node reports.
 func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) error {
@@ -188,6 +217,9 @@ func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) e
 		}
 		server.NextAttemptAt, server.Attempt = time.Time{}, 0
 		k.dueOffload(&server)
+		if imagesDue(server) { // seen, or left over, while this pass was under way
+			server.NextAttemptAt = k.Clock.Now()
+		}
 		return tx.Servers.Update(server)
 	})
 }
@@ -213,11 +245,25 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
 			return err
 		}
+		if err := k.releaseVolumes(tx, server.ID); err != nil {
+			return err
+		}
 		if err := dropImages(tx, server.ID); err != nil {
+			return err
+		}
+		if err := tx.PastServers.Put(k.past(server)); err != nil {
 			return err
 		}
 		return unlessGone(tx.Servers.Delete(server.ID))
 	})
+}
+
+// past is what is kept of a server that is gone.
+func (k *Housekeeper) past(s cloud.Server) cloud.PastServer {
+	return cloud.PastServer{
+		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, UserID: s.UserID, Node: s.Node, Flavor: s.Flavor,
+		CreatedAt: s.CreatedAt, LaunchedAt: s.LaunchedAt, EndedAt: k.Clock.Now(),
+	}
 }
 
 // errRemoving says that a node has yet to finish.
@@ -248,7 +294,7 @@ func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (
 // postpone writes a failed try down.
 func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause error) {
 	wait := backOff(server.Attempt)
-	if errors.Is(cause, errRemoving) {
+	if errors.Is(cause, errRemoving) || errors.Is(cause, errWaiting) {
 		wait = time.Second // the watch is quicker; this is the net beneath it
 	} else {
 		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause)

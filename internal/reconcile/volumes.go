@@ -157,6 +157,9 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 		if !now.Deleted && now.SizeGB == v.SizeGB { // else there is more to do at once
 			now.NextAttemptAt = time.Time{}
 		}
+		if err := k.wakeServers(tx, v.ID); err != nil {
+			return err
+		}
 		return tx.Volumes.Update(now)
 	})
 }
@@ -280,6 +283,9 @@ func (k *Housekeeper) volumeFailed(ctx context.Context, v cloud.Volume, cause er
 		now.Attempt++
 		now.NextAttemptAt = k.Clock.Now().Add(waitFor(cause, v.Attempt))
 		if final && !now.Deleted {
+			if err := k.wakeServers(tx, v.ID); err != nil {
+				return err
+			}
 			now.Fault, now.Attempt, now.NextAttemptAt = cloud.Message(cause), 0, time.Time{}
 			event, said := "VOLUME_VOLUME_001_001", "create volume: "+now.Fault
 			if now.Seen.Ready { // it keeps the size that it has

@@ -204,6 +204,17 @@ func (w *world) step() []string {
 	return ids
 }
 
+// holds is what a node with the spec has of volumes and ports.
+func holds(spec cloud.InstanceSpec) (volumes, ports []string) {
+	for _, v := range spec.Volumes {
+		volumes = append(volumes, v.VolumeID)
+	}
+	for _, p := range spec.Ports {
+		ports = append(ports, p.ID)
+	}
+	return volumes, ports
+}
+
 // report has the node report a state that answers the present intent.
 func (w *world) report(id string, state cloud.InstanceState, problem string) {
 	w.t.Helper()
@@ -211,6 +222,9 @@ func (w *world) report(id string, state cloud.InstanceState, problem string) {
 	status := cloud.InstanceStatus{ID: id, Observation: cloud.Observation{
 		Generation: s.Intent.Generation, State: state, Reboots: s.Intent.Reboots, Error: problem, At: w.clock.Now(),
 	}}
+	if len(w.node.specs) > 0 {
+		status.Volumes, status.Ports = holds(w.node.specs[len(w.node.specs)-1])
+	}
 	w.node.instances[id] = status
 	if err := w.Observe(w.t.Context(), "node-1", status); err != nil {
 		w.t.Fatal(err)

@@ -10,7 +10,7 @@ type filter func(f Fleet, h Host, r Request) string
 
 // filters are asked in order; the first refusal is a host's reason. What an
 // operator asked for comes before what is free.
-var filters = []filter{forced, excluded, enabled, up, zone, beside, cpus, memory, disk}
+var filters = []filter{forced, volumes, excluded, enabled, up, zone, tenancy, beside, group, near, query, specs, cpus, memory, disk, resources}
 
 // refuse is the first filter's reason against a host.
 func (f Fleet) refuse(h Host, r Request) string {
@@ -25,6 +25,16 @@ func (f Fleet) refuse(h Host, r Request) string {
 func forced(_ Fleet, h Host, r Request) string {
 	if r.Host != "" && r.Host != h.Name {
 		return "is not the host asked for"
+	}
+	return ""
+}
+
+// A volume is where its node keeps it, so the guest goes there.
+func volumes(_ Fleet, h Host, r Request) string {
+	for _, host := range r.VolumesOn {
+		if host != h.Name {
+			return "does not have its volume (which is on " + host + ")"
+		}
 	}
 	return ""
 }
@@ -49,7 +59,10 @@ func enabled(_ Fleet, h Host, _ Request) string {
 }
 
 func up(_ Fleet, h Host, _ Request) string {
-	if !h.Up {
+	switch {
+	case h.ForcedDown:
+		return "is forced down"
+	case !h.Up:
 		return "has not reported for more than a minute"
 	}
 	return ""

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func FuzzPlan(f *testing.F) {
 			r := Request{Size: Size{VCPUs: rnd.IntN(8), MemoryMB: rnd.IntN(8192), DiskGB: rnd.IntN(50)}}
 			p, err := Plan(fleet, r)
 			again, _ := Plan(fleet, r)
-			if p != again {
+			if !reflect.DeepEqual(p, again) {
 				t.Fatalf("two plans of one snapshot: %v, %v", p, again)
 			}
 			if err == nil {

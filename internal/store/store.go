@@ -89,6 +89,13 @@ type Tx struct {
 	VolumeGroups      *Table[cloud.VolumeGroup]
 	GroupSnapshots    *Table[cloud.GroupSnapshot]
 
+	Aggregates     *Table[cloud.Aggregate]
+	ServerGroups   *Table[cloud.ServerGroup]
+	PastServers    *Table[cloud.PastServer]
+	Providers      *Table[cloud.ResourceProvider] // those that clients said something about
+	Consumers      *Table[cloud.Consumer]
+	PlacementNames *Table[cloud.PlacementName]
+
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes
 

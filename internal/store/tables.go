@@ -48,6 +48,8 @@ func newTx(r *run) *Tx {
 		GroupSnapshots:    table(r, &groupSnapshotSchema),
 
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
+		Aggregates: table(r, &aggregateSchema), ServerGroups: table(r, &serverGroupSchema), PastServers: table(r, &pastServerSchema),
+		Providers: table(r, &providerSchema), Consumers: table(r, &consumerSchema), PlacementNames: table(r, &placementNameSchema),
 		run: r,
 	}
 }
@@ -115,6 +117,12 @@ func newShelves() map[string]any {
 	shelve(m, &groupSnapshotSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
+	shelve(m, &aggregateSchema)
+	shelve(m, &serverGroupSchema)
+	shelve(m, &pastServerSchema)
+	shelve(m, &providerSchema)
+	shelve(m, &consumerSchema)
+	shelve(m, &placementNameSchema)
 	return m
 }
 
@@ -122,7 +130,7 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return append(identityShapes(), []shape{
+	return append(append(identityShapes(), operateShapes()...), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),

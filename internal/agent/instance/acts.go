@@ -29,6 +29,9 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 			return w.later("find the guest", err), rest
 		}
 		w.found = true
+		w.mu.Lock()
+		w.shownGuest = w.guest
+		w.mu.Unlock()
 	}
 	if w.guest != nil && w.rec.Frozen && !spec.Intent.Deleted {
 		if err := w.thaw(ctx); err != nil {
@@ -69,7 +72,14 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 	case doTidy:
 		err = w.tidy(ctx, spec)
 	default:
-		if err = w.settle(spec.Intent); err == nil {
+		var done bool
+		if again, done, err = w.fit(ctx, spec); err == nil && !done {
+			return again, rest
+		}
+		if err == nil {
+			err = w.settle(spec.Intent)
+		}
+		if err == nil {
 			return 0, rest
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"hearth/internal/driver/storage"
 )
 
-// guestConfig is the guest of a spec: its disks in the order root, ephemeral,
-// swap, config drive, its NICs in the order of the ports.
+// guestConfig is the guest of a spec: its disks in the order root or boot volume,
+// ephemeral, swap, other volumes, config drive, its NICs in the order of the ports.
 func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Config, error) {
 	cfg := hypervisor.Config{
 		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID),
@@ -69,11 +69,38 @@ func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervis
 	if err != nil {
 		return nil, err
 	}
-	var out []hypervisor.Disk
+	own, err := w.ownDisks(ctx, spec, bus)
+	if err != nil {
+		return nil, err
+	}
+	out, config := own, []hypervisor.Disk(nil)
+	if n := len(own); n > 0 && own[n-1].ID == configDisk {
+		out, config = slices.Clone(own[:n-1]), own[n-1:]
+	}
+	for _, v := range spec.Volumes {
+		d, err := w.volumeDisk(ctx, v, bus)
+		if err != nil {
+			return nil, err
+		}
+		if boot := spec.BootVolume(); boot != nil && boot.VolumeID == v.VolumeID {
+			d.BootIndex = 1
+			out = slices.Insert(out, 0, d)
+			continue
+		}
+		out = append(out, d)
+	}
+	return append(out, config...), nil
+}
+
+// ownDisks are the disks that are the server's own, the config drive last.
+func (w *worker) ownDisks(ctx context.Context, spec cloud.InstanceSpec, bus string) (out []hypervisor.Disk, err error) {
 	for _, name := range []string{rootDisk, rescuedDisk, ephemeralDisk, swapDisk, configDisk} {
 		file := name
 		switch turns := spec.Intent.Disk; name {
 		case rootDisk:
+			if spec.BootVolume() != nil {
+				continue
+			}
 			file = rootName(turns.Turn)
 		case rescuedDisk:
 			if turns.Why != cloud.DiskRescue {
@@ -129,7 +156,9 @@ func (w *worker) nics(spec cloud.InstanceSpec) ([]hypervisor.NIC, error) {
 	}
 	var out []hypervisor.NIC
 	for i, p := range spec.Ports {
-		out = append(out, hypervisor.NIC{ID: "nic" + string(rune('a'+i%26)) + strings.Repeat("x", i/26), MAC: p.MAC, MTU: p.MTU, Model: model, Tap: w.taps[i]})
+		n := nic(p, model)
+		n.Tap = w.taps[i]
+		out = append(out, n)
 	}
 	return out, nil
 }

@@ -36,18 +36,27 @@ type record struct {
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
 
-	Turn      int64            // of the root disk it was last started on
-	Disk      cloud.DiskIntent // the last that was tidied up for
-	Snapshots []string         // ids of the images that the root disk was copied for
-	Frozen    bool             // the guest was stopped for that, or went on from its saved memory, and is to run on
-	Saved     bool             // the guest's memory is in a file: the next start goes on from there
-	NMIs      int64            // non-maskable interrupts that were sent
-	Switched  int64            // the generation for which the guest was paused or resumed; none
+	Turn       int64             // of the root disk it was last started on
+	Disk       cloud.DiskIntent  // the last that was tidied up for
+	Snapshots  []string          // ids of the images that the root disk was copied for
+	Frozen     bool              // the guest was stopped for that, or went on from its saved memory, and is to run on
+	Saved      bool              // the guest's memory is in a file: the next start goes on from there
+	NMIs       int64             // non-maskable interrupts that were sent
+	Volumes    []string          // ids of those that it has, in its guest or for its next start
+	Ports      []string          // likewise
+	Addresses  map[string]string // on the guest's PCI bus, by the id of a volume or port; replaced, never changed
+	Refused    map[string]string // by such an id: why it could not be plugged, or unplugged; replaced, never changed
+	RefusedFor int64             // the generation that this is about
+	Leaving    []string          // devices that the guest was asked to let go of
+	Taps       []tap             // ports that may be plugged into their networks
+
+	Switched int64 // the generation for which the guest was paused or resumed; none
 }
 
 // clone shares nothing with r that changes.
 func (r record) clone() record {
 	r.Done, r.Timeline, r.Snapshots = slices.Clone(r.Done), slices.Clone(r.Timeline), slices.Clone(r.Snapshots)
+	r.Volumes, r.Ports, r.Leaving, r.Taps = slices.Clone(r.Volumes), slices.Clone(r.Ports), slices.Clone(r.Leaving), slices.Clone(r.Taps)
 	return r
 }
 

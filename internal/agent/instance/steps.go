@@ -109,6 +109,8 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 // needed tells whether a spec asks for what a step makes.
 func needed(spec cloud.InstanceSpec, step string) bool {
 	switch step {
+	case "disk":
+		return spec.BootVolume() == nil
 	case "ephemeral":
 		return spec.EphemeralGB > 0
 	case "swap":
@@ -129,7 +131,7 @@ func blank(st storage.Driver, id string, size int64, label string) func(context.
 // fetch brings the images that this start reads into the node's cache.
 func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
-	if d := spec.Intent.Disk; !w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue) {
+	if d := spec.Intent.Disk; spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
 		refs = append(refs, &spec.Image)
 	}
 	for _, ref := range refs {
@@ -225,21 +227,25 @@ func (w *worker) makeConfigDrive(ctx context.Context, spec cloud.InstanceSpec) e
 func (w *worker) plug(ctx context.Context, spec cloud.InstanceSpec) error {
 	w.closeTaps()
 	for _, p := range spec.Ports {
-		tap, err := w.m.Ports.Plug(ctx, p.NetworkID, p.ID)
-		if err != nil {
+		if err := w.openTap(ctx, p); err != nil {
 			return err
 		}
-		w.taps = append(w.taps, tap)
 	}
 	return nil
 }
 
-// unplug removes the taps of all ports of the instance.
+// unplug removes the taps of all ports of the instance, and of those that were.
 func (w *worker) unplug(ctx context.Context) error {
 	w.closeTaps()
-	var errs error
+	taps := slices.Clone(w.rec.Taps)
 	for _, p := range w.wanted().Ports {
-		errs = errors.Join(errs, w.m.Ports.Unplug(ctx, p.NetworkID, p.ID))
+		if t := (tap{p.ID, p.NetworkID}); !slices.Contains(taps, t) {
+			taps = append(taps, t)
+		}
+	}
+	var errs error
+	for _, t := range taps {
+		errs = errors.Join(errs, w.closeTap(ctx, t))
 	}
 	return errs
 }

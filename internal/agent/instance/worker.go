@@ -24,10 +24,11 @@ type worker struct {
 
 	wake chan struct{} // a word was left
 
-	mu     sync.Mutex // guards:
-	spec   cloud.InstanceSpec
-	shown  record             // what is told to others
-	giveUp context.CancelFunc // ends what is being done; nil when nothing is
+	mu         sync.Mutex // guards:
+	spec       cloud.InstanceSpec
+	shown      record             // what is told to others
+	shownGuest hypervisor.Guest   // that others may use; nil for none
+	giveUp     context.CancelFunc // ends what is being done; nil when nothing is
 
 	// Only run touches these:
 	rec      record
@@ -36,6 +37,7 @@ type worker struct {
 	found    bool             // the guest of before has been looked for
 	deadline time.Time        // for a guest that was asked to shut down; zero: it was not
 	taps     []*os.File       // plugged for a guest that is not started yet
+	fitting  fitting          // of the guest to the volumes and ports that are wanted
 	dirty    bool             // rec has something that is not written down
 	failures int              // of what cannot fail for good: removal, finding the guest
 }
@@ -60,7 +62,8 @@ func (w *worker) status() cloud.InstanceStatus {
 	defer w.mu.Unlock()
 	r := w.shown
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
-		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen), Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Error: r.Error, At: r.At}}
+		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen), Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots,
+		Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
 }
 
 // want replaces the spec by a newer one.
@@ -137,7 +140,7 @@ func (w *worker) save(durable bool) error {
 
 func (w *worker) show() {
 	w.mu.Lock()
-	w.shown = w.rec.clone()
+	w.shown, w.shownGuest = w.rec.clone(), w.guest
 	if w.spec.Intent.Deleted {
 		w.shown.State, w.shown.Step = cloud.InstanceRemoving, ""
 	}
@@ -165,6 +168,9 @@ func (w *worker) letGo() {
 	if w.guest != nil {
 		_ = w.guest.Close()
 		w.guest = nil
+		w.mu.Lock()
+		w.shownGuest = nil
+		w.mu.Unlock()
 	}
 }
 
@@ -188,6 +194,9 @@ func (w *worker) wait(ctx context.Context, again time.Duration) {
 	case ev, ok := <-events:
 		if ok {
 			w.log.Debug("guest", "event", ev.Kind, "reason", ev.Reason)
+			if ev.Kind == hypervisor.EventUnplugged {
+				w.fitting.done = false // it may be one that is wanted by now
+			}
 		}
 	}
 }

@@ -57,6 +57,7 @@ type Disk struct {
 	Path      string // absolute, of a file or block device
 	Format    string
 	ReadOnly  bool
+	Shared    bool   // other guests may have it open too
 	CDROM     bool   // on BusIDE or BusSCSI, read-only
 	Bus       string // "" is virtio, of a CD-ROM ide
 	Serial    string // what the guest sees; /dev/disk/by-id

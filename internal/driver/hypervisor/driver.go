@@ -8,7 +8,12 @@
 // the host. Events say when to look; what counts is what State says.
 package hypervisor
 
-import "context"
+import (
+	"context"
+	"io"
+
+	"hearth/internal/cloud"
+)
 
 // Driver starts guests and finds them again. Its methods may be called from any goroutine.
 type Driver interface {
@@ -58,6 +63,24 @@ type Guest interface {
 	// returns, the file is whole and on the disk, and the process is gone. A guest started with Config.Saved goes on
 	// from there. When it fails, the guest runs on as it did before, and there is no file.
 	Save(ctx context.Context) error
+	// Devices lists what hangs on the guest, in the order of the ids: its disks and NICs, those of its start and those
+	// plugged since. What the guest was asked to let go of is there until it has.
+	Devices(ctx context.Context) ([]Device, error)
+	// PlugDisk and PlugNIC give the guest one more device while it is there; nothing is done when it has one of that
+	// id. Half of an earlier try that was cut off is made whole. When they fail nothing of the device is left. Conflict
+	// with the hypervisor's words when it has no place for it, NotFound when the disk's file is not there.
+	PlugDisk(ctx context.Context, d Disk) error
+	PlugNIC(ctx context.Context, n NIC) error
+	// Unplug asks the guest to let go of a device, which it may do soon, at its next reset, or never; gone is whether
+	// the device is no more, its file or tap closed. EventUnplugged says when to ask again. What was never there is gone,
+	// half of a plugging that was cut off too. A NIC has lost its tap when Unplug returns, whenever the guest lets go.
+	Unplug(ctx context.Context, id string) (gone bool, err error)
+	// ResizeDisk makes a disk of the guest's larger, its file with it, and tells the guest. size is in bytes. NotFound
+	// when the guest has no such disk.
+	ResizeDisk(ctx context.Context, id string, size int64) error
+	// Console opens the guest's screen, in the RFB protocol without a password (RFC 6143), or its serial line, which
+	// serves one at a time: a second one waits for the first to be closed.
+	Console(ctx context.Context, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
 	// Stats measures what the guest costs the host.
 	Stats(ctx context.Context) (Stats, error)
 	// Events yields what happens to the guest from now on, and is closed after EventExit or Close. A slow

@@ -28,6 +28,7 @@ const (
 	EventResumed   EventKind = "resumed"   // and run again
 	EventPanicked  EventKind = "panicked"  // its kernel reported a panic
 	EventIOError   EventKind = "io-error"  // the host could not serve its disk: see Reason
+	EventUnplugged EventKind = "unplugged" // it let go of a device: see Reason
 	EventExit      EventKind = "exit"      // its process is gone; always the last
 )
 
@@ -42,7 +43,7 @@ const (
 // Event is something that happened to a guest.
 type Event struct {
 	Kind   EventKind
-	Reason string    // one of the reasons above, or a word of QEMU's own (ShutdownCause, a block device)
+	Reason string    // the device's id, one of the reasons above, or a word of QEMU's own (ShutdownCause, a block device)
 	Code   int       // of EventExit: the exit status, negative for a signal; ExitUnknown when the guest was recovered
 	Time   time.Time // the hypervisor's clock
 }
@@ -58,6 +59,15 @@ type Handle struct {
 	PID     int    `json:"pid"`     // of its process
 	Started uint64 `json:"started"` // when that process started, in the kernel's clock ticks since boot: a pid is used again, the pair is not
 	BootID  string `json:"boot_id"` // of the host's kernel
+}
+
+// Device is a disk or NIC that hangs on a guest.
+type Device struct {
+	ID      string
+	Disk    bool
+	Size    int64  // of a disk, in bytes
+	MAC     string // of a NIC, lower case
+	Address string // on the PCI bus: "0000:00:05.0"; "" when it is not on one
 }
 
 // Stats is what a guest costs its host.

@@ -1,6 +1,7 @@
 package hypervisor
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -52,8 +53,8 @@ func (c Config) Validate() error {
 func (c Config) devices(bad func(string, ...any) error) error {
 	seen := map[string]bool{}
 	for _, d := range c.Disks {
-		if !deviceID.MatchString(d.ID) || seen[d.ID] {
-			return bad("the disk's id %q is malformed or used twice", d.ID)
+		if seen[d.ID] {
+			return bad("the disk's id %q is used twice", d.ID)
 		}
 		seen[d.ID] = true
 		if why := d.fault(); why != "" {
@@ -61,25 +62,50 @@ func (c Config) devices(bad func(string, ...any) error) error {
 		}
 	}
 	for _, n := range c.NICs {
-		if !deviceID.MatchString(n.ID) || seen[n.ID] {
-			return bad("the NIC's id %q is malformed or used twice", n.ID)
+		if seen[n.ID] {
+			return bad("the NIC's id %q is used twice", n.ID)
 		}
 		seen[n.ID] = true
-		switch {
-		case !hardware(n.MAC):
-			return bad("NIC %s: %q is no MAC address of a station", n.ID, n.MAC)
-		case n.MTU != 0 && (n.MTU < 68 || n.MTU > 65535):
-			return bad("NIC %s: an MTU is 68 to 65535, not %d", n.ID, n.MTU)
-		case n.Model != "" && !deviceID.MatchString(n.Model):
-			return bad("NIC %s: %q is no model's name", n.ID, n.Model)
+		if why := n.fault(); why != "" {
+			return bad("NIC %s: %s", n.ID, why)
 		}
 	}
 	return nil
 }
 
+// Validate tells whether such a disk can be plugged; Invalid with a sentence if not.
+func (d Disk) Validate() error { return sentence("hypervisor.PlugDisk", "disk "+d.ID, d.fault()) }
+
+// Validate tells whether such a NIC can be plugged; Invalid with a sentence if not.
+func (n NIC) Validate() error { return sentence("hypervisor.PlugNIC", "NIC "+n.ID, n.fault()) }
+
+func sentence(op, what, why string) error {
+	if why == "" {
+		return nil
+	}
+	return cloud.E(op, cloud.Invalid, "%s: %s", what, why)
+}
+
+// fault says what is wrong with a NIC; "" if nothing.
+func (n NIC) fault() string {
+	switch {
+	case !deviceID.MatchString(n.ID):
+		return "its id is malformed"
+	case !hardware(n.MAC):
+		return fmt.Sprintf("%q is no MAC address of a station", n.MAC)
+	case n.MTU != 0 && (n.MTU < 68 || n.MTU > 65535):
+		return fmt.Sprintf("an MTU is 68 to 65535, not %d", n.MTU)
+	case n.Model != "" && !deviceID.MatchString(n.Model):
+		return fmt.Sprintf("%q is no model's name", n.Model)
+	}
+	return ""
+}
+
 // fault says what is wrong with a disk; "" if nothing.
 func (d Disk) fault() string {
 	switch {
+	case !deviceID.MatchString(d.ID):
+		return "its id is malformed"
 	case !clean(d.Path):
 		return "its path must be absolute"
 	case d.Format != FormatRaw && d.Format != FormatQCOW2:

@@ -90,7 +90,8 @@ func (a *api) createSnapshot(r *wire.Request) (*wire.Response, error) {
 	case r.Version.AtLeast(66) && in.Force.Set && !bool(in.Force.Or(false)):
 		return nil, cloud.E(op, cloud.Invalid, "Invalid input for field/attribute force. As of 3.66 it is always so, and false is no value for it")
 	}
-	want := volume.NewSnapshot{VolumeID: in.VolumeID.Value, Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Metadata: in.Metadata}
+	want := volume.NewSnapshot{VolumeID: in.VolumeID.Value, Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Metadata: in.Metadata,
+		Force: bool(in.Force.Or(false)) || r.Version.AtLeast(66)}
 	if err := wire.First(checkName(&want.Name, &want.Description), checkMetadata(in.Metadata), needUUID("volume_id", want.VolumeID)); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package nova
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ func (a *api) hostRoutes() []wire.Route {
 		route("GET", "/os-services", wire.Admin, "os-services:list", a.listServices),
 		until(52, route("PUT", "/os-services/{id}", wire.Admin, "os-services:update", a.switchService)),
 		since(53, route("PUT", "/os-services/{id}", wire.Admin, "os-services:update", a.updateService)),
+		route("DELETE", "/os-services/{id}", wire.Admin, "os-services:delete", a.deleteService),
 	}
 }
 
@@ -61,7 +63,10 @@ func hypervisorView(r *wire.Request, h compute.HostDetail, whole bool) wire.M {
 	m["hypervisor_type"], m["hypervisor_version"], m["host_ip"] = h.Seen.Hypervisor, h.Seen.HypervisorVersion, h.Seen.HostIP
 	m["service"] = wire.M{"id": serviceID(r, h.Host), "host": h.Name, "disabled_reason": orNull(h.DisabledReason)}
 	if r.Version.AtLeast(88) {
-		m["uptime"] = nil // a node does not report it
+		m["uptime"] = nil
+		if text, ok := uptimeOf(h); ok && h.Up {
+			m["uptime"] = text
+		}
 		return m
 	}
 	addResources(m, h)
@@ -118,18 +123,19 @@ func (a *api) listHypervisors(whole bool) wire.Handler {
 		if err != nil {
 			return nil, err
 		}
-		body, with := wire.M{}, false
-		if r.Version.AtLeast(53) {
-			q := r.URL.Query()
-			if text := q.Get("with_servers"); text != "" {
-				if with, err = wire.ParseBool("with_servers", text); err != nil {
-					return nil, err
-				}
-			}
-			if pattern := q.Get("hypervisor_hostname_pattern"); pattern != "" {
-				if hosts, err = matching(hosts, pattern); err != nil {
-					return nil, err
-				}
+		with, err := withServers(r)
+		if err != nil {
+			return nil, err
+		}
+		body := wire.M{}
+		q := r.URL.Query()
+		pattern := q.Has("hypervisor_hostname_pattern") && r.Version.AtLeast(53)
+		if pattern && (q.Has("limit") || q.Get("marker") != "") {
+			return nil, cloud.E("nova.hypervisors", cloud.Invalid, "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
+		}
+		if pattern {
+			if hosts, err = matching(hosts, q.Get("hypervisor_hostname_pattern")); err != nil {
+				return nil, err
 			}
 		}
 		if r.Version.AtLeast(33) {
@@ -179,36 +185,86 @@ func numberOrText(v any) string {
 	return v.(string)
 }
 
-func (a *api) showHypervisor(r *wire.Request) (*wire.Response, error) {
-	const op = "nova.showHypervisor"
+// hypervisor finds the host of the id in the path.
+func (a *api) hypervisor(r *wire.Request, op string) (compute.HostDetail, error) {
 	id := r.PathValue("id")
 	if r.Version.AtLeast(53) && !cloud.IsID(id) {
-		return nil, cloud.E(op, cloud.Invalid, "Invalid uuid %s", id)
+		return compute.HostDetail{}, cloud.E(op, cloud.Invalid, "Invalid uuid %s", id)
 	}
 	hosts, err := a.svc.Hosts(r.Context())
 	if err != nil {
-		return nil, err
+		return compute.HostDetail{}, err
 	}
 	for _, h := range hosts {
-		if numberOrText(hypervisorID(r, h.Host)) != id {
-			continue
+		if numberOrText(hypervisorID(r, h.Host)) == id {
+			return h, nil
 		}
-		m := hypervisorView(r, h, true)
-		if r.Version.AtLeast(53) && r.URL.Query().Get("with_servers") != "" {
-			addServers(m, h)
-		}
-		return wire.JSON(wire.M{"hypervisor": m}), nil
 	}
-	return nil, cloud.E(op, cloud.NotFound, "Hypervisor with ID '%s' could not be found.", id)
+	return compute.HostDetail{}, cloud.E(op, cloud.NotFound, "Hypervisor with ID '%s' could not be found.", id)
 }
 
-// hypervisorUptime says that nodes do not report it, as nova does for drivers
-// that cannot.
-func (a *api) hypervisorUptime(r *wire.Request) (*wire.Response, error) {
-	if _, err := a.showHypervisor(r); err != nil {
+// withServers reads the query parameter of 2.53.
+func withServers(r *wire.Request) (bool, error) {
+	text := r.URL.Query().Get("with_servers")
+	if !r.Version.AtLeast(53) || text == "" {
+		return false, nil
+	}
+	return wire.ParseBool("with_servers", text)
+}
+
+func (a *api) showHypervisor(r *wire.Request) (*wire.Response, error) {
+	with, err := withServers(r)
+	if err != nil {
 		return nil, err
 	}
-	return nil, cloud.E("nova.hypervisorUptime", cloud.Unsupported, "the uptime of a host is not reported")
+	h, err := a.hypervisor(r, "nova.showHypervisor")
+	if err := wire.First(err, strict(r, "with_servers")); err != nil {
+		return nil, err
+	}
+	m := hypervisorView(r, h, true)
+	if with && (len(h.Servers) > 0 || r.Version.AtLeast(75)) {
+		addServers(m, h)
+	}
+	return wire.JSON(wire.M{"hypervisor": m}), nil
+}
+
+// uptimeOf is what the command uptime would print on the host, which is what nova
+// hands on; false where the node does not report when it booted.
+func uptimeOf(h compute.HostDetail) (string, bool) {
+	if h.Seen.BootedAt.IsZero() {
+		return "", false
+	}
+	up := h.SeenAt.Sub(h.Seen.BootedAt)
+	days, minutes := int(up.Hours())/24, int(up.Minutes())
+	since := fmt.Sprintf("%d:%02d", minutes/60%24, minutes%60)
+	if minutes/60%24 == 0 {
+		since = fmt.Sprintf("%d min", minutes%60)
+	}
+	switch {
+	case days == 1:
+		since = "1 day, " + since
+	case days > 1:
+		since = fmt.Sprintf("%d days, %s", days, since)
+	}
+	return fmt.Sprintf(" %s up %s,  0 users,  load average: %.2f, %.2f, %.2f\n", h.SeenAt.Format("15:04:05"), since, h.Seen.Load[0], h.Seen.Load[1], h.Seen.Load[2]), true
+}
+
+func (a *api) hypervisorUptime(r *wire.Request) (*wire.Response, error) {
+	const op = "nova.hypervisorUptime"
+	h, err := a.hypervisor(r, op)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := uptimeOf(h)
+	switch {
+	case !h.Up:
+		return nil, cloud.E(op, cloud.Invalid, "Compute service of %s is unavailable at this time.", h.Name)
+	case !ok:
+		return nil, cloud.E(op, cloud.Unsupported, "the node %s does not report its uptime", h.Name)
+	}
+	m := hypervisorView(r, h, false)
+	m["uptime"] = text
+	return wire.JSON(wire.M{"hypervisor": m}), nil
 }
 
 func (a *api) searchHypervisors(servers bool) wire.Handler {
@@ -253,8 +309,23 @@ func (a *api) hypervisorStatistics(r *wire.Request) (*wire.Response, error) {
 	return wire.JSON(wire.M{"hypervisor_statistics": sum}), nil
 }
 
-func (a *api) listZones(r *wire.Request) (*wire.Response, error) {
+// zonesOf lists the zones: those with an enabled host first, as nova does.
+func (a *api) zonesOf(r *wire.Request) ([]compute.Zone, error) {
 	zones, err := a.svc.Zones(r.Context())
+	slices.SortStableFunc(zones, func(x, y compute.Zone) int {
+		switch {
+		case x.Available == y.Available:
+			return 0
+		case x.Available:
+			return -1
+		}
+		return 1
+	})
+	return zones, err
+}
+
+func (a *api) listZones(r *wire.Request) (*wire.Response, error) {
+	zones, err := a.zonesOf(r)
 	list := []wire.M{}
 	for _, z := range zones {
 		list = append(list, wire.M{"zoneName": z.Name, "zoneState": wire.M{"available": z.Available}, "hosts": nil})
@@ -263,7 +334,7 @@ func (a *api) listZones(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) detailZones(r *wire.Request) (*wire.Response, error) {
-	zones, err := a.svc.Zones(r.Context())
+	zones, err := a.zonesOf(r)
 	list := []wire.M{}
 	for _, z := range zones {
 		m := wire.M{"zoneName": z.Name, "zoneState": wire.M{"available": z.Available}, "hosts": nil}

@@ -148,11 +148,11 @@ func TestRefusals(t *testing.T) {
 	}{
 		{c, "POST", v21 + "/servers", wire.M{"server": wire.M{"name": "x"}}, 400, "badRequest", "'flavorRef' is a required property"},
 		{c, "POST", v21 + "/servers", server(func(v wire.M) { v["colour"] = "red" }), 400, "badRequest", "Additional properties are not allowed ('colour' was unexpected)"},
-		{c, "POST", v21 + "/servers", server(func(v wire.M) { v["imageRef"] = "" }), 400, "badRequest", "Invalid imageRef provided."},
+		{c, "POST", v21 + "/servers", server(func(v wire.M) { v["imageRef"] = "" }), 400, "badRequest", "Missing imageRef attribute"},
 		{c, "POST", v21 + "/servers", server(func(v wire.M) { v["personality"] = []wire.M{{"path": "/a", "contents": ""}} }), 400, "badRequest", "user_data"},
 		{c, "POST", v21 + "/servers", server(func(v wire.M) {
 			v["block_device_mapping_v2"] = []wire.M{{"source_type": "volume", "destination_type": "volume", "uuid": "v", "boot_index": 0}}
-		}), 400, "badRequest", "Hearth has no volumes yet"},
+		}), 400, "badRequest", "failed to get volume v."},
 		{c, "POST", v21 + "/servers", server(func(v wire.M) { v["min_count"] = 99 }), 403, "forbidden", "Quota exceeded for instances"},
 		{c, "POST", v21 + "/servers", "{", 400, "badRequest", "Malformed request body"},
 		{c, "POST", v21 + "/servers", nil, 400, "badRequest", "no body"},
@@ -166,7 +166,6 @@ func TestRefusals(t *testing.T) {
 		{other, "PUT", one + "/metadata", wire.M{"metadata": wire.M{}}, 404, "itemNotFound", "could not be found"},
 		{c, "POST", one + "/action", wire.M{"os-stop": nil}, 409, "conflictingRequest", "Cannot 'stop' instance " + id + " while it is in task_state scheduling"},
 		{c, "POST", one + "/action", wire.M{"dance": nil}, 400, "badRequest", "There is no such action: dance"},
-		{c, "POST", one + "/action", wire.M{"addFixedIp": nil}, 501, "notImplemented", "addFixedIp"},
 		{c, "POST", one + "/action", wire.M{"os-start": nil, "os-stop": nil}, 400, "badRequest", "send one"},
 		{c, "GET", v21 + "/servers?limit=-1", nil, 400, "badRequest", "limit"},
 		{c, "GET", v21 + "/servers?marker=none", nil, 400, "badRequest", "marker [none] not found"},
@@ -176,7 +175,7 @@ func TestRefusals(t *testing.T) {
 		{c, "GET", v21 + "/flavors/none", nil, 404, "itemNotFound", "Flavor none could not be found."},
 		{at(c, 94), "GET", v21 + "/flavors", nil, 406, "computeFault", "Minimum is 2.1 and maximum is 2.93"},
 		{at(c, 25), "GET", one + "/tags", nil, 404, "itemNotFound", "2.25"},
-		{c, "GET", v21 + "/os-server-groups", nil, 404, "itemNotFound", ""},
+		{c, "GET", v21 + "/os-server-groups/none", nil, 404, "itemNotFound", "Instance group none could not be found."},
 		{c, "GET", v21 + "/os-quota-sets/" + computetest.Other, nil, 403, "forbidden", "another project"},
 		{c, "DELETE", one + "/metadata/none", nil, 404, "itemNotFound", "Metadata item was not found"},
 	} {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/compute"
 )
@@ -23,7 +22,7 @@ func (a *api) quotaRoutes() []wire.Route {
 	}
 }
 
-// classView says the limits of a class. The one class there is is "default".
+// classView says the limits of a class.
 func classView(r *wire.Request, limits map[string]int, withID bool) *wire.Response {
 	m := wire.M{}
 	if withID {
@@ -39,17 +38,9 @@ func classView(r *wire.Request, limits map[string]int, withID bool) *wire.Respon
 	return wire.JSON(wire.M{"quota_class_set": m})
 }
 
-// defaultClass refuses any other class: what would it apply to?
-func defaultClass(r *wire.Request) error {
-	if r.PathValue("id") != "default" {
-		return cloud.E("nova.quotaClass", cloud.NotFound, "Quota class %s could not be found: there is the class default only.", r.PathValue("id"))
-	}
-	return nil
-}
-
 func (a *api) showClass(r *wire.Request) (*wire.Response, error) {
-	limits, err := a.svc.DefaultQuota(r.Context())
-	if err := wire.First(defaultClass(r), err); err != nil {
+	limits, err := a.svc.ClassQuota(r.Context(), r.PathValue("id"))
+	if err != nil {
 		return nil, err
 	}
 	return classView(r, limits, true), nil
@@ -59,14 +50,15 @@ func (a *api) updateClass(r *wire.Request) (*wire.Response, error) {
 	var in struct {
 		Set map[string]json.RawMessage `json:"quota_class_set"`
 	}
-	if err := wire.First(defaultClass(r), a.schemas.decode(r, "quotas.json#/class", &in)); err != nil {
+	name := r.PathValue("id")
+	if err := wire.First(wire.Length("quota_class_name", name, 1, 255), a.schemas.decode(r, "quotas.json#/class", &in)); err != nil {
 		return nil, err
 	}
 	limits, _, err := limitsOf(in.Set)
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.svc.SetDefaultQuota(r.Context(), limits)
+	all, err := a.svc.SetClassQuota(r.Context(), name, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +94,7 @@ func quotaView(r *wire.Request, project string, limits map[string]int, of func(n
 func plain(_ string, limit int) any { return limit }
 
 func (a *api) showQuota(r *wire.Request) (*wire.Response, error) {
-	limits, _, err := a.svc.Quota(r.Context(), r.Caller, r.PathValue("id"))
+	limits, _, err := a.svc.Quota(r.Context(), r.Caller, r.PathValue("id"), r.URL.Query().Get("user_id"))
 	if err := wire.First(err, strict(r, "user_id")); err != nil {
 		return nil, err
 	}
@@ -110,7 +102,7 @@ func (a *api) showQuota(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) detailQuota(r *wire.Request) (*wire.Response, error) {
-	limits, used, err := a.svc.Quota(r.Context(), r.Caller, r.PathValue("id"))
+	limits, used, err := a.svc.Quota(r.Context(), r.Caller, r.PathValue("id"), r.URL.Query().Get("user_id"))
 	if err := wire.First(err, strict(r, "user_id")); err != nil {
 		return nil, err
 	}
@@ -120,7 +112,7 @@ func (a *api) detailQuota(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) defaultQuota(r *wire.Request) (*wire.Response, error) {
-	limits, err := a.svc.DefaultQuota(r.Context())
+	limits, err := a.svc.ClassQuota(r.Context(), "default")
 	if err != nil {
 		return nil, err
 	}
@@ -128,21 +120,17 @@ func (a *api) defaultQuota(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) updateQuota(r *wire.Request) (*wire.Response, error) {
-	const op = "nova.updateQuota"
-	if r.URL.Query().Get("user_id") != "" {
-		return nil, cloud.E(op, cloud.Invalid, "Hearth has quotas of projects, not of users: leave user_id out")
-	}
 	var in struct {
 		Set map[string]json.RawMessage `json:"quota_set"`
 	}
-	if err := a.schemas.decode(r, "quotas.json#/update", &in); err != nil {
+	if err := wire.First(a.schemas.decode(r, "quotas.json#/update", &in), strict(r, "user_id")); err != nil {
 		return nil, err
 	}
 	limits, force, err := limitsOf(in.Set)
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.svc.SetQuota(r.Context(), r.PathValue("id"), limits, force)
+	all, err := a.svc.SetQuota(r.Context(), r.PathValue("id"), r.URL.Query().Get("user_id"), limits, force)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +138,10 @@ func (a *api) updateQuota(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) deleteQuota(r *wire.Request) (*wire.Response, error) {
-	return wire.Accepted(nil), a.svc.DeleteQuota(r.Context(), r.PathValue("id"))
+	if err := strict(r, "user_id"); err != nil {
+		return nil, err
+	}
+	return wire.Accepted(nil), a.svc.DeleteQuota(r.Context(), r.PathValue("id"), r.URL.Query().Get("user_id"))
 }
 
 // limitsOf reads the limits of a body, and whether they are forced.
@@ -185,7 +176,7 @@ func (a *api) limits(r *wire.Request) (*wire.Response, error) {
 	if other := r.URL.Query().Get("tenant_id"); other != "" {
 		project = other
 	}
-	limits, used, err := a.svc.Quota(r.Context(), r.Caller, project)
+	limits, used, err := a.svc.Quota(r.Context(), r.Caller, project, "")
 	if err := wire.First(err, strict(r, "tenant_id", "reserved")); err != nil {
 		return nil, err
 	}
@@ -195,7 +186,7 @@ func (a *api) limits(r *wire.Request) (*wire.Response, error) {
 // absolute is the limits and the usage under the names that /limits has.
 func absolute(r *wire.Request, limits map[string]int, used compute.Usage) wire.M {
 	m := wire.M{
-		"totalRAMUsed": used.RAM, "totalCoresUsed": used.Cores, "totalInstancesUsed": used.Instances, "totalServerGroupsUsed": 0,
+		"totalRAMUsed": used.RAM, "totalCoresUsed": used.Cores, "totalInstancesUsed": used.Instances, "totalServerGroupsUsed": used.ServerGroups,
 	}
 	if !r.Version.AtLeast(36) {
 		m["totalFloatingIpsUsed"], m["totalSecurityGroupsUsed"] = 0, 0

@@ -2,16 +2,11 @@ package nova
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 )
-
-// notYet are nova's actions that Hearth does not have yet: it says so, rather
-// than that there is no such action.
-var notYet = strings.Fields("addFixedIp removeFixedIp addFloatingIp removeFloatingIp")
 
 // action does a server's action that a body asks for.
 type action func(r *wire.Request, raw []byte, id string) (*wire.Response, error)
@@ -44,8 +39,10 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 	do, ok := map[string]action{
 		"os-start": a.start, "os-stop": a.stop, "reboot": a.reboot, "lock": a.lock, "unlock": a.unlock, "forceDelete": a.forceDelete,
 		"os-getConsoleOutput": a.consoleOutput, "addSecurityGroup": a.addGroup, "removeSecurityGroup": a.removeGroup,
+		"addFloatingIp": a.addFloatingIP, "removeFloatingIp": a.removeFloatingIP,
 		"pause": a.plainAction("pause", a.pause), "unpause": a.plainAction("unpause", a.unpause),
 		"createImage": a.createImage, "resize": a.resize, "confirmResize": a.confirmResize, "revertResize": a.plainAction("revertResize", a.revertResize),
+		"addFixedIp": a.addFixedIP, "removeFixedIp": a.removeFixedIP,
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
 		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]
@@ -55,13 +52,7 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 	if ok {
 		return do(r, raw, id)
 	}
-	if !slices.Contains(notYet, name) {
-		return nil, noAction(name)
-	}
-	if _, err := a.svc.Server(r.Context(), r.Caller, id); err != nil {
-		return nil, err
-	}
-	return nil, cloud.E("nova.action", cloud.Unsupported, "Hearth cannot do the action %s yet", name)
+	return nil, noAction(name)
 }
 
 // read checks an action's body and puts it into v.

@@ -15,7 +15,8 @@ import (
 type createBody struct {
 	Server struct {
 		Name, Hostname, Host   string
-		ImageRef, AdminPass    string
+		ImageRef               *string
+		AdminPass              string
 		FlavorRef              json.RawMessage
 		Description            *string
 		KeyName                string          `json:"key_name"`
@@ -29,7 +30,7 @@ type createBody struct {
 		ReturnReservation      wire.Bool       `json:"return_reservation_id"`
 		Groups                 []groupName     `json:"security_groups"`
 		Networks               json.RawMessage `json:"networks"`
-		Legacy                 []any           `json:"block_device_mapping"`
+		Legacy                 []deviceBody    `json:"block_device_mapping"`
 		Devices                []deviceBody    `json:"block_device_mapping_v2"`
 		Personality            []any           `json:"personality"`
 		Certs                  []string        `json:"trusted_image_certificates"`
@@ -39,16 +40,6 @@ type createBody struct {
 	}
 	Hints   map[string]any `json:"os:scheduler_hints"`
 	OldHint map[string]any `json:"OS-SCH-HNT:scheduler_hints"`
-}
-
-type deviceBody struct {
-	Source      string          `json:"source_type"`
-	Destination string          `json:"destination_type"`
-	UUID        string          `json:"uuid"`
-	ImageID     string          `json:"image_id"`
-	VolumeID    string          `json:"volume_id"`
-	SnapshotID  string          `json:"snapshot_id"`
-	BootIndex   json.RawMessage `json:"boot_index"`
 }
 
 func (a *api) createServer(r *wire.Request) (*wire.Response, error) {
@@ -92,13 +83,9 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 		return req, cloud.E(op, cloud.Invalid, "trusted_image_certificates is not implemented: signatures of images are not verified here")
 	case len(v.Legacy) > 0 && len(v.Devices) > 0:
 		return req, cloud.E(op, cloud.Invalid, "Using different block_device_mapping syntaxes is not allowed in the same request.")
-	case len(v.Legacy) > 0:
-		return req, cloud.E(op, cloud.Invalid, "block_device_mapping asks for volumes: Hearth has none yet; send an imageRef")
-	case v.ImageRef == "" && len(v.Devices) == 0:
-		return req, cloud.E(op, cloud.Invalid, "Invalid imageRef provided.")
 	}
 	req = compute.CreateRequest{
-		Name: strings.TrimSpace(v.Name), Hostname: v.Hostname, ImageID: v.ImageRef, FlavorID: unquoted(v.FlavorRef), KeyName: v.KeyName,
+		Name: strings.TrimSpace(v.Name), Hostname: v.Hostname, FlavorID: unquoted(v.FlavorRef), KeyName: v.KeyName,
 		Metadata: v.Metadata, Tags: v.Tags, AvailabilityZone: v.Zone, Host: v.Host, Min: 1,
 		ConfigDrive: bool(v.ConfigDrive), DiskConfig: v.DiskConfig, AccessIPv4: canonical(v.AccessIPv4), AccessIPv6: canonical(v.AccessIPv6),
 	}
@@ -129,7 +116,16 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 		return req, cloud.E(op, cloud.Invalid, "User data needs to be valid base 64.")
 	}
 	req.Hints = hintsOf(in.Hints, in.OldHint)
-	if req.Devices, err = devicesOf(v.Devices); err != nil {
+	if v.ImageRef != nil {
+		req.ImageID, req.ImageNamed = *v.ImageRef, true
+	}
+	req.Multiattach = r.Version.AtLeast(60)
+	if len(v.Legacy) > 0 {
+		req.Devices, err = legacyDevices(v.Legacy, req.ImageID)
+	} else {
+		req.Devices, err = devicesOf(v.Devices)
+	}
+	if err != nil {
 		return req, err
 	}
 	req.Networks, err = networksOf(v.Networks)
@@ -166,33 +162,6 @@ func hintsOf(all ...map[string]any) map[string][]string {
 		return out
 	}
 	return nil
-}
-
-// devicesOf reads block_device_mapping_v2.
-func devicesOf(in []deviceBody) ([]compute.BlockDevice, error) {
-	var out []compute.BlockDevice
-	for _, d := range in {
-		v := compute.BlockDevice{Source: d.Source, Destination: d.Destination, ID: d.UUID, BootIndex: -1}
-		switch {
-		case d.ImageID != "":
-			v.Source, v.ID = "image", d.ImageID
-		case d.VolumeID != "":
-			v.Source, v.ID = "volume", d.VolumeID
-		case d.SnapshotID != "":
-			v.Source, v.ID = "snapshot", d.SnapshotID
-		case d.Source == "":
-			return nil, cloud.E("nova.createServer", cloud.Invalid, "Block Device Mapping is Invalid: Unrecognized legacy format.")
-		}
-		var index wire.Int
-		if len(d.BootIndex) > 0 && string(d.BootIndex) != "null" {
-			if err := json.Unmarshal(d.BootIndex, &index); err != nil {
-				return nil, err
-			}
-			v.BootIndex = int(index)
-		}
-		out = append(out, v)
-	}
-	return out, nil
 }
 
 // networksOf reads "auto", "none" or a list.

@@ -25,8 +25,6 @@ func (a *api) serverPartRoutes() []wire.Route {
 		since(26, route("DELETE", tags+"/{tag}", wire.Member, "os-server-tags:delete", a.deleteTag)),
 		route("GET", "/servers/{id}/ips", wire.Reader, "ips:index", a.listAddresses),
 		route("GET", "/servers/{id}/ips/{network}", wire.Reader, "ips:show", a.showAddresses),
-		route("GET", "/servers/{id}/os-interface", wire.Reader, "os-attach-interfaces:list", a.listInterfaces),
-		route("GET", "/servers/{id}/os-interface/{port}", wire.Reader, "os-attach-interfaces:show", a.showInterface),
 		route("GET", acts, wire.Reader, "os-instance-actions:list", a.listActions),
 		route("GET", acts+"/{request}", wire.Reader, "os-instance-actions:show", a.showAction),
 	}

@@ -87,9 +87,10 @@ type groupName struct {
 	Name string `json:"name"`
 }
 
-// volumeView is an attached volume: there are none yet.
+// volumeView is an attached volume. Delete is told from 2.3 on.
 type volumeView struct {
-	ID string `json:"id"`
+	ID     string `json:"id"`
+	Delete *bool  `json:"delete_on_termination,omitempty"`
 }
 
 type faultView struct {
@@ -143,7 +144,7 @@ func renderServer(r *wire.Request, d *compute.Detail, mode viewMode) *serverView
 	if mode == viewUpdate {
 		return v
 	}
-	v.extendedView = extendedOf(d)
+	v.extendedView = extendedOf(r, d)
 	if r.Caller.IsAdmin() {
 		v.addAdmin(r, d)
 	} else if r.Version.AtLeast(90) {
@@ -176,6 +177,9 @@ func (v *serverView) addVersions(r *wire.Request, d *compute.Detail, mode viewMo
 	}
 	if r.Version.AtLeast(71) && mode != viewList {
 		v.Groups = &[]string{}
+		if d.ServerGroup != "" {
+			v.Groups = &[]string{d.ServerGroup}
+		}
 	}
 	if r.Version.AtLeast(73) {
 		p := textOrNull(d.LockedReason)
@@ -205,7 +209,7 @@ func refID(i *cloud.ImageRef) string {
 	return i.ID
 }
 
-func extendedOf(d *compute.Detail) *extendedView {
+func extendedOf(r *wire.Request, d *compute.Detail) *extendedView {
 	e := &extendedView{
 		Zone: d.Zone, KeyName: textOrNull(d.KeyName()), TaskState: textOrNull(d.TaskState()), VMState: d.VMState(),
 		PowerState: d.PowerState(), Volumes: []volumeView{},
@@ -215,6 +219,13 @@ func extendedOf(d *compute.Detail) *extendedView {
 	}
 	if d.LaunchedAt != nil {
 		e.LaunchedAt = textOrNull(stampMicro(*d.LaunchedAt))
+	}
+	for _, at := range d.Volumes {
+		view := volumeView{ID: at.VolumeID}
+		if r.Version.AtLeast(3) {
+			view.Delete = &at.DeleteOnTermination
+		}
+		e.Volumes = append(e.Volumes, view)
 	}
 	for _, g := range d.Groups {
 		e.SecurityGroups = append(e.SecurityGroups, groupName{g})

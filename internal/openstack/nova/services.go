@@ -3,6 +3,7 @@ package nova
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"time"
 
 	"hearth/internal/cloud"
@@ -32,7 +33,7 @@ func serviceView(r *wire.Request, h cloud.Host, up bool) wire.M {
 		"state": upDown(up), "updated_at": seenAt(h.SeenAt), "disabled_reason": orNull(h.DisabledReason),
 	}
 	if r.Version.AtLeast(11) {
-		m["forced_down"] = false
+		m["forced_down"] = h.ForcedDown
 	}
 	return m
 }
@@ -63,42 +64,44 @@ func (a *api) listServices(r *wire.Request) (*wire.Response, error) {
 	return wire.JSON(wire.M{"services": list}), nil
 }
 
-// forcedDown is refused: Hearth goes by what a host reports.
-func forcedDown(op string) error {
-	return cloud.E(op, cloud.Unsupported, "forced_down is not implemented: whether a host is up is seen from its reports; disable it, or drain it")
-}
-
 // switchService is the way of before 2.53: PUT os-services/disable and its kin.
 func (a *api) switchService(r *wire.Request) (*wire.Response, error) {
 	const op = "nova.switchService"
 	var in struct {
 		Host, Binary   string
-		DisabledReason *string `json:"disabled_reason"`
+		DisabledReason *string    `json:"disabled_reason"`
+		ForcedDown     *wire.Bool `json:"forced_down"`
 	}
 	if err := a.schemas.decode(r, "services.json#/update", &in); err != nil {
 		return nil, err
 	}
 	action := r.PathValue("id")
-	reply := wire.M{"host": in.Host, "binary": in.Binary, "status": "disabled"}
-	reason := ""
+	reply := wire.M{"host": in.Host, "binary": in.Binary}
+	enabled := action == "enable"
+	change := compute.HostChange{Enabled: &enabled}
 	switch {
 	case action == "force-down" && r.Version.AtLeast(11):
-		return nil, forcedDown(op)
+		if in.ForcedDown == nil {
+			return nil, cloud.E(op, cloud.Invalid, "Missing forced_down field")
+		}
+		reply["forced_down"] = bool(*in.ForcedDown)
+		change = compute.HostChange{ForcedDown: (*bool)(in.ForcedDown)}
 	case action == "enable":
 		reply["status"] = "enabled"
-	case action == "disable":
 	case action == "disable-log-reason" && in.DisabledReason == nil:
 		return nil, cloud.E(op, cloud.Invalid, "Missing disabled reason field")
 	case action == "disable-log-reason":
-		reason = *in.DisabledReason
-		reply["disabled_reason"] = reason
+		change.Reason = *in.DisabledReason
+		reply["status"], reply["disabled_reason"] = "disabled", change.Reason
+	case action == "disable":
+		reply["status"] = "disabled"
 	default:
 		return nil, cloud.E(op, cloud.NotFound, "Unknown action")
 	}
 	if in.Binary != computeBinary {
 		return nil, cloud.E(op, cloud.Invalid, "Updating a %s service is not supported. Only nova-compute services can be updated.", in.Binary)
 	}
-	_, err := a.svc.EnableHost(r.Context(), in.Host, action == "enable", reason)
+	_, err := a.svc.ChangeHost(r.Context(), in.Host, change)
 	return wire.JSON(wire.M{"service": reply}), err
 }
 
@@ -121,22 +124,47 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case in.ForcedDown != nil:
-		return nil, forcedDown(op)
-	case in.Status == "":
+	case in.Status == "" && in.ForcedDown == nil:
 		return nil, cloud.E(op, cloud.Invalid, "No updates were requested. Fields 'status' or 'forced_down' should be specified.")
 	case in.Status == "enabled" && in.Reason != "":
 		return nil, cloud.E(op, cloud.Invalid, "Specifying 'disabled_reason' with status 'enabled' is invalid.")
 	}
-	host, err := a.svc.EnableHost(r.Context(), h.Name, in.Status == "enabled", in.Reason)
-	return wire.JSON(wire.M{"service": serviceView(r, host, h.Up)}), err
+	change := compute.HostChange{Reason: in.Reason, ForcedDown: (*bool)(in.ForcedDown)}
+	if in.Status != "" {
+		enabled := in.Status == "enabled"
+		change.Enabled = &enabled
+	}
+	if _, err := a.svc.ChangeHost(r.Context(), h.Name, change); err != nil {
+		return nil, err
+	}
+	if h, err = a.hostOfService(r, id); err != nil {
+		return nil, err
+	}
+	return wire.JSON(wire.M{"service": serviceView(r, h.Host, h.Up)}), nil
+}
+
+// deleteService forgets a host that is out of use.
+func (a *api) deleteService(r *wire.Request) (*wire.Response, error) {
+	const op = "nova.deleteService"
+	id := r.PathValue("id")
+	if r.Version.AtLeast(53) && !cloud.IsID(id) {
+		return nil, cloud.E(op, cloud.Invalid, "Invalid uuid %s", id)
+	}
+	if _, err := strconv.Atoi(id); err != nil && !r.Version.AtLeast(53) {
+		return nil, cloud.E(op, cloud.Invalid, "Invalid input received: id must be an integer, not %s", id)
+	}
+	h, err := a.hostOfService(r, id)
+	if err != nil {
+		return nil, err
+	}
+	return wire.NoContent(), a.svc.DeleteHost(r.Context(), h.Name)
 }
 
 // hostOfService finds the host of a service's id.
 func (a *api) hostOfService(r *wire.Request, id string) (compute.HostDetail, error) {
 	hosts, err := a.svc.Hosts(r.Context())
 	for _, h := range hosts {
-		if serviceID(r, h.Host) == id {
+		if numberOrText(serviceID(r, h.Host)) == id {
 			return h, err
 		}
 	}

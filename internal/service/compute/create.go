@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -27,6 +29,8 @@ type CreateRequest struct {
 	AccessIPv4, AccessIPv6      string
 	Hints                       map[string][]string
 	Devices                     []BlockDevice
+	ImageNamed                  bool // the request has an imageRef, be it empty
+	Multiattach                 bool // the client knows of volumes with several servers
 }
 
 // Created is what a request made.
@@ -46,7 +50,7 @@ func (s *Service) Create(ctx context.Context, a Actor, r CreateRequest) (Created
 	}
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		made = Created{ReservationID: reservationID()}
-		template, err := s.template(tx, op, a, r)
+		template, disks, err := s.template(tx, op, a, r)
 		if err != nil {
 			return err
 		}
@@ -55,12 +59,15 @@ func (s *Service) Create(ctx context.Context, a Actor, r CreateRequest) (Created
 		if err != nil {
 			return err
 		}
-		n, err := admitTx(tx, op, a.ProjectID, template.Flavor, r.Min, r.Max)
+		n, err := admitTx(tx, op, a.Caller, template.Flavor, r.Min, r.Max)
 		if err != nil {
 			return err
 		}
+		if err := checkHints(tx, op, a.Caller, r.Hints, n); err != nil {
+			return err
+		}
 		for i := range n {
-			server, err := s.insert(tx, op, a, template, plugs, i, n)
+			server, err := s.insert(tx, op, a, template, plugs, disks, i, n)
 			if err != nil {
 				return err
 			}
@@ -81,14 +88,11 @@ func (r CreateRequest) check(op string) error {
 	case len(r.Tags) > maxTags:
 		return cloud.E(op, cloud.Invalid, "The number of tags exceeded the per-server limit %d", maxTags)
 	}
-	if groups := r.Hints["group"]; len(groups) > 0 {
-		return cloud.E(op, cloud.Invalid, "Instance group %s could not be found.", groups[0])
-	}
 	return r.Networks.check(op, r.Max)
 }
 
 // template is the server that all servers of a request are like.
-func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v cloud.Server, err error) {
+func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v cloud.Server, disks []BlockDevice, err error) {
 	now := s.clock.Now()
 	v = cloud.Server{
 		Name: r.Name, Hostname: r.Hostname, Description: r.Description, ProjectID: a.ProjectID, UserID: a.UserID,
@@ -97,36 +101,33 @@ func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v
 		Intent: cloud.Intent{Generation: 1, Power: cloud.PowerOn}, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 	}
 	if v.Flavor, err = flavorTx(tx, op, a.Caller, r.FlavorID); err != nil {
-		return v, asInvalid(op, err)
+		return v, nil, asInvalid(op, err)
 	}
 	if v.Flavor.Disabled {
-		return v, asInvalid(op, noFlavor(op, r.FlavorID))
+		return v, nil, asInvalid(op, noFlavor(op, r.FlavorID))
 	}
-	if r.ImageID, err = bootImage(op, r.ImageID, r.Devices); err != nil {
-		return v, err
-	}
-	if err := useImage(tx, op, a.Caller, r.ImageID, &v); err != nil {
-		return v, err
+	if disks, err = s.useDevices(tx, op, a.Caller, r, &v); err != nil {
+		return v, nil, err
 	}
 	if v.AvailabilityZone, v.ForcedHost, err = destination(tx, op, a.Caller, r); err != nil {
-		return v, err
+		return v, nil, err
 	}
 	if r.KeyName != "" {
 		key, err := tx.Keypairs.Get(cloud.Keypair{UserID: a.UserID, Name: r.KeyName}.Key())
 		if cloud.Is(err, cloud.NotFound) {
-			return v, cloud.E(op, cloud.Invalid, "Invalid key_name provided.")
+			return v, nil, cloud.E(op, cloud.Invalid, "Invalid key_name provided.")
 		}
 		if err != nil {
-			return v, err
+			return v, nil, err
 		}
 		v.Key = &key
 	}
-	return v, metadataFits(tx, op, a.ProjectID, r.Metadata)
+	return v, disks, metadataFits(tx, op, a.ProjectID, r.Metadata)
 }
 
-// insert writes the i-th of n servers down, with its ports and the first entry
-// of its history.
-func (s *Service) insert(tx *store.Tx, op string, a Actor, v cloud.Server, plugs []plug, i, n int) (cloud.Server, error) {
+// insert writes the i-th of n servers down, with its ports, its volumes and the
+// first entry of its history.
+func (s *Service) insert(tx *store.Tx, op string, a Actor, v cloud.Server, plugs []plug, disks []BlockDevice, i, n int) (cloud.Server, error) {
 	v.ID, v.LaunchIndex = cloud.NewID(), i
 	if n > 1 {
 		v.Name = fmt.Sprintf("%s-%d", v.Name, i+1)
@@ -135,6 +136,9 @@ func (s *Service) insert(tx *store.Tx, op string, a Actor, v cloud.Server, plugs
 		v.Hostname = sanitizeHostname(v.Name, "server-"+v.ID)
 	}
 	if err := s.plugIn(tx, op, a.Caller, &v, plugs); err != nil {
+		return v, err
+	}
+	if err := s.fill(tx, op, a.Caller, v, disks); err != nil {
 		return v, err
 	}
 	if err := tx.Servers.Insert(v); err != nil {
@@ -186,8 +190,8 @@ func zoneExists(tx *store.Tx, op, zone string) error {
 	if zone == "" || zone == DefaultZone {
 		return nil
 	}
-	n, err := tx.Hosts.Count(store.Eq("availability_zone", zone))
-	if err == nil && n == 0 {
+	hosts, err := placement.HostsTx(tx)
+	if err == nil && !slices.ContainsFunc(hosts, func(h cloud.Host) bool { return h.AvailabilityZone == zone }) {
 		err = cloud.E(op, cloud.Invalid, "The requested availability zone is not available")
 	}
 	return err

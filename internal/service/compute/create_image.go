@@ -8,39 +8,6 @@ import (
 	"hearth/internal/store"
 )
 
-// BlockDevice is a disk that a request asks for (block_device_mapping_v2).
-type BlockDevice struct {
-	Source, Destination string // image, volume, snapshot, blank; local, volume
-	ID                  string
-	BootIndex           int // -1 for none
-}
-
-// bootImage is the image to boot from. Of the ways to ask for disks there is, so
-// far, the one that means the same as naming the image.
-func bootImage(op, image string, devices []BlockDevice) (string, error) {
-	for _, d := range devices {
-		switch {
-		case d.Source != "image" || d.Destination == "volume" || d.BootIndex != 0:
-			return "", cloud.E(op, cloud.Invalid, "block_device_mapping asks for a %s disk from %s: Hearth has no volumes yet; a server's root disk can be made from an image, "+
-				"with source_type image, destination_type local and boot_index 0", orLocal(d.Destination), d.Source)
-		case image != "" && image != d.ID:
-			return "", cloud.E(op, cloud.Invalid, "Block Device Mapping is Invalid: the boot device's image %s is not the imageRef %s.", d.ID, image)
-		}
-		image = d.ID
-	}
-	if image == "" {
-		return "", cloud.E(op, cloud.Invalid, "Invalid imageRef provided.")
-	}
-	return image, nil
-}
-
-func orLocal(destination string) string {
-	if destination == "" {
-		return "local"
-	}
-	return destination
-}
-
 // useImage checks the image and puts it, with the kernel and the ramdisk of an
 // AMI, into the server.
 func useImage(tx *store.Tx, op string, c cloud.Caller, id string, v *cloud.Server) error {
@@ -48,26 +15,39 @@ func useImage(tx *store.Tx, op string, c cloud.Caller, id string, v *cloud.Serve
 	if err != nil {
 		return err
 	}
-	switch image.ContainerFormat {
-	case "aki", "ari":
-		return unacceptable(op, id, "it is the "+partOf[image.ContainerFormat]+" of an AMI and cannot be booted by itself: boot the image that refers to it")
-	}
-	v.ImageID, v.Image, v.ImageProperties = id, ref(image), maps.Clone(image.Properties)
-	if v.Kernel, err = part(tx, op, c, id, image.KernelID(), "aki"); err != nil {
+	v.ImageID, v.Image = id, ref(image)
+	if err := inherit(tx, op, c, image, v); err != nil {
 		return err
 	}
-	if v.Ramdisk, err = part(tx, op, c, id, image.RamdiskID(), "ari"); err != nil {
+	if err := imageFits(op, image, v.Flavor); err != nil {
+		return err
+	}
+	if image.Digest == "" {
+		return unacceptable(op, id, "it holds no data and names no volume to boot from")
+	}
+	return nil
+}
+
+// inherit puts what an image says, with the kernel and the ramdisk of an AMI, into
+// the server.
+func inherit(tx *store.Tx, op string, c cloud.Caller, image cloud.Image, v *cloud.Server) (err error) {
+	switch image.ContainerFormat {
+	case "aki", "ari":
+		return unacceptable(op, image.ID, "it is the "+partOf[image.ContainerFormat]+" of an AMI and cannot be booted by itself: boot the image that refers to it")
+	}
+	v.ImageProperties = maps.Clone(image.Properties)
+	if v.Kernel, err = part(tx, op, c, image.ID, image.KernelID(), "aki"); err != nil {
+		return err
+	}
+	if v.Ramdisk, err = part(tx, op, c, image.ID, image.RamdiskID(), "ari"); err != nil {
 		return err
 	}
 	if image.DiskFormat == "ami" && v.Kernel == nil {
-		return unacceptable(op, id, "it is an AMI without a kernel: set its property kernel_id to the id of an aki image")
+		return unacceptable(op, image.ID, "it is an AMI without a kernel: set its property kernel_id to the id of an aki image")
 	}
 	v.KernelArgs = image.Properties["os_command_line"]
 	v.ConfigDrive = v.ConfigDrive || image.Properties["img_config_drive"] == "mandatory"
-	if err := diskConfig(op, image, v); err != nil {
-		return err
-	}
-	return imageFits(op, image, v.Flavor)
+	return diskConfig(op, image, v)
 }
 
 // partOf says what aki and ari are.

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -29,8 +30,17 @@ type Network interface {
 	// BindPortTx gives a port to the device that p names; Conflict when another
 	// has it.
 	BindPortTx(tx *store.Tx, p cloud.Port) (cloud.Port, error)
+	// UnbindPortTx takes a port off its device and keeps it; DeletePortTx removes it.
+	UnbindPortTx(tx *store.Tx, p cloud.Port) error
+	DeletePortTx(tx *store.Tx, p cloud.Port) error
+	// PortsOfDeviceTx gives a device's ports, the oldest first.
+	PortsOfDeviceTx(tx *store.Tx, deviceID string) ([]cloud.Port, error)
+	// SetPortIPsTx gives a port other addresses; those that it has and that are
+	// asked for again stay.
+	SetPortIPsTx(tx *store.Tx, p cloud.Port, ips []network.IPRequest) error
 
 	// What nova passes on for clients that know no neutron.
+	NetworkProxy
 	ListGroups(ctx context.Context, c cloud.Caller, f network.Filter, projectID string) ([]network.GroupView, error)
 	CreateGroups(ctx context.Context, c cloud.Caller, reqs ...network.GroupCreate) ([]network.GroupView, error)
 	UpdateGroup(ctx context.Context, c cloud.Caller, id string, r network.GroupUpdate) (network.GroupView, error)
@@ -181,23 +191,39 @@ func (s *Service) groups(tx *store.Tx, op string, c cloud.Caller, names []string
 func (s *Service) plugIn(tx *store.Tx, op string, c cloud.Caller, v *cloud.Server, plugs []plug) error {
 	v.PortOrder, v.NICTags = nil, nil
 	for _, p := range plugs {
-		port, err := s.plugOne(tx, op, c, v, p)
+		port, err := s.plugOne(tx, c, v, p)
+		if k := cloud.KindOf(err); err != nil && p.port == nil && (k == cloud.Conflict || k == cloud.NotFound) {
+			err = cloud.E(op, cloud.Invalid, "%s", cloud.Message(err)) // of the request's networks
+		}
 		if err != nil {
 			return err
 		}
 		v.PortOrder = append(v.PortOrder, port.ID)
-		if p.tag != "" {
-			if v.NICTags == nil {
-				v.NICTags = map[string]string{}
-			}
-			v.NICTags[port.ID] = p.tag
-		}
+		tagNIC(v, port.ID, p.tag)
 	}
 	return nil
 }
 
+// tagNIC notes the tag of a NIC; "" for none.
+func tagNIC(v *cloud.Server, port, tag string) {
+	if tag == "" {
+		return
+	}
+	tags := maps.Clone(v.NICTags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags[port] = tag
+	v.NICTags = tags
+}
+
+func untagNIC(v *cloud.Server, port string) {
+	v.NICTags = maps.Clone(v.NICTags)
+	delete(v.NICTags, port)
+}
+
 // plugOne makes or takes one port.
-func (s *Service) plugOne(tx *store.Tx, op string, c cloud.Caller, v *cloud.Server, p plug) (cloud.Port, error) {
+func (s *Service) plugOne(tx *store.Tx, c cloud.Caller, v *cloud.Server, p plug) (cloud.Port, error) {
 	owner := cloud.OwnerComputePrefix + DefaultZone // the zone is set when the server is placed
 	if p.port != nil {
 		port := *p.port
@@ -215,9 +241,5 @@ func (s *Service) plugOne(tx *store.Tx, op string, c cloud.Caller, v *cloud.Serv
 	if p.ip.IsValid() {
 		want.FixedIPs = &[]network.IPRequest{{IP: p.ip}}
 	}
-	port, err := s.network.CreatePortTx(tx, c, want)
-	if k := cloud.KindOf(err); err != nil && (k == cloud.Conflict || k == cloud.NotFound) {
-		err = cloud.E(op, cloud.Invalid, "%s", cloud.Message(err)) // of the request's networks
-	}
-	return port, err
+	return s.network.CreatePortTx(tx, c, want)
 }

@@ -95,7 +95,7 @@ func TestCreateRefuses(t *testing.T) {
 	}{
 		{"no flavor", func(r *compute.CreateRequest) { r.FlavorID = "99" }, cloud.Invalid, "Flavor 99 could not be found."},
 		{"no image", func(r *compute.CreateRequest) { r.ImageID = "99" }, cloud.Invalid, "Can not find requested image"},
-		{"no image named", func(r *compute.CreateRequest) { r.ImageID = "" }, cloud.Invalid, "Invalid imageRef"},
+		{"no image named", func(r *compute.CreateRequest) { r.ImageID = "" }, cloud.Invalid, "Missing imageRef"},
 		{"image queued", func(r *compute.CreateRequest) { r.ImageID = "queued" }, cloud.Invalid, "Image queued is not active: its status is queued."},
 		{"image of others", func(r *compute.CreateRequest) { r.ImageID = "private" }, cloud.Invalid, "Can not find requested image"},
 		{"image shared with others", func(r *compute.CreateRequest) { r.ImageID = "shared" }, cloud.Invalid, "Can not find requested image"},
@@ -126,7 +126,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"no group", func(r *compute.CreateRequest) { r.SecurityGroups = []string{"g"} }, cloud.Invalid, "Security group g not found"},
 		{"volume", func(r *compute.CreateRequest) {
 			r.Devices = []compute.BlockDevice{{Source: "volume", Destination: "volume", ID: "v"}}
-		}, cloud.Invalid, "Hearth has no volumes yet"},
+		}, cloud.Invalid, "failed to get volume v."},
 		{"metadata", func(r *compute.CreateRequest) {
 			r.Metadata = map[string]string{}
 			for i := range 129 {

@@ -7,16 +7,21 @@ import (
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
 // Detail is a server with what belongs to it in other tables.
 type Detail struct {
 	cloud.Server
-	Ports    []Interface // in the order of the guest's NICs
-	Groups   []string    // names of the security groups that the ports wear, sorted
-	Zone     string      // of its host; before it is placed the one asked for
-	HostSeen string      // UP, DOWN, MAINTENANCE; "" while it has none
+	Ports    []Interface              // in the order of the guest's NICs
+	Groups   []string                 // names of the security groups that the ports wear, sorted
+	Zone     string                   // of its host; before it is placed the one asked for
+	HostSeen string                   // UP, DOWN, MAINTENANCE; "" while it has none
+	Volumes  []cloud.VolumeAttachment // the boot volume's first, then as they were made
+
+	ServerGroup string // id of the server group that it is in; "" for none
 }
 
 // Interface is a NIC of a server.
@@ -55,6 +60,8 @@ type belongings struct {
 	groups   map[string]string        // id to name
 	floating map[string][]FloatingAddress
 	hosts    map[string]cloud.Host
+	volumes  map[string][]cloud.VolumeAttachment // by server id
+	together map[string]bool                     // ids of the server groups that there are
 }
 
 // manyServers is from how many on it is cheaper to read all ports of a project
@@ -98,6 +105,7 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 	b := &belongings{
 		ports: map[string][]*cloud.Port{}, networks: map[string]string{}, groups: map[string]string{},
 		floating: map[string][]FloatingAddress{}, hosts: map[string]cloud.Host{},
+		volumes: map[string][]cloud.VolumeAttachment{},
 	}
 	ports, err := tx.Ports.List(store.Where(portsOf(servers)...))
 	if err != nil {
@@ -119,11 +127,54 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := tx.Hosts.List(store.Query{})
+	if err := b.readVolumes(tx, servers); err != nil {
+		return nil, err
+	}
+	if b.together, err = groupsOf(tx, servers); err != nil {
+		return nil, err
+	}
+	hosts, err := placement.HostsTx(tx)
 	for _, h := range hosts {
 		b.hosts[h.Name] = h
 	}
 	return b, err
+}
+
+// readVolumes reads the attachments of servers.
+func (b *belongings) readVolumes(tx *store.Tx, servers []cloud.Server) error {
+	where := store.Eq("project_id", soleProject(servers))
+	if where.Value == "" {
+		ids := make([]string, len(servers))
+		for i := range servers {
+			ids[i] = servers[i].ID
+		}
+		where = store.In("server_id", ids...)
+	}
+	list, err := tx.VolumeAttachments.List(store.Where(where))
+	for _, a := range list {
+		b.volumes[a.ServerID] = append(b.volumes[a.ServerID], a)
+	}
+	return err
+}
+
+// groupsOf tells which of the server groups that servers were made in are there
+// still.
+func groupsOf(tx *store.Tx, servers []cloud.Server) (map[string]bool, error) {
+	ids := map[string]string{}
+	for _, v := range servers {
+		if g := schedule.GroupOf(v); g != "" {
+			ids[g] = ""
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	groups, err := tx.ServerGroups.List(store.Where(store.In("id", keys(ids)...)))
+	there := map[string]bool{}
+	for _, g := range groups {
+		there[g.ID] = true
+	}
+	return there, err
 }
 
 // readNetwork reads the names and floating IPs that ports lead to.
@@ -151,7 +202,10 @@ func (b *belongings) readNetwork(tx *store.Tx, floatingConds []store.Cond) error
 
 // complete puts a server together with what belongs to it.
 func (b *belongings) complete(d *Detail, now time.Time) {
-	d.Zone = d.AvailabilityZone
+	d.Zone, d.Volumes = d.AvailabilityZone, serverVolumes(b.volumes[d.ID])
+	if g := schedule.GroupOf(d.Server); b.together[g] {
+		d.ServerGroup = g
+	}
 	for _, p := range b.ports[d.ID] {
 		d.Ports = append(d.Ports, Interface{Port: *p, Network: b.networks[p.NetworkID], Floating: b.floating[p.ID]})
 		for _, g := range p.SecurityGroups {
@@ -184,7 +238,7 @@ func hostSeen(h cloud.Host, now time.Time) string {
 	switch {
 	case h.Disabled || h.Draining:
 		return "MAINTENANCE"
-	case !h.Alive(now):
+	case !h.Up(now):
 		return "DOWN"
 	}
 	return "UP"

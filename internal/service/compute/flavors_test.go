@@ -125,17 +125,17 @@ func TestQuota(t *testing.T) {
 	b := computetest.New(t)
 	ctx, a := t.Context(), computetest.Member()
 	b.Create(a, computetest.Request())
-	limits, used, err := b.Compute.Quota(ctx, a.Caller, computetest.Project)
+	limits, used, err := b.Compute.Quota(ctx, a.Caller, computetest.Project, "")
 	b.Must(err)
 	if limits["instances"] != 10 || used != (compute.Usage{Instances: 1, Cores: 1, RAM: 512}) {
 		t.Errorf("%v %+v", limits, used)
 	}
-	if _, err := b.Compute.SetQuota(ctx, computetest.Project, map[string]int{"ram": 511}, false); !cloud.Is(err, cloud.Invalid) {
+	if _, err := b.Compute.SetQuota(ctx, computetest.Project, "", map[string]int{"ram": 511}, false); !cloud.Is(err, cloud.Invalid) {
 		t.Errorf("below what is used: %v", err)
 	}
-	_, err = b.Compute.SetDefaultQuota(ctx, map[string]int{"cores": 7, "instances": 3})
+	_, err = b.Compute.SetClassQuota(ctx, "default", map[string]int{"cores": 7, "instances": 3})
 	b.Must(err)
-	limits, err = b.Compute.SetQuota(ctx, computetest.Project, map[string]int{"instances": 1}, false)
+	limits, err = b.Compute.SetQuota(ctx, computetest.Project, "", map[string]int{"instances": 1}, false)
 	b.Must(err)
 	if limits["instances"] != 1 || limits["cores"] != 7 {
 		t.Errorf("%v", limits)
@@ -143,9 +143,9 @@ func TestQuota(t *testing.T) {
 	if _, err := b.Compute.Create(ctx, a, computetest.Request()); !cloud.Is(err, cloud.QuotaExceeded) {
 		t.Error(err)
 	}
-	b.Must(b.Compute.DeleteQuota(ctx, computetest.Project))
+	b.Must(b.Compute.DeleteQuota(ctx, computetest.Project, ""))
 	b.Create(a, computetest.Request())
-	if _, _, err := b.Compute.Quota(ctx, a.Caller, computetest.Other); !cloud.Is(err, cloud.Forbidden) {
+	if _, _, err := b.Compute.Quota(ctx, a.Caller, computetest.Other, ""); !cloud.Is(err, cloud.Forbidden) {
 		t.Errorf("another project's: %v", err)
 	}
 }

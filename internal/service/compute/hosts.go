@@ -8,6 +8,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -22,15 +23,14 @@ type HostDetail struct {
 // Hosts lists the hosts by name with what is placed on them.
 func (s *Service) Hosts(ctx context.Context) (list []HostDetail, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		hosts, err := tx.Hosts.List(store.Query{})
-		if err != nil {
-			return err
-		}
 		servers, err := tx.Servers.List(store.Where(store.Ne("node", "")))
 		if err != nil {
 			return err
 		}
-		fleet := schedule.Snapshot(hosts, servers, schedule.Ratios{}, s.clock.Now())
+		fleet, err := placement.FleetOfTx(tx, servers, s.ratios, s.clock.Now())
+		if err != nil {
+			return err
+		}
 		list = make([]HostDetail, len(fleet.Hosts))
 		for i, h := range fleet.Hosts {
 			list[i] = HostDetail{Host: h.Host, Up: h.Up, Used: h.Used}
@@ -45,10 +45,16 @@ func (s *Service) Hosts(ctx context.Context) (list []HostDetail, err error) {
 	return list, err
 }
 
-// EnableHost lets servers be placed on a host again, or with a reason no longer.
-// Servers on it stay.
-func (s *Service) EnableHost(ctx context.Context, name string, enabled bool, reason string) (h cloud.Host, err error) {
-	const op = "compute.EnableHost"
+// HostChange is what an operator may change of a host; nil leaves it.
+type HostChange struct {
+	Enabled    *bool  // whether new servers may be placed on it; those that are there stay
+	Reason     string // why it is not
+	ForcedDown *bool
+}
+
+// ChangeHost changes a host; NotFound.
+func (s *Service) ChangeHost(ctx context.Context, name string, ch HostChange) (h cloud.Host, err error) {
+	const op = "compute.ChangeHost"
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if h, err = tx.Hosts.Get(name); err != nil {
 			if cloud.Is(err, cloud.NotFound) {
@@ -56,10 +62,65 @@ func (s *Service) EnableHost(ctx context.Context, name string, enabled bool, rea
 			}
 			return err
 		}
-		h.Disabled, h.DisabledReason = !enabled, reason
+		if ch.Enabled != nil {
+			h.Disabled, h.DisabledReason = !*ch.Enabled, ch.Reason
+		}
+		if ch.ForcedDown != nil {
+			h.ForcedDown = *ch.ForcedDown
+		}
 		return tx.Hosts.Update(h)
 	})
 	return h, err
+}
+
+// DeleteHost forgets a host that has no servers and no volumes, its place in
+// aggregates, and what clients of placement said about it. A node that reports
+// again is a new host. Conflict, NotFound.
+func (s *Service) DeleteHost(ctx context.Context, name string) error {
+	const op = "compute.DeleteHost"
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		h, err := tx.Hosts.Get(name)
+		if cloud.Is(err, cloud.NotFound) {
+			return NoHost(op, name)
+		}
+		if err != nil {
+			return err
+		}
+		servers, err := tx.Servers.Count(store.Eq("node", name))
+		if err != nil {
+			return err
+		}
+		volumes, err := tx.Volumes.Count(store.Eq("node", name))
+		switch {
+		case err != nil:
+			return err
+		case servers > 0:
+			return cloud.E(op, cloud.Conflict, "Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
+		case volumes > 0:
+			return cloud.E(op, cloud.Conflict, "Unable to delete compute service: %d volumes are on host %s. Migrate or delete the volumes first.", volumes, name)
+		}
+		if err := leaveAggregates(tx, name); err != nil {
+			return err
+		}
+		if err := tx.Providers.Delete(h.ID); err != nil && !cloud.Is(err, cloud.NotFound) {
+			return err
+		}
+		return tx.Hosts.Delete(name)
+	})
+}
+
+func leaveAggregates(tx *store.Tx, host string) error {
+	all, err := tx.Aggregates.List(store.Query{})
+	if err != nil {
+		return err
+	}
+	for _, a := range cloud.AggregatesOf(host, all) {
+		a.Hosts = slices.DeleteFunc(a.Hosts, func(h string) bool { return h == host })
+		if err := tx.Aggregates.Update(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NoHost is nova's way to say that a host is not there.

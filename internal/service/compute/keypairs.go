@@ -54,7 +54,7 @@ func (s *Service) CreateKeypair(ctx context.Context, c cloud.Caller, r KeypairRe
 
 // insertKeypair adds a keypair within the quota.
 func insertKeypair(tx *store.Tx, op string, c cloud.Caller, k cloud.Keypair) error {
-	limits, err := limitsTx(tx, c.ProjectID)
+	limits, err := quotas.LimitsTx(tx, c.ProjectID, k.UserID)
 	if err != nil {
 		return err
 	}

@@ -2,176 +2,169 @@ package compute
 
 import (
 	"context"
-	"maps"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/quota"
 	"hearth/internal/store"
 )
 
-// quotaService names compute's rows among the quotas; defaultQuota is the row
-// for projects that have none.
-const (
-	quotaService = "compute"
-	defaultQuota = "default:compute"
-)
+// quotas are the limits of compute.
+var quotas = quota.Book{Service: "compute"}
 
-// Usage is what a project uses of its quota.
-type Usage struct{ Instances, Cores, RAM int }
+// Usage is what a project, or a user in it, uses of its quota.
+type Usage struct{ Instances, Cores, RAM, ServerGroups, KeyPairs int }
 
-// quotaTx gives the limits set in a quota row; none set is no error.
-func quotaTx(tx *store.Tx, project string) (map[string]int, error) {
-	q, err := tx.Quotas.Get(cloud.Quota{Service: quotaService, ProjectID: project}.Key())
-	if cloud.Is(err, cloud.NotFound) {
-		return nil, nil
-	}
-	return q.Limits, err
-}
-
-// limitsTx gives a project's limits: its own over the operator's defaults over
-// those built in.
+// limitsTx gives a project's limits.
 func limitsTx(tx *store.Tx, project string) (map[string]int, error) {
-	limits := cloud.DefaultQuota(quotaService)
-	for _, id := range []string{defaultQuota, project} {
-		set, err := quotaTx(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(limits, set)
-	}
-	return limits, nil
+	return quotas.LimitsTx(tx, project, "")
 }
 
 // usageTx counts what a project uses. A server counts until its row is gone.
-func usageTx(tx *store.Tx, project string) (u Usage, err error) {
-	servers, err := tx.Servers.List(store.Where(store.Eq("project_id", project)))
+func usageTx(tx *store.Tx, project string) (Usage, error) { return usageOfTx(tx, project, "") }
+
+// usageOfTx counts what a user uses in a project; "" for all users. Keypairs are
+// users' own: of a project there are none.
+func usageOfTx(tx *store.Tx, project, user string) (u Usage, err error) {
+	where := []store.Cond{store.Eq("project_id", project)}
+	if user != "" {
+		where = append(where, store.Eq("user_id", user))
+		if u.KeyPairs, err = tx.Keypairs.Count(store.Eq("user_id", user)); err != nil {
+			return u, err
+		}
+	}
+	servers, err := tx.Servers.List(store.Where(where...))
+	if err != nil {
+		return u, err
+	}
 	for _, s := range servers {
 		u.Instances++
 		u.Cores += s.Flavor.VCPUs
 		u.RAM += s.Flavor.MemoryMB
 	}
+	u.ServerGroups, err = tx.ServerGroups.Count(where...)
 	return u, err
 }
 
-// Quota gives a project's limits and what it uses of them.
-func (s *Service) Quota(ctx context.Context, c cloud.Caller, project string) (limits map[string]int, used Usage, err error) {
+// Quota gives the limits of a project, or of a user in it, and what is used of
+// them.
+func (s *Service) Quota(ctx context.Context, c cloud.Caller, project, user string) (limits map[string]int, used Usage, err error) {
 	if !c.Owns(project) {
 		return nil, used, cloud.E("compute.Quota", cloud.Forbidden, "Policy doesn't allow the quota of another project to be shown.")
 	}
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		if limits, err = limitsTx(tx, project); err == nil {
-			used, err = usageTx(tx, project)
+		if limits, err = quotas.LimitsTx(tx, project, user); err == nil {
+			used, err = usageOfTx(tx, project, user)
 		}
 		return err
 	})
 	return limits, used, err
 }
 
-// DefaultQuota gives the limits of projects that have none of their own.
-func (s *Service) DefaultQuota(ctx context.Context) (limits map[string]int, err error) {
+// ClassQuota gives the limits of a quota class: "default" is that of projects that
+// have none of their own.
+func (s *Service) ClassQuota(ctx context.Context, class string) (limits map[string]int, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		limits, err = limitsTx(tx, defaultQuota)
+		limits, err = quotas.LimitsTx(tx, quotas.Class(class), "")
 		return err
 	})
 	return limits, err
 }
 
-// SetDefaultQuota changes the limits of projects that have none of their own.
-func (s *Service) SetDefaultQuota(ctx context.Context, set map[string]int) (map[string]int, error) {
-	return s.SetQuota(ctx, defaultQuota, set, true)
+// SetClassQuota changes the limits of a quota class.
+func (s *Service) SetClassQuota(ctx context.Context, class string, set map[string]int) (limits map[string]int, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		limits, err = quotas.SetTx(tx, "compute.SetClassQuota", quotas.Class(class), "", set)
+		return err
+	})
+	return limits, err
 }
 
-// SetQuota changes limits of a project. One below what is used is Invalid,
-// unless forced.
-func (s *Service) SetQuota(ctx context.Context, project string, set map[string]int, force bool) (limits map[string]int, err error) {
+// SetQuota changes limits of a project, or of a user in it. One below what is
+// used, or of a user above the project's, is Invalid, unless forced.
+func (s *Service) SetQuota(ctx context.Context, project, user string, set map[string]int, force bool) (limits map[string]int, err error) {
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if !force {
-			if err := aboveUsage(tx, project, set); err != nil {
+			if err := settable(tx, project, user, set); err != nil {
 				return err
 			}
 		}
-		own, err := quotaTx(tx, project)
-		if err != nil {
-			return err
-		}
-		merged := maps.Clone(own)
-		if merged == nil {
-			merged = map[string]int{}
-		}
-		maps.Copy(merged, set)
-		if err := tx.Quotas.Put(cloud.Quota{Service: quotaService, ProjectID: project, Limits: merged}); err != nil {
-			return err
-		}
-		limits, err = limitsTx(tx, project)
+		limits, err = quotas.SetTx(tx, "compute.SetQuota", project, user, set)
 		return err
 	})
 	return limits, err
 }
 
-// aboveUsage refuses limits below what a project uses already.
-func aboveUsage(tx *store.Tx, project string, set map[string]int) error {
-	used, err := usageTx(tx, project)
+// settable refuses limits below what is used already, and a user's above the
+// project's.
+func settable(tx *store.Tx, project, user string, set map[string]int) error {
+	const op = "compute.SetQuota"
+	used, err := usageOfTx(tx, project, user)
 	if err != nil {
 		return err
 	}
-	for name, n := range used.byName() {
-		if limit, ok := set[name]; ok && limit >= 0 && limit < n {
-			return cloud.E("compute.SetQuota", cloud.Invalid, "Quota limit %d for %s must be greater than or equal to already used and reserved %d.", limit, name, n)
+	most, err := limitsTx(tx, project)
+	if err != nil {
+		return err
+	}
+	for name, limit := range set {
+		if n := used.Of(name); limit >= 0 && limit < n {
+			return cloud.E(op, cloud.Invalid, "Quota limit %d for %s must be greater than or equal to already used and reserved %d.", limit, name, n)
+		}
+		if m := most[name]; user != "" && m >= 0 && (limit < 0 || limit > m) {
+			return cloud.E(op, cloud.Invalid, "Quota limit %d for %s must be less than or equal to %d.", limit, name, m)
 		}
 	}
 	return nil
 }
 
-// byName gives the usage by nova's resource names.
-func (u Usage) byName() map[string]int {
-	return map[string]int{"instances": u.Instances, "cores": u.Cores, "ram": u.RAM}
-}
-
 // Of gives the usage of a resource by nova's name; 0 for one that is not counted
 // by project.
-func (u Usage) Of(name string) int { return u.byName()[name] }
+func (u Usage) Of(name string) int {
+	return map[string]int{"instances": u.Instances, "cores": u.Cores, "ram": u.RAM, "server_groups": u.ServerGroups, "key_pairs": u.KeyPairs}[name]
+}
 
-// DeleteQuota takes a project back to the defaults.
-func (s *Service) DeleteQuota(ctx context.Context, project string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		err := tx.Quotas.Delete(cloud.Quota{Service: quotaService, ProjectID: project}.Key())
-		if cloud.Is(err, cloud.NotFound) {
-			return nil
-		}
-		return err
-	})
+// DeleteQuota takes a project, or a user in it, back to the defaults.
+func (s *Service) DeleteQuota(ctx context.Context, project, user string) error {
+	return s.store.Update(ctx, func(tx *store.Tx) error { return quotas.DeleteTx(tx, project, user) })
 }
 
 // admitTx says how many servers of a size, between min and max of them, the
-// project's quota has room for. QuotaExceeded, in nova's words, when not even
-// min.
-func admitTx(tx *store.Tx, op, project string, f cloud.Flavor, min, max int) (int, error) {
-	limits, err := limitsTx(tx, project)
-	if err != nil {
-		return 0, err
-	}
-	used, err := usageTx(tx, project)
-	if err != nil {
-		return 0, err
-	}
+// quotas of a project and of its user have room for. QuotaExceeded, in nova's
+// words, when not even min.
+func admitTx(tx *store.Tx, op string, c cloud.Caller, f cloud.Flavor, min, max int) (int, error) {
 	room := max
-	for _, r := range []struct {
-		name      string
-		each, use int
-	}{{"instances", 1, used.Instances}, {"cores", f.VCPUs, used.Cores}, {"ram", f.MemoryMB, used.RAM}} {
-		limit := limits[r.name]
-		if limit < 0 || r.each == 0 {
-			continue
+	for _, user := range []string{"", c.UserID} {
+		limits, err := quotas.LimitsTx(tx, c.ProjectID, user)
+		if err != nil {
+			return 0, err
 		}
-		n := (limit - r.use) / r.each
-		if n < min {
-			return 0, cloud.E(op, cloud.QuotaExceeded, "Quota exceeded for %s: Requested %d, but already used %d of %d %s",
-				r.name, r.each*min, r.use, limit, r.name)
+		used, err := usageOfTx(tx, c.ProjectID, user)
+		if err != nil {
+			return 0, err
 		}
-		if n < room {
-			room = n
+		for _, r := range []struct {
+			name string
+			each int
+		}{{"instances", 1}, {"cores", f.VCPUs}, {"ram", f.MemoryMB}} {
+			limit := limits[r.name]
+			if limit < 0 || r.each == 0 {
+				continue
+			}
+			n := (limit - used.Of(r.name)) / r.each
+			if n < min {
+				return 0, overQuota(op, r.name, r.each*min, used.Of(r.name), limit)
+			}
+			if n < room {
+				room = n
+			}
 		}
 	}
 	return room, nil
+}
+
+// overQuota is QuotaExceeded in nova's words.
+func overQuota(op, name string, more, used, limit int) error {
+	return cloud.E(op, cloud.QuotaExceeded, "Quota exceeded for %s: Requested %d, but already used %d of %d %s", name, more, used, limit, name)
 }
 
 // growthTx refuses when a project has no room for more processors or memory.
@@ -185,11 +178,11 @@ func growthTx(tx *store.Tx, op, project string, cores, ram int) error {
 		return err
 	}
 	for _, r := range []struct {
-		name      string
-		more, use int
-	}{{"cores", cores, used.Cores}, {"ram", ram, used.RAM}} {
-		if limit := limits[r.name]; r.more > 0 && limit >= 0 && r.use+r.more > limit {
-			return cloud.E(op, cloud.QuotaExceeded, "Quota exceeded for %s: Requested %d, but already used %d of %d %s", r.name, r.more, r.use, limit, r.name)
+		name string
+		more int
+	}{{"cores", cores}, {"ram", ram}} {
+		if limit := limits[r.name]; r.more > 0 && limit >= 0 && used.Of(r.name)+r.more > limit {
+			return overQuota(op, r.name, r.more, used.Of(r.name), limit)
 		}
 	}
 	return nil

@@ -233,7 +233,7 @@ func TestGroupsOfPorts(t *testing.T) {
 // other: by the servers' ids, and by the project.
 func TestManyServersHaveTheirOwnPorts(t *testing.T) {
 	b := computetest.New(t)
-	_, err := b.Compute.SetQuota(t.Context(), computetest.Project, map[string]int{"instances": -1, "cores": -1, "ram": -1}, true)
+	_, err := b.Compute.SetQuota(t.Context(), computetest.Project, "", map[string]int{"instances": -1, "cores": -1, "ram": -1}, true)
 	b.Must(err)
 	r := computetest.Request()
 	r.Min, r.Max = 60, 60
@@ -279,14 +279,23 @@ func TestZonesAndHosts(t *testing.T) {
 	if len(hosts) != 1 || !hosts[0].Up || hosts[0].Used.MemoryMB != 512 || hosts[0].Servers[0].ID != s.ID {
 		t.Errorf("%+v", hosts)
 	}
-	_, err = b.Compute.EnableHost(t.Context(), "node-1", false, "new disk")
+	on, off := true, false
+	_, err = b.Compute.ChangeHost(t.Context(), "node-1", compute.HostChange{Enabled: &off, Reason: "new disk"})
 	b.Must(err)
 	zones, err := b.Compute.Zones(t.Context())
 	b.Must(err)
 	if len(zones) != 1 || zones[0].Name != "nova" || zones[0].Available {
 		t.Errorf("%+v", zones)
 	}
-	if _, err := b.Compute.EnableHost(t.Context(), "none", true, ""); !cloud.Is(err, cloud.NotFound) {
+	_, err = b.Compute.ChangeHost(t.Context(), "node-1", compute.HostChange{Enabled: &on, ForcedDown: &on})
+	b.Must(err)
+	if hosts, err = b.Compute.Hosts(t.Context()); err != nil || hosts[0].Up || hosts[0].Disabled {
+		t.Errorf("forced down: %+v %v", hosts, err)
+	}
+	if err := b.Compute.DeleteHost(t.Context(), "node-1"); !cloud.Is(err, cloud.Conflict) {
+		t.Errorf("deleted with a server on it: %v", err)
+	}
+	if _, err := b.Compute.ChangeHost(t.Context(), "none", compute.HostChange{Enabled: &on}); !cloud.Is(err, cloud.NotFound) {
 		t.Error(err)
 	}
 }

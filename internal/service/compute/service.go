@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"hearth/internal/cloud"
@@ -19,6 +20,10 @@ type Consoles interface {
 	// log on a node. NotFound when there is none yet, Unavailable when the node
 	// cannot be reached.
 	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
+	// OpenConsole opens a console of a server's guest, and InstanceStats measures
+	// it. NotFound when none runs, Unavailable as above.
+	OpenConsole(ctx context.Context, node, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	InstanceStats(ctx context.Context, node, serverID string) (cloud.InstanceStats, error)
 }
 
 // ImageKeeper deletes images with their bytes.
@@ -29,9 +34,10 @@ type ImageKeeper interface {
 
 // Options are what an operator may set.
 type Options struct {
-	Log    *slog.Logger    // nil for slog's default
-	Ratios schedule.Ratios // how far hosts are promised, as the housekeeper does it
-	Images ImageKeeper     // where images are deleted; service/image is one
+	Log     *slog.Logger    // nil for slog's default
+	Ratios  schedule.Ratios // how far hosts are promised, as the housekeeper does it
+	Images  ImageKeeper     // where images are deleted; service/image is one
+	Volumes Volumes         // service/volume is one
 }
 
 // Service is the compute service.
@@ -43,6 +49,7 @@ type Service struct {
 	log      *slog.Logger
 	ratios   schedule.Ratios
 	images   ImageKeeper
+	volumes  Volumes
 }
 
 // New makes the service on its parts.
@@ -50,7 +57,7 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images}
+	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id

@@ -2,9 +2,11 @@ package compute
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
 
@@ -13,7 +15,8 @@ var notInherited = []string{"image_type", "instance_uuid", "base_image_ref", "im
 
 // CreateImage begins an image of the server's root disk: the image is there at
 // once, queued, and has its bytes when the node has copied the disk and the
-// housekeeper has fetched it.
+// housekeeper has fetched it. Of a server that boots from a volume it has no bytes:
+// it names the snapshots of all the server's volumes.
 func (s *Service) CreateImage(ctx context.Context, a Actor, id, name string, properties map[string]string) (imageID string, err error) {
 	const op = "compute.CreateImage"
 	imageID = cloud.NewID()
@@ -27,7 +30,11 @@ func (s *Service) CreateImage(ctx context.Context, a Actor, id, name string, pro
 		if err := metadataFits(tx, op, v.ProjectID, properties); err != nil {
 			return err
 		}
-		if err := tx.Images.Insert(s.snapshotOf(a, *v, imageID, name, properties)); err != nil {
+		image := s.snapshotOf(a, *v, imageID, name, properties)
+		if v.VolumeBoot {
+			return s.mappedSnapshot(tx, a, *v, image)
+		}
+		if err := tx.Images.Insert(image); err != nil {
 			return err
 		}
 		v.Snapshots = append(v.Snapshots, imageID)
@@ -62,6 +69,48 @@ func (s *Service) snapshotOf(a Actor, v cloud.Server, id, name string, propertie
 		ContainerFormat: "bare", DiskFormat: "qcow2", Size: -1, VirtualSize: -1, MinDiskGB: v.Flavor.RootGB,
 		Tags: []string{}, Properties: all, CreatedAt: now, UpdatedAt: now,
 	}
+}
+
+// mappedSnapshot makes snapshots of a server's volumes, and an image that says that
+// servers of it have volumes made of these.
+func (s *Service) mappedSnapshot(tx *store.Tx, a Actor, v cloud.Server, image cloud.Image) error {
+	list, err := attachmentsTx(tx, v.ID)
+	if err != nil {
+		return err
+	}
+	var mapped []mapping
+	for _, at := range list {
+		d, err := s.volumes.VolumeTx(tx, a.Caller, at.VolumeID)
+		if err != nil {
+			return err
+		}
+		snap, err := s.volumes.CreateSnapshotTx(tx, a.Caller, volume.NewSnapshot{
+			VolumeID: d.ID, Name: "snapshot for " + image.Name, Description: d.Description,
+		})
+		if err != nil {
+			return err
+		}
+		m := mapping{
+			Source: "snapshot", Destination: "volume", SnapshotID: &snap.ID, Size: &snap.SizeGB, Device: &at.Device,
+			DeleteOnTermination: at.DeleteOnTermination,
+		}
+		if at.Bus != "" {
+			m.Bus = &at.Bus
+		}
+		if at.Boot {
+			m.BootIndex = new(int)
+		}
+		mapped = append(mapped, m)
+	}
+	said, err := json.Marshal(mapped)
+	if err != nil {
+		return err
+	}
+	maps.Copy(image.Properties, map[string]string{"block_device_mapping": string(said), "bdm_v2": "True", "root_device_name": RootDevice})
+	delete(image.Properties, "image_location")
+	delete(image.Properties, "image_state")
+	image.Status, image.ContainerFormat, image.DiskFormat, image.Size, image.VirtualSize, image.MinDiskGB = cloud.ImageActive, "", "", 0, 0, 0
+	return tx.Images.Insert(image)
 }
 
 // Image is an image as nova's own API shows it.

@@ -6,6 +6,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -141,15 +142,14 @@ func (s *Service) resizable(tx *store.Tx, op string, v cloud.Server, f cloud.Fla
 	if err := growthTx(tx, op, v.ProjectID, next.VCPUs-now.VCPUs, next.MemoryMB-now.MemoryMB); err != nil {
 		return err
 	}
-	hosts, err := tx.Hosts.List(store.Query{})
+	servers, err := tx.Servers.List(store.Where(store.Ne("node", ""), store.Ne("id", v.ID)))
 	if err != nil {
 		return err
 	}
-	servers, err := tx.Servers.List(store.Where(store.Eq("node", v.Node), store.Ne("id", v.ID)))
+	fleet, err := placement.FleetOfTx(tx, servers, s.ratios, s.clock.Now())
 	if err != nil {
 		return err
 	}
-	fleet := schedule.Snapshot(hosts, servers, s.ratios, s.clock.Now())
 	if _, err := schedule.Plan(fleet, schedule.Request{Size: next, Host: v.Node}); err != nil {
 		return cloud.E(op, cloud.Invalid, "No valid host was found. %s", cloud.Message(err))
 	}

@@ -122,3 +122,13 @@ func (s *Service) ReleaseDeviceTx(tx *store.Tx, deviceID string) error {
 func (s *Service) FloatingIPsOfPortTx(tx *store.Tx, portID string) ([]cloud.FloatingIP, error) {
 	return tx.FloatingIPs.List(byAge([]store.Cond{store.Eq("port_id", portID)}))
 }
+
+// SetPortIPsTx gives a port other addresses. Those that it has and that are asked
+// for again stay; floating IPs of those that go are taken off.
+func (s *Service) SetPortIPsTx(tx *store.Tx, p cloud.Port, ips []IPRequest) error {
+	if err := s.changeIPs(tx, &p, ips); err != nil {
+		return err
+	}
+	p.UpdatedAt, p.Revision = s.clock.Now(), p.Revision+1
+	return tx.Ports.Update(p)
+}

@@ -257,8 +257,28 @@ func (s *Service) DeletePort(ctx context.Context, c cloud.Caller, id string) err
 		if routerOwner(p.DeviceOwner) || p.DeviceOwner == cloud.OwnerFloatingIP {
 			return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)
 		}
-		return s.DeletePortTx(tx, p)
+		if err := s.DeletePortTx(tx, p); err != nil {
+			return err
+		}
+		return s.loseNIC(tx, p)
 	})
+}
+
+// loseNIC has the server's node know that a port of its guest's is no more.
+func (s *Service) loseNIC(tx *store.Tx, p cloud.Port) error {
+	if !strings.HasPrefix(p.DeviceOwner, cloud.OwnerComputePrefix) {
+		return nil
+	}
+	v, err := tx.Servers.Get(p.DeviceID)
+	if cloud.Is(err, cloud.NotFound) || err == nil && v.Node == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.Intent.Generation++
+	v.NextAttemptAt, v.Attempt = s.clock.Now(), 0
+	return tx.Servers.Update(v)
 }
 
 // DeletePortTx removes a port with its addresses, and takes floating IPs off it.

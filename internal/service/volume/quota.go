@@ -2,54 +2,28 @@ package volume
 
 import (
 	"context"
-	"maps"
-	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/quota"
 	"hearth/internal/store"
 )
 
-// quotaService names the service's rows among the quotas; defaultQuota is the row
-// for projects that have none.
-const (
-	quotaService = "volume"
-	defaultQuota = "default:volume"
-)
-
-func quotaTx(tx *store.Tx, project string) (map[string]int, error) {
-	q, err := tx.Quotas.Get(cloud.Quota{Service: quotaService, ProjectID: project}.Key())
-	if cloud.Is(err, cloud.NotFound) {
-		return nil, nil
-	}
-	return q.Limits, err
-}
-
-// limitsTx gives a project's limits: its own over the operator's defaults over
-// those built in; for every volume type three of its own.
-func limitsTx(tx *store.Tx, project string) (map[string]int, error) {
-	limits := cloud.DefaultQuota(quotaService)
+// quotas are the limits of volumes: for every volume type there are three of its
+// own.
+var quotas = quota.Book{Service: "volume", More: func(tx *store.Tx) (map[string]int, error) {
 	types, err := tx.VolumeTypes.List(store.Query{})
-	if err != nil {
-		return nil, err
-	}
+	limits := map[string]int{}
 	for _, t := range types {
 		for _, kind := range []string{"volumes_", "gigabytes_", "snapshots_"} {
 			limits[kind+t.Name] = -1
 		}
 	}
-	known := maps.Clone(limits)
-	for _, id := range []string{defaultQuota, project} {
-		own, err := quotaTx(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		for name, limit := range own {
-			if _, ok := known[name]; ok { // a type may have gone since
-				limits[name] = limit
-			}
-		}
-	}
-	return limits, nil
+	return limits, err
+}}
+
+// limitsTx gives a project's limits.
+func limitsTx(tx *store.Tx, project string) (map[string]int, error) {
+	return quotas.LimitsTx(tx, project, "")
 }
 
 // usageTx counts what a project uses, by cinder's names. A volume and a snapshot
@@ -143,7 +117,7 @@ func (s *Service) Quota(ctx context.Context, c cloud.Caller, project string) (li
 // DefaultQuota gives the limits of projects that have none of their own.
 func (s *Service) DefaultQuota(ctx context.Context) (limits map[string]int, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		limits, err = limitsTx(tx, defaultQuota)
+		limits, err = limitsTx(tx, quotas.Defaults())
 		return err
 	})
 	return limits, err
@@ -151,40 +125,14 @@ func (s *Service) DefaultQuota(ctx context.Context) (limits map[string]int, err 
 
 // SetDefaultQuota changes the limits of projects that have none of their own.
 func (s *Service) SetDefaultQuota(ctx context.Context, set map[string]int) (map[string]int, error) {
-	return s.SetQuota(ctx, defaultQuota, set)
+	return s.SetQuota(ctx, quotas.Defaults(), set)
 }
 
 // SetQuota changes limits of a project; -1 is no limit. Names that there are not
-// are left out, as cinder does, unless nothing is left: Invalid.
+// are Invalid.
 func (s *Service) SetQuota(ctx context.Context, project string, set map[string]int) (limits map[string]int, err error) {
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		known, err := limitsTx(tx, project)
-		if err != nil {
-			return err
-		}
-		own, err := quotaTx(tx, project)
-		if err != nil {
-			return err
-		}
-		merged := maps.Clone(own)
-		if merged == nil {
-			merged = map[string]int{}
-		}
-		var unknown []string
-		for name, limit := range set {
-			if _, ok := known[name]; !ok {
-				unknown = append(unknown, name)
-				continue
-			}
-			merged[name] = limit
-		}
-		if len(unknown) > 0 {
-			return cloud.E("volume.SetQuota", cloud.Invalid, "Bad key(s) in quota set: %s", strings.Join(unknown, ", "))
-		}
-		if err := tx.Quotas.Put(cloud.Quota{Service: quotaService, ProjectID: project, Limits: merged}); err != nil {
-			return err
-		}
-		limits, err = limitsTx(tx, project)
+		limits, err = quotas.SetTx(tx, "volume.SetQuota", project, "", set)
 		return err
 	})
 	return limits, err
@@ -193,7 +141,7 @@ func (s *Service) SetQuota(ctx context.Context, project string, set map[string]i
 // DeleteQuota takes a project back to the defaults.
 func (s *Service) DeleteQuota(ctx context.Context, project string) error {
 	return s.store.Update(ctx, func(tx *store.Tx) error {
-		return ignore(tx.Quotas.Delete(cloud.Quota{Service: quotaService, ProjectID: project}.Key()), cloud.NotFound)
+		return quotas.DeleteTx(tx, project, "")
 	})
 }
 

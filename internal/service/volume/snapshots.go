@@ -30,11 +30,12 @@ func (s *Service) Snapshot(ctx context.Context, c cloud.Caller, id string) (snap
 type NewSnapshot struct {
 	VolumeID, Name, Description string
 	Metadata                    map[string]string
+	Force                       bool // although a server is using the volume
 }
 
-// CreateSnapshot accepts a snapshot of a volume that nobody writes to; the
-// housekeeper makes it. Invalid while the volume is attached: a copy of a disk
-// that a guest has open would be torn.
+// CreateSnapshot accepts a snapshot of a volume; the housekeeper makes it. Invalid
+// while a server is using the volume, unless forced: then the snapshot is what the
+// disk was at a moment, as after a loss of power.
 func (s *Service) CreateSnapshot(ctx context.Context, c cloud.Caller, in NewSnapshot) (snap cloud.Snapshot, err error) {
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		d, err := volumeTx(tx, c, in.VolumeID)
@@ -50,7 +51,11 @@ func (s *Service) CreateSnapshot(ctx context.Context, c cloud.Caller, in NewSnap
 // snapshotOf accepts a snapshot, perhaps as a part of a group's.
 func (s *Service) snapshotOf(tx *store.Tx, c cloud.Caller, d Detail, in NewSnapshot, group string) (cloud.Snapshot, error) {
 	const op = "volume.CreateSnapshot"
-	if err := inStatus(op, &d, cloud.VolumeAvailable); err != nil {
+	may := []string{cloud.VolumeAvailable}
+	if in.Force {
+		may = append(may, cloud.VolumeInUse)
+	}
+	if err := inStatus(op, &d, may...); err != nil {
 		return cloud.Snapshot{}, err
 	}
 	if err := admit(tx, op, c.ProjectID, d.TypeName, demand{snapshots: 1, gigabytes: d.SizeGB}); err != nil {

@@ -3,6 +3,7 @@ package fake
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -26,6 +27,14 @@ func subject() (*Host, hypervisortest.Subject) {
 		Config: func(t *testing.T) hypervisor.Config {
 			n++
 			return hypervisor.Config{ID: fmt.Sprintf("guest-%d", n), Name: "ember", VCPUs: 1, MemoryMB: 64, Dir: filepath.Join(t.TempDir(), "run")}
+		},
+		Tap: func(t *testing.T) *os.File {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { f.Close() })
+			return f
 		},
 		Greeting: Greeting, PowerOff: does(host.PowerOff), Reboot: does(host.Reboot), Crash: does(host.Crash),
 	}

@@ -133,6 +133,9 @@ func (g *guest) Resume(ctx context.Context) error {
 		case hypervisor.StatePaused:
 			g.m.state = hypervisor.StateRunning
 			h.tell(g.m, hypervisor.EventResumed, "")
+			if !h.clings[g.m.cfg.ID] {
+				h.release(g.m)
+			}
 		}
 		return nil
 	})

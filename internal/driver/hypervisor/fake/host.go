@@ -25,6 +25,7 @@ type Host struct {
 	guests map[int]*machine
 	fail   []error
 	deaf   map[string]bool
+	clings map[string]bool
 }
 
 // machine is one guest. All of it is guarded by the Host's lock.
@@ -35,6 +36,8 @@ type machine struct {
 	begun   time.Time
 	starter *Driver
 	watched map[*guest]bool
+	leaving map[string]bool  // devices that it was asked to let go of
+	sizes   map[string]int64 // of disks that were resized, in bytes
 }
 
 // NewHost makes a host with no guests. nil is the machine's clock.
@@ -42,7 +45,7 @@ func NewHost(clock cloud.Clock) *Host {
 	if clock == nil {
 		clock = cloud.SystemClock{}
 	}
-	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}}
+	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}, clings: map[string]bool{}}
 }
 
 // FailNextStart makes the next start that is not failing yet fail with err.
@@ -57,6 +60,13 @@ func (h *Host) IgnoreButton(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deaf[id] = true
+}
+
+// Cling makes a guest, present or future, keep its devices whoever asks, until its next reset.
+func (h *Host) Cling(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.clings[id] = true
 }
 
 // PowerOff makes a guest switch itself off; false if no such guest runs.
@@ -143,6 +153,7 @@ func (h *Host) off(m *machine) {
 
 func (h *Host) restart(m *machine, reason string) {
 	h.tell(m, hypervisor.EventReset, reason)
+	h.release(m)
 	h.boot(m)
 }
 

@@ -19,6 +19,8 @@ type Subject struct {
 	Driver func() hypervisor.Driver
 	// Config is a valid guest in a directory of its own, not started. Its files live as long as the test.
 	Config func(t *testing.T) hypervisor.Config
+	// Tap opens a tap device that lives as long as the test.
+	Tap func(t *testing.T) *os.File
 	// Greeting is what the guest prints once it is up.
 	Greeting string
 	// PowerOff makes the guest switch itself off, Reboot start over. Crash kills its process.
@@ -35,7 +37,8 @@ func Run(t *testing.T, s Subject) {
 		"pause": pause, "reset": reset, "own reboot": ownReboot, "own poweroff": ownPowerOff,
 		"poweroff while away": powerOffAway, "button": button, "quit": quit, "recover": recovery,
 		"handle of another process": staleHandle, "crash": crash, "crash while away": crashAway, "list": list,
-		"destroy": destroy, "stats": stats, "interrupt": interrupt, "save": save, "save again": saveAgain, "nothing saved": nothingSaved,
+		"destroy": destroy, "stats": stats, "interrupt": interrupt, "consoles": consoles, "save": save, "save again": saveAgain, "nothing saved": nothingSaved,
+		"plug a disk": plugDisk, "plug a NIC": plugNIC, "what cannot be plugged": plugRefused,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

@@ -31,7 +31,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	a.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 	a.option("-chardev", fmt.Sprintf("socket,id=mon,fd=%d,server=on,wait=off", monitor), "-mon", "chardev=mon,mode=control")
 	a.option("-action", "shutdown=pause,reboot=reset,panic=none", "-device", "pvpanic")
-	logSet := a.set(log)
+	logSet := a.set(log, "console")
 	a.option("-chardev", fmt.Sprintf("socket,id=serial0,fd=%d,server=on,wait=off,logfile=%s,logappend=on", serial, logSet))
 	a.option("-device", "isa-serial,chardev=serial0")
 	a.option("-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0")
@@ -40,6 +40,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	}
 	a.disks(cfg.Disks)
 	a.option("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=on")
+	a.spareSlots(or(cfg.Machine, h.machine))
 	a.boot(cfg)
 	if cfg.Saved {
 		a.option("-incoming", "defer")
@@ -50,7 +51,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 // board is the machine without its devices.
 func (a *arguments) board(cfg hypervisor.Config, h host) {
 	name := "guest=" + escape(cfg.ID) + ",debug-threads=on"
-	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none", "-msg", "timestamp=on")
+	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vnc", "none", "-vga", "none", "-msg", "timestamp=on")
 	machine := h.machine
 	if cfg.Machine != "" {
 		machine = cfg.Machine
@@ -84,14 +85,25 @@ func smbios(s hypervisor.SMBIOS) string {
 	return b.String()
 }
 
-// nic adds a network card. An empty romfile spares the guest the network boot ROM.
+// nic adds a network card.
 func (a *arguments) nic(n hypervisor.NIC) {
-	a.option("-netdev", fmt.Sprintf("tap,id=net-%s,fd=%d", n.ID, a.tap(n)))
-	device := fmt.Sprintf("%s,id=%s,netdev=net-%s,mac=%s,romfile=", or(n.Model, "virtio-net-pci"), n.ID, n.ID, n.MAC)
-	if n.MTU != 0 && n.Model == "" {
-		device += fmt.Sprintf(",host_mtu=%d", n.MTU)
+	a.option("-netdev", fmt.Sprintf("tap,id=%s,fd=%d", netName(n.ID), a.tap(n)))
+	a.option("-device", nicDevice(n).words())
+}
+
+// sparePorts is how many devices a guest of the q35 machine can be given while it runs.
+const sparePorts = 16
+
+// spareSlots gives a q35 machine places for what is plugged while it runs: on PCI Express each device needs a port of its
+// own, which must be there from the start. They take no I/O space, of which there would not be enough. pc has a bus
+// with room on it.
+func (a *arguments) spareSlots(machine string) {
+	if machine != "q35" && !strings.HasPrefix(machine, "pc-q35") {
+		return
 	}
-	a.option("-device", device)
+	for i := range sparePorts {
+		a.option("-device", fmt.Sprintf("pcie-root-port,id=%s%d,chassis=%d,addr=0x%x.%d,multifunction=on,io-reserve=0", sparePort, i, i+1, 0x10+i/8, i%8))
+	}
 }
 
 func (a *arguments) boot(cfg hypervisor.Config) {

@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"hearth/internal/driver/hypervisor"
 )
@@ -32,27 +31,37 @@ func above(format string, file *node) *node {
 	return n
 }
 
-// block describes a disk down to its files. Zeros that the guest writes or discards become holes.
-func (a *arguments) block(d hypervisor.Disk) *node {
-	top := above(d.Format, a.file(d.Path, d.ReadOnly))
-	top.Name = "disk-" + d.ID
+// blockName is the name of a disk's block node.
+func blockName(disk string) string { return "disk-" + disk }
+
+// block describes a disk down to its files, which open names to QEMU. Zeros that the guest writes or discards become
+// holes.
+func block(d hypervisor.Disk, file func(path string, readOnly bool) *node) *node {
+	top := above(d.Format, file(d.Path, d.ReadOnly))
+	top.Name = blockName(d.ID)
 	if !d.ReadOnly {
 		top.Discard, top.DetectZeroes, top.File.Discard = "unmap", "unmap", "unmap"
 	}
 	if d.Backing != nil {
-		top.Backing = encode(above(d.Backing.Format, a.file(d.Backing.Path, true)))
+		top.Backing = encode(above(d.Backing.Format, file(d.Backing.Path, true)))
 	}
 	return top
 }
 
 // file describes a file or block device by the descriptor that is passed for it. QEMU has a driver for each and by a
 // descriptor's name cannot tell them apart.
-func (a *arguments) file(path string, readOnly bool) *node {
+func (a *arguments) file(d hypervisor.Disk) func(path string, readOnly bool) *node {
+	return func(path string, readOnly bool) *node {
+		return fileNode(a.image(d.ID, path, readOnly), readOnly, a.devices[path])
+	}
+}
+
+func fileNode(name string, readOnly, device bool) *node {
 	driver := "file"
-	if a.devices[path] {
+	if device {
 		driver = "host_device"
 	}
-	return &node{Driver: driver, ReadOnly: readOnly, Filename: a.image(path, readOnly)}
+	return &node{Driver: driver, ReadOnly: readOnly, Filename: name}
 }
 
 func (a *arguments) disks(disks []hypervisor.Disk) {
@@ -63,34 +72,9 @@ func (a *arguments) disks(disks []hypervisor.Disk) {
 		}
 	}
 	for _, d := range disks {
-		a.option("-blockdev", string(encode(a.block(d))))
-		a.option("-device", device(d))
+		a.option("-blockdev", string(encode(block(d, a.file(d)))))
+		a.option("-device", diskDevice(d).words())
 	}
-}
-
-// device is the guest's end of a disk.
-func device(d hypervisor.Disk) string {
-	var model string
-	switch {
-	case d.Bus == hypervisor.BusSCSI && d.CDROM:
-		model = "scsi-cd,bus=scsi0.0"
-	case d.Bus == hypervisor.BusSCSI:
-		model = "scsi-hd,bus=scsi0.0"
-	case d.CDROM:
-		model = "ide-cd"
-	case d.Bus == hypervisor.BusIDE:
-		model = "ide-hd"
-	default:
-		model = "virtio-blk-pci"
-	}
-	s := fmt.Sprintf("%s,id=%s,drive=disk-%s", model, d.ID, d.ID)
-	if d.Serial != "" {
-		s += ",serial=" + escape(d.Serial)
-	}
-	if d.BootIndex > 0 {
-		s += fmt.Sprintf(",bootindex=%d", d.BootIndex)
-	}
-	return s
 }
 
 // encode cannot fail: a node is strings, booleans and JSON of its own making.

@@ -54,6 +54,12 @@ func TestContract(t *testing.T) {
 	hypervisortest.Run(t, hypervisortest.Subject{
 		Driver: func() hypervisor.Driver { return New(Options{CacheDir: cache}) },
 		Config: func(t *testing.T) hypervisor.Config { return guestConfig(t) }, Greeting: hypervisortest.BootGreeting,
+		Tap: func(t *testing.T) *os.File {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can make a tap device")
+			}
+			return openTap(t, "hyptap1")
+		},
 		PowerOff: typing("p"), Reboot: typing("r"),
 		Crash: func(t *testing.T, h hypervisor.Handle) {
 			p, err := hold(h.PID, h.Started, nil)

@@ -17,6 +17,7 @@ func translate(e qmp.Event) (hypervisor.Event, bool) {
 		"RESUME":         hypervisor.EventResumed,
 		"GUEST_PANICKED": hypervisor.EventPanicked,
 		"BLOCK_IO_ERROR": hypervisor.EventIOError,
+		"DEVICE_DELETED": hypervisor.EventUnplugged,
 	}[e.Name]
 	if !ok {
 		return hypervisor.Event{}, false
@@ -24,11 +25,18 @@ func translate(e qmp.Event) (hypervisor.Event, bool) {
 	var data struct {
 		Reason string `json:"reason"`
 		Node   string `json:"node-name"`
+		Device string `json:"device"`
 	}
 	// Without data, or with data of another shape, the reason stays unknown: the event itself is what counts.
 	_ = json.Unmarshal(e.Data, &data)
-	if kind == hypervisor.EventIOError {
+	switch kind {
+	case hypervisor.EventIOError:
 		data.Reason = data.Node + ": " + data.Reason
+	case hypervisor.EventUnplugged:
+		data.Reason = data.Device
+		if data.Device == "" { // a part of a device, such as the virtio device on its PCI card
+			return hypervisor.Event{}, false
+		}
 	}
 	return hypervisor.Event{Kind: kind, Reason: data.Reason, Time: e.Time}, true
 }

@@ -53,17 +53,21 @@ func (t *table) bootFile(path, name string) string {
 }
 
 // image passes a disk's file and tells the set by which QEMU opens it.
-func (a *arguments) image(path string, readOnly bool) string {
-	flags := os.O_RDWR
-	if readOnly {
-		flags = os.O_RDONLY
-	}
-	return a.set(a.add(passed{role: rolePath, path: path, flags: flags}))
+func (a *arguments) image(disk, path string, readOnly bool) string {
+	return a.set(a.add(passed{role: rolePath, path: path, flags: accessOf(readOnly)}), blockName(disk))
 }
 
-// set makes a descriptor openable under a name. QEMU takes the descriptor away and keeps a copy.
-func (a *arguments) set(fd int) string {
-	a.option("-add-fd", fmt.Sprintf("fd=%d,set=%d", fd, fd))
+// accessOf is how a disk's file is opened.
+func accessOf(readOnly bool) int {
+	if readOnly {
+		return os.O_RDONLY
+	}
+	return os.O_RDWR
+}
+
+// set makes a descriptor openable under a name. QEMU takes the descriptor away and keeps a copy, with a note whose it is.
+func (a *arguments) set(fd int, whose string) string {
+	a.option("-add-fd", fmt.Sprintf("fd=%d,set=%d,opaque=%s", fd, fd, whose))
 	return fmt.Sprintf("/dev/fdset/%d", fd)
 }
 

@@ -146,6 +146,12 @@ func (g *guest) ask(ctx context.Context, op string, file *os.File, command strin
 	return cloud.E(op, cloud.Unavailable, "guest %s: QEMU (process %d) did not answer: %w", g.handle.ID, g.handle.PID, err)
 }
 
+// isClass tells whether QEMU refused a command with an error of a class.
+func isClass(err error, class string) bool {
+	var refused *qmp.Error
+	return errors.As(err, &refused) && refused.Class == class
+}
+
 // severed tells an exit, which ends the connection a moment before the process, from a connection lost.
 func (g *guest) severed(op string, err error) error {
 	late := time.NewTimer(leavePatience)

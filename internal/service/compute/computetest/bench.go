@@ -5,12 +5,16 @@ package computetest
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/service/compute"
 	"hearth/internal/service/network"
+	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
 
@@ -32,6 +36,7 @@ type Bench struct {
 	Clock   *cloud.FakeClock
 	Network *network.Service
 	Compute *compute.Service
+	Volume  *volume.Service
 	Net     cloud.Network // Project's only one, 10.0.0.0/24
 	Log     string        // what every console says
 }
@@ -48,6 +53,24 @@ func (b *Bench) Console(_ context.Context, node, _ string, max int) ([]byte, err
 	return log, nil
 }
 
+// OpenConsole gives a console on which a guest says hello and then hears what is
+// typed.
+func (b *Bench) OpenConsole(_ context.Context, _, _ string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		if _, err := io.WriteString(theirs, "hello, "+string(kind)); err == nil {
+			_, _ = io.Copy(theirs, theirs)
+		}
+	}()
+	return ours, nil
+}
+
+// InstanceStats is a guest that has computed for a second.
+func (b *Bench) InstanceStats(context.Context, string, string) (cloud.InstanceStats, error) {
+	return cloud.InstanceStats{CPU: time.Second, ResidentBytes: 64 << 20, Hypervisor: "tcg"}, nil
+}
+
 // New makes the cloud.
 func New(t testing.TB) *Bench {
 	t.Helper()
@@ -58,7 +81,9 @@ func New(t testing.TB) *Bench {
 	t.Cleanup(func() { st.Close() })
 	b := &Bench{T: t, Store: st, Clock: cloud.NewFakeClock()}
 	b.Network = network.New(st, b.Clock, network.Options{})
-	b.Compute = compute.New(st, b.Clock, b.Network, b, compute.Options{})
+	b.Volume = volume.New(st, b.Clock, nil, volume.Options{})
+	b.Must(b.Volume.Bootstrap(t.Context()))
+	b.Compute = compute.New(st, b.Clock, b.Network, b, compute.Options{Volumes: b.Volume})
 	b.Must(b.Compute.Bootstrap(t.Context()))
 	b.Net = b.AddNetwork(Project, "private", netip.MustParsePrefix("10.0.0.0/24"))
 	b.addImages()

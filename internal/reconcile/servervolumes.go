@@ -1,0 +1,269 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"hearth/internal/cloud"
+	"hearth/internal/store"
+)
+
+// plugged are the attachments of a server that its node has to do with, the boot
+// volume's first, then as they were made.
+func plugged(tx *store.Tx, server string) ([]cloud.VolumeAttachment, error) {
+	list, err := tx.VolumeAttachments.List(store.Where(store.Eq("server_id", server)))
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(a cloud.VolumeAttachment) bool { return !a.Plug })
+	slices.SortFunc(list, func(a, b cloud.VolumeAttachment) int {
+		switch {
+		case a.Boot && !b.Boot:
+			return -1
+		case b.Boot && !a.Boot:
+			return 1
+		}
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.Device, b.Device), strings.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+// addVolumes adds the volumes that the guest is to have.
+func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
+	list, err := plugged(tx, spec.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if a.Detaching {
+			continue
+		}
+		v, err := tx.Volumes.Get(a.VolumeID)
+		if cloud.Is(err, cloud.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
+			AttachmentID: a.ID, VolumeID: v.ID, Disk: cloud.VolumeDisk(v.ID), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
+			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach,
+		})
+	}
+	return nil
+}
+
+// volumesReady tells whether all volumes that a server is to start with are there.
+// It is errWaiting while one is being made; of one that cannot be, the server gets
+// a fault, if it never ran.
+func (k *Housekeeper) volumesReady(ctx context.Context, server cloud.Server) (bool, error) {
+	if server.LaunchedAt != nil {
+		return true, nil // those it has are there, others are attached only when they are
+	}
+	problem := ""
+	err := k.Store.View(ctx, func(tx *store.Tx) error {
+		list, err := plugged(tx, server.ID)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			v, err := tx.Volumes.Get(a.VolumeID)
+			switch {
+			case err != nil && !cloud.Is(err, cloud.NotFound):
+				return err
+			case err == nil && v.Seen.Ready:
+				continue
+			case err == nil && v.Fault == "" && !v.Deleted:
+				return errWaiting
+			}
+			problem = "volume " + a.VolumeID + " could not be made: " + cmp.Or(v.Fault, "it is gone")
+			return nil
+		}
+		return nil
+	})
+	if err != nil || problem == "" {
+		return err == nil, err
+	}
+	return false, k.giveUpServer(ctx, server.ID, "Build of instance "+server.ID+" aborted: "+problem)
+}
+
+// giveUpServer gives a server a fault that lasts until somebody wants something
+// else of it.
+func (k *Housekeeper) giveUpServer(ctx context.Context, id, why string) error {
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		s, err := tx.Servers.Get(id)
+		if err != nil {
+			return unlessGone(err)
+		}
+		now := k.Clock.Now()
+		s.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: why, CreatedAt: now}
+		s.NextAttemptAt, s.UpdatedAt = time.Time{}, now
+		return tx.Servers.Update(s)
+	})
+}
+
+// volumesOn are the hosts that have the volumes of a server, each once.
+func volumesOn(tx *store.Tx, server string) (hosts []string, err error) {
+	list, err := plugged(tx, server)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		v, err := tx.Volumes.Get(a.VolumeID)
+		if err != nil && !cloud.Is(err, cloud.NotFound) {
+			return nil, err
+		}
+		if v.Node != "" && !slices.Contains(hosts, v.Node) {
+			hosts = append(hosts, v.Node)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, nil
+}
+
+// wakeServers makes those servers due that wait for a volume before they start.
+func (k *Housekeeper) wakeServers(tx *store.Tx, volume string) error {
+	list, err := tx.VolumeAttachments.List(store.Where(store.Eq("volume_id", volume)))
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if !a.Plug {
+			continue
+		}
+		s, err := tx.Servers.Get(a.ServerID)
+		if err != nil || s.LaunchedAt != nil || s.Fault != nil {
+			if err = unlessGone(err); err != nil {
+				return err
+			}
+			continue
+		}
+		s.NextAttemptAt = k.Clock.Now()
+		if err := tx.Servers.Update(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// volumesSeen makes the attachments of a server follow what its node reports. An
+// attachment is complete when the node has the volume. One that is to end ends
+// when the node has answered the intent without it; when the node has it still,
+// the guest did not let go of it, and it stays attached.
+func (k *Housekeeper) volumesSeen(tx *store.Tx, server *cloud.Server) error {
+	list, err := plugged(tx, server.ID)
+	if err != nil {
+		return err
+	}
+	answered := server.Seen.Generation >= server.Intent.Generation
+	for _, a := range list {
+		held := slices.Contains(server.Seen.Volumes, a.VolumeID)
+		why := server.Seen.Refused[a.VolumeID]
+		switch {
+		case a.Detaching && !held && (answered || server.Seen.State == cloud.InstanceAbsent):
+			err = k.detached(tx, a)
+		case a.Detaching && held && answered:
+			err = k.stillAttached(tx, server, a, cmp.Or(why, "the guest did not let go of it"))
+		case a.Detaching:
+		case held && a.State != cloud.AttachmentAttached:
+			err = k.attached(tx, a)
+		case !held && answered && why != "" && a.State != cloud.AttachmentAttached:
+			err = k.notAttached(tx, server, a, why)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Housekeeper) attached(tx *store.Tx, a cloud.VolumeAttachment) error {
+	now := k.Clock.Now()
+	a.State, a.AttachedAt, a.UpdatedAt = cloud.AttachmentAttached, &now, now
+	if err := tx.VolumeAttachments.Update(a); err != nil {
+		return err
+	}
+	return k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Reserved = false })
+}
+
+func (k *Housekeeper) detached(tx *store.Tx, a cloud.VolumeAttachment) error {
+	if err := tx.VolumeAttachments.Delete(a.ID); err != nil {
+		return unlessGone(err)
+	}
+	return k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Detaching = false })
+}
+
+// stillAttached takes the end of an attachment back, as nova does when a guest
+// does not heed it.
+func (k *Housekeeper) stillAttached(tx *store.Tx, server *cloud.Server, a cloud.VolumeAttachment, why string) error {
+	a.Detaching, a.UpdatedAt = false, k.Clock.Now()
+	if err := tx.VolumeAttachments.Update(a); err != nil {
+		return err
+	}
+	if err := k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Detaching = false }); err != nil {
+		return err
+	}
+	k.respecify(server)
+	return k.tell(tx, a.ProjectID, "VOLUME", a.VolumeID, "VOLUME_VOLUME_002_001", "detach volume: "+why)
+}
+
+// notAttached ends an attachment that the node could not make.
+func (k *Housekeeper) notAttached(tx *store.Tx, server *cloud.Server, a cloud.VolumeAttachment, why string) error {
+	if err := tx.VolumeAttachments.Delete(a.ID); err != nil {
+		return unlessGone(err)
+	}
+	if err := k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Reserved = false }); err != nil {
+		return err
+	}
+	k.respecify(server)
+	return k.tell(tx, a.ProjectID, "VOLUME", a.VolumeID, "VOLUME_VOLUME_002_001", "attach volume: "+why)
+}
+
+// respecify has the node learn that what is wanted of the server is another.
+func (k *Housekeeper) respecify(server *cloud.Server) {
+	server.Intent.Generation++
+	server.NextAttemptAt = k.Clock.Now()
+}
+
+func (k *Housekeeper) touchVolume(tx *store.Tx, id string, change func(*cloud.Volume)) error {
+	v, err := tx.Volumes.Get(id)
+	if err != nil {
+		return unlessGone(err)
+	}
+	change(&v)
+	v.UpdatedAt = k.Clock.Now()
+	return tx.Volumes.Update(v)
+}
+
+// releaseVolumes ends the attachments of a server that is gone. The volumes that
+// were to go with it go, but for those with snapshots, which cinder would not
+// delete either.
+func (k *Housekeeper) releaseVolumes(tx *store.Tx, server string) error {
+	list, err := plugged(tx, server)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if err := k.detached(tx, a); err != nil {
+			return err
+		}
+		if !a.DeleteOnTermination {
+			continue
+		}
+		snapshots, err := tx.Snapshots.Count(store.Eq("volume_id", a.VolumeID))
+		if err != nil {
+			return err
+		}
+		if snapshots > 0 {
+			continue
+		}
+		err = k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Deleted, v.NextAttemptAt, v.Attempt = true, k.Clock.Now(), 0 })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package schedule
+
+import (
+	"maps"
+	"slices"
+
+	"hearth/internal/cloud"
+)
+
+// options are the ways to fulfil one group in a tree.
+func options(tree, sharing []Provider, g Group) []option {
+	if g.InTree != "" && !slices.ContainsFunc(slices.Concat(tree, sharing), func(p Provider) bool { return p.ID == g.InTree }) {
+		return nil
+	}
+	if g.Suffix != "" {
+		return alone(slices.Concat(tree, sharing), g)
+	}
+	return spread(tree, sharing, g)
+}
+
+// alone are the providers that fulfil a group with a suffix by themselves. One
+// without resources is fulfilled by any provider with its traits.
+func alone(providers []Provider, g Group) (out []option) {
+	for _, p := range providers {
+		if !p.usable(g) || !p.traits(g.Required) || g.InTree != "" && p.Root != g.InTree && p.ID != g.InTree && !rootIs(providers, p, g.InTree) {
+			continue
+		}
+		o := option{providers: []string{p.ID}}
+		ok := true
+		for _, class := range slices.Sorted(maps.Keys(g.Resources)) {
+			ok = ok && p.Fits(class, g.Resources[class]) == ""
+			o.claims = append(o.claims, cloud.Claim{ProviderID: p.ID, Class: class, Amount: g.Resources[class]})
+		}
+		if ok {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// rootIs tells whether a provider is in the tree of another.
+func rootIs(providers []Provider, p Provider, id string) bool {
+	return slices.ContainsFunc(providers, func(q Provider) bool { return q.ID == id && q.Root == p.Root })
+}
+
+// usable tells whether a provider may give anything to a group: by its aggregates,
+// and by the traits that are forbidden.
+func (p Provider) usable(g Group) bool {
+	for _, t := range g.Forbidden {
+		if slices.Contains(p.Traits, t) {
+			return false
+		}
+	}
+	in := func(a string) bool { return slices.Contains(p.Aggregates, a) }
+	for _, any := range g.MemberOf {
+		if !slices.ContainsFunc(any, in) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(g.NotMemberOf, in)
+}
+
+// traits tells whether the provider has one of each list.
+func (p Provider) traits(required [][]string) bool {
+	return hasTraits(p.Traits, required)
+}
+
+func hasTraits(have []string, required [][]string) bool {
+	for _, any := range required {
+		if !slices.ContainsFunc(any, func(t string) bool { return slices.Contains(have, t) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// spread are the ways to fulfil the group without a suffix: for every class any
+// provider of the tree, or one that shares with it; the traits are of those
+// providers together. A group of traits alone is fulfilled by a tree that has
+// them.
+func spread(tree, sharing []Provider, g Group) []option {
+	all := slices.Concat(member(tree, g), member(sharing, g))
+	if len(g.Resources) == 0 {
+		for _, p := range all {
+			if p.traits(g.Required) {
+				return []option{{providers: []string{p.ID}}}
+			}
+		}
+		return nil
+	}
+	ways := []option{{}}
+	for _, class := range slices.Sorted(maps.Keys(g.Resources)) {
+		var next []option
+		for _, way := range ways {
+			for _, p := range all {
+				if p.Fits(class, g.Resources[class]) == "" && len(next) < mostOptions {
+					next = append(next, way.with(p.ID, cloud.Claim{ProviderID: p.ID, Class: class, Amount: g.Resources[class]}))
+				}
+			}
+		}
+		ways = next
+	}
+	return slices.DeleteFunc(ways, func(o option) bool {
+		var have []string
+		for _, p := range all {
+			if slices.Contains(o.providers, p.ID) {
+				have = append(have, p.Traits...)
+			}
+		}
+		return !hasTraits(have, g.Required)
+	})
+}
+
+// member keeps the providers that may give to a group. What a tree's top is a
+// member of, all of the tree are: the aggregate of a host spans its children.
+func member(providers []Provider, g Group) (out []Provider) {
+	spans := map[string]bool{}
+	bare := g
+	bare.Forbidden = nil
+	for _, p := range providers {
+		if p.ID == p.Root && p.usable(bare) {
+			spans[p.Root] = true
+		}
+	}
+	for _, p := range providers {
+		own := Group{Forbidden: g.Forbidden}
+		if spans[p.Root] && p.usable(own) || p.usable(g) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (o option) with(id string, c cloud.Claim) option {
+	n := option{claims: append(slices.Clone(o.claims), c), providers: slices.Clone(o.providers)}
+	if !slices.Contains(n.providers, id) {
+		n.providers = append(n.providers, id)
+	}
+	return n
+}
