@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -19,7 +18,6 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/driver/hypervisor/qemu"
 	"hearth/internal/driver/network/linux"
-	"hearth/internal/driver/storage/blob"
 	"hearth/internal/driver/storage/file"
 	"hearth/internal/node"
 	"hearth/internal/node/fake"
@@ -54,7 +52,7 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		n, err := fake.New(ctx, dir, blobImages{h.blobs}, fake.Options{
+		n, err := fake.New(ctx, dir, contents{h.blobs, h.backups}, fake.Options{
 			World: world, Log: h.log, Hook: failpoint(h.log), Grace: h.cfg.Compute.ShutdownGrace,
 		})
 		if err != nil {
@@ -66,7 +64,7 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	parts, err := agentConfig(h.cfg, h.log, network, blobImages{h.blobs})
+	parts, err := agentConfig(h.cfg, h.log, network, contents{h.blobs, h.backups})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,14 +154,3 @@ func markerValue(cfg *config.Config) string {
 	}
 	return cfg.Node
 }
-
-// blobImages gives the node the image service's own files.
-type blobImages struct{ blobs *blob.Store }
-
-// Open implements node.Images.
-func (i blobImages) Open(_ context.Context, digest string) (io.ReadCloser, error) {
-	return i.blobs.Open(digest)
-}
-
-// Path implements node.LocalImages.
-func (i blobImages) Path(digest string) (string, error) { return i.blobs.Path(digest) }

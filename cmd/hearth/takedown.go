@@ -37,7 +37,7 @@ func takeDown(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	parts, err := agentConfig(cfg, log, network, blobImages{blobs})
+	parts, err := agentConfig(cfg, log, network, contents{blobs: blobs})
 	if err != nil {
 		return err
 	}

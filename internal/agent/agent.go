@@ -94,7 +94,8 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = cloud.SystemClock{}
 	}
-	a := &Agent{Config: cfg, volumes: volume.New(cfg.Storage, cfg.Images)}
+	a := &Agent{Config: cfg}
+	a.volumes = volume.New(cfg.Storage, cfg.Images, func() volume.Guests { return a.Instances() })
 	bootID, err := cfg.Host.BootID()
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ type Server struct {
 	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
+	Files                                    []GuestFile // that its config drive has for the guest (nova's personality)
 	Metadata                                 map[string]string
 	Tags                                     []string
 	AvailabilityZone                         string // the one asked for; "" for any
@@ -64,10 +65,10 @@ type Server struct {
 	Claims    []Claim // what its flavor takes beside processors, memory and disk of the host
 	Intent    Intent
 	Seen      Observation
-	Snapshots []string // ids of the images that are being made of it
-	Backups   []Backup // those of them that older backups give way to
-	Shelf     *Shelf   // nil when it is not shelved, or runs again
-	Drop      []string // ids of images that were made for it alone, and are to go
+	Snapshots []string       // ids of the images that are being made of it
+	Backups   []ServerBackup // those of them that older backups give way to
+	Shelf     *Shelf         // nil when it is not shelved, or runs again
+	Drop      []string       // ids of images that were made for it alone, and are to go
 	Fault     *Fault
 	Marked    bool   // the operator says that it is in error
 	Steps     []Step // the timeline of its start, newest last
@@ -76,13 +77,6 @@ type Server struct {
 	LaunchedAt           *time.Time
 	Attempt              int       // failed tries of the job since the last success
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
-}
-
-// Backup is an image that is being made of a server, in place of the oldest of
-// its kind beyond those kept.
-type Backup struct {
-	ImageID, Kind string
-	Keep          int
 }
 
 // Scratch is the sizes of the disks that a server has beside its root disk.
@@ -95,6 +89,13 @@ func (s Server) Locals() (ephemeralGB, swapMB int) {
 		return s.Scratch.EphemeralGB, s.Scratch.SwapMB
 	}
 	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
+}
+
+// ServerBackup is an image that is being made of a server, in place of the oldest of
+// its kind beyond those kept.
+type ServerBackup struct {
+	ImageID, Kind string
+	Keep          int
 }
 
 // KeyName is the name of the keypair it was made with; "" for none.

@@ -37,6 +37,7 @@ type InstancePort struct {
 	ID, NetworkID, MAC string
 	MTU                int
 	Tag                string // that its owner gave the NIC; "" for none
+	Address            string `json:"-"` // on the guest's PCI bus, as its node sees it; "" while unknown
 }
 
 // InstanceVolume is a volume that a guest is to have as a disk.
@@ -48,6 +49,7 @@ type InstanceVolume struct {
 	Tag                    string // that its owner gave the disk; "" for none
 	Boot                   bool   // the guest boots from it, and has no root disk of its own
 	ReadOnly, Shared       bool   // Shared: other guests may have it too
+	Address                string `json:"-"` // as InstancePort.Address
 }
 
 // BootVolume is the volume that the instance boots from; nil for one that has a
@@ -72,12 +74,20 @@ type InstanceMeta struct {
 	Keys             []MetaKey
 	Metadata         map[string]string
 	UserData         []byte
+	Files            []GuestFile
 	SecurityGroups   []string // names
 	RandomSeed       []byte
 	Links            []MetaLink
 	FloatingIPs      []netip.Addr
 	AdminPass        string `json:"-"` // never kept
 	CreatedAt        time.Time
+}
+
+// GuestFile is a file that an instance's owner wants in the guest: its agent reads
+// it from the config drive and writes it to Path.
+type GuestFile struct {
+	Path     string
+	Contents []byte
 }
 
 // MetaKey is a public key in the metadata.

@@ -19,6 +19,7 @@ type Volume struct {
 	Image      *ImageRef
 	SnapshotID string
 	SourceID   string
+	Adopt      string // a disk of the node that belongs to no volume
 
 	Node    string // the host it is on; "" while unplaced
 	Deleted bool   // it is wanted no more
@@ -26,11 +27,13 @@ type Volume struct {
 	Fault   string // why it could not be made, or not be extended
 
 	// What others do with it.
-	Reserved  bool   // an attachment has been announced
-	Detaching bool   // the end of one has been announced
-	UploadID  string // the image that it is being uploaded to
-	Transfer  string // id of the transfer that waits to be accepted
-	Forced    string // the status that an operator set; "" for none
+	BackupID  string        // the backup that is being made of it
+	Refill    *VolumeRefill // what it is being given in place of what it holds
+	Reserved  bool          // an attachment has been announced
+	Detaching bool          // the end of one has been announced
+	UploadID  string        // the image that it is being uploaded to
+	Transfer  string        // id of the transfer that waits to be accepted
+	Forced    string        // the status that an operator set; "" for none
 
 	CreatedAt, UpdatedAt time.Time
 	LaunchedAt           *time.Time
@@ -75,6 +78,12 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return VolumeDeleting
 	case v.Forced != "":
 		return v.Forced
+	case v.Refill != nil:
+		return v.refilling()
+	case !v.Seen.Ready && v.Adopt != "" && v.Fault != "":
+		return VolumeErrorManaging
+	case !v.Seen.Ready && v.Adopt != "":
+		return VolumeManaging
 	case !v.Seen.Ready && v.Fault != "":
 		return VolumeError
 	case !v.Seen.Ready && v.Image != nil && v.Node != "":
@@ -85,12 +94,31 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return VolumeErrorExtending
 	case v.Seen.SizeBytes < int64(v.SizeGB)*GiB:
 		return VolumeExtending
+	case v.BackupID != "":
+		return VolumeBackingUp
 	case v.UploadID != "":
 		return VolumeUploading
 	case v.Transfer != "":
 		return VolumeAwaitingTransfer
 	}
 	return v.use(attachments)
+}
+
+// refilling is the status of a volume that is given new content.
+func (v Volume) refilling() string {
+	switch {
+	case v.Refill.SnapshotID != "" && v.Fault != "":
+		return VolumeError
+	case v.Refill.Image.ID != "" && v.Fault != "":
+		return VolumeError
+	case v.Refill.SnapshotID != "":
+		return VolumeReverting
+	case v.Refill.Image.ID != "":
+		return VolumeDownloading
+	case v.Fault != "":
+		return VolumeErrorRestoring
+	}
+	return VolumeRestoring
 }
 
 // use is the status that comes of attachments, in cinder's order of precedence.
@@ -146,8 +174,10 @@ type Snapshot struct {
 	Bootable                                           bool
 	ImageMetadata                                      map[string]string
 	GroupSnapshotID                                    string
+	BackupID                                           string // the backup that is being made of it
 	Progress                                           string // as a helper of its making told it; "" for what is seen
 
+	Adopt   string // a disk of the node that belongs to no snapshot
 	Node    string
 	Deleted bool
 	Seen    VolumeSeen
@@ -166,8 +196,14 @@ func (s Snapshot) Status() string {
 		return VolumeDeleting
 	case s.Forced != "":
 		return s.Forced
+	case s.Seen.Ready && s.BackupID != "":
+		return VolumeBackingUp
 	case s.Seen.Ready:
 		return VolumeAvailable
+	case s.Adopt != "" && s.Fault != "":
+		return VolumeErrorManaging
+	case s.Adopt != "":
+		return VolumeManaging
 	case s.Fault != "":
 		return VolumeError
 	}
@@ -190,6 +226,7 @@ type VolumeType struct {
 	ExtraSpecs            map[string]string
 	Projects              []string // that see it when it is not public
 	QoSID                 string
+	Encryption            *VolumeEncryption // nil for none
 	CreatedAt, UpdatedAt  time.Time
 }
 
@@ -250,7 +287,12 @@ type VolumeSpec struct {
 	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
 	SizeBytes int64     // what it must have at least
 	Image     *ImageRef // what it is made from, else
-	From      string    // another disk of the node, else it is blank
+	Adopt     string    // a disk of the node that is to have this name from now on, else
+	From      string    // another disk of the node, else
+	Content   string    // bytes that the head gives under this name, as it gives images; else it is blank
+	// Replace has From or Content take the place of what the disk holds, if there is
+	// one; nobody has it open. It is done again at every call.
+	Replace bool
 }
 
 // VolumeStatus is what a node reports of a volume's or snapshot's disk.

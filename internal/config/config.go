@@ -34,6 +34,7 @@ type Config struct {
 	Image    Image    `yaml:"image"`
 	Compute  Compute  `yaml:"compute"`
 	Network  Network  `yaml:"network"`
+	Volume   Volume   `yaml:"volume"`
 }
 
 // Identity sets keystone up.
@@ -139,6 +140,7 @@ func (c *Config) Check() error {
 	say(c.Driver == "qemu" || c.Driver == "fake", "driver is %q: use qemu or fake", c.Driver)
 	_, err := netip.ParseAddrPort(c.Listen)
 	say(err == nil, "listen is %q: write an address and a port, as in 127.0.0.1:5000", c.Listen)
+	c.Volume.check(say)
 	say(c.Node != "", "node is empty: give this host a name")
 	say(c.Identity.BcryptCost >= 4 && c.Identity.BcryptCost <= 31, "identity.bcrypt_cost is %d: it must be 4 to 31", c.Identity.BcryptCost)
 	say(c.Identity.TokenLife >= time.Second, "identity.token_life is %s: it must be at least 1s", c.Identity.TokenLife)
@@ -175,8 +177,8 @@ func (c *Config) DatabaseURL() string {
 // Paths names the files in the data directory.
 func (c *Config) Paths() paths.Data { return paths.Data(c.Data) }
 
-// YAML is the whole configuration in the form of its file, a password in the
-// database's URL left out.
+// YAML is the whole configuration in the form of its file, the password in the
+// database's URL and the secret of the backups left out.
 func (c Config) YAML() ([]byte, error) {
 	if at := strings.LastIndex(c.Database, "@"); at >= 0 && strings.Contains(c.Database[:at], "://") {
 		scheme, rest, _ := strings.Cut(c.Database[:at], "://")
@@ -184,6 +186,9 @@ func (c Config) YAML() ([]byte, error) {
 		if secret {
 			c.Database = scheme + "://" + user + ":***" + c.Database[at:]
 		}
+	}
+	if c.Volume.S3Secret != "" {
+		c.Volume.S3Secret = "***"
 	}
 	return yaml.Marshal(c)
 }

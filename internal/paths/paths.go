@@ -54,6 +54,9 @@ func (d Data) Control() string { return d.join("control.sock") }
 // Blobs is where the image service keeps bytes.
 func (d Data) Blobs() string { return d.join("images") }
 
+// Backups is where backups of volumes are kept unless told.
+func (d Data) Backups() string { return d.join("backups") }
+
 // Node is where the agent of this host keeps everything of its own.
 func (d Data) Node() string { return d.join("node") }
 

@@ -42,8 +42,10 @@ type Config struct {
 	Fleet  *node.Fleet
 	Ports  PortKeeper
 	Images ImageTaker
-	Log    *slog.Logger
-	Region string
+	// Backups is where backups of volumes are kept.
+	Backups Backups
+	Log     *slog.Logger
+	Region  string
 
 	// Overcommit of hosts; see schedule.
 	CPURatio, MemoryRatio, DiskRatio float64

@@ -72,7 +72,7 @@ func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) cloud.InstanceM
 	meta := cloud.InstanceMeta{
 		LaunchIndex: s.LaunchIndex, ReservationID: s.ReservationID, AvailabilityZone: s.AvailabilityZone,
 		InstanceType: s.Flavor.Name, ImageID: s.ImageID, Metadata: s.Metadata, UserData: s.UserData,
-		RandomSeed: mac.Sum(nil), CreatedAt: s.CreatedAt,
+		Files: s.Files, RandomSeed: mac.Sum(nil), CreatedAt: s.CreatedAt,
 	}
 	if meta.AvailabilityZone == "" {
 		meta.AvailabilityZone = k.Zone

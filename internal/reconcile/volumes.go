@@ -33,7 +33,7 @@ type chore struct {
 // runVolumes takes every volume, snapshot and upload that is due a step further,
 // several at a time.
 func (k *Housekeeper) runVolumes(ctx context.Context) {
-	changed, stop := k.Store.Watch("volumes", "volume_snapshots", "volume_uploads")
+	changed, stop := k.Store.Watch("volumes", "volume_snapshots", "volume_uploads", "volume_backups")
 	defer stop()
 	pool := &errgroup.Group{}
 	pool.SetLimit(k.Workers)
@@ -86,6 +86,10 @@ func (k *Housekeeper) DueVolumes(ctx context.Context) (chores []chore, err error
 		if err != nil {
 			return err
 		}
+		backups, err := tx.Backups.List(k.due())
+		if err != nil {
+			return err
+		}
 		uploads, err := tx.VolumeUploads.List(k.due())
 		for _, s := range snapshots {
 			chores = append(chores, chore{s.ID, k.ProcessSnapshot})
@@ -95,6 +99,9 @@ func (k *Housekeeper) DueVolumes(ctx context.Context) (chores []chore, err error
 		}
 		for _, u := range uploads {
 			chores = append(chores, chore{u.ImageID, k.ProcessUpload})
+		}
+		for _, b := range backups {
+			chores = append(chores, chore{b.ID, k.ProcessBackup})
 		}
 		return err
 	})
@@ -151,6 +158,16 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 		at := k.Clock.Now()
 		now.Seen = cloud.VolumeSeen{Ready: true, SizeBytes: status.SizeBytes, Path: status.Path, Format: status.Format, At: at}
 		now.Fault, now.Attempt, now.UpdatedAt = "", 0, at
+		if v.Refill != nil && now.Refill != nil && *v.Refill == *now.Refill {
+			if err := k.refilled(tx, now); err != nil {
+				return err
+			}
+			now.Refill = nil
+		}
+		if v.Adopt != "" && now.SizeGB == 0 { // it was for the node to say; a part of a GB is filled up
+			now.SizeGB = int((status.SizeBytes + cloud.GiB - 1) / cloud.GiB)
+			now.Adopt = ""
+		}
 		if now.LaunchedAt == nil {
 			now.LaunchedAt = &at
 		}
@@ -168,7 +185,16 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 	spec := cloud.VolumeSpec{ID: cloud.VolumeDisk(v.ID), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready}
 	switch {
+	case v.Refill != nil && v.Refill.SnapshotID != "":
+		spec.Replace, spec.From = true, cloud.SnapshotDisk(v.Refill.SnapshotID)
+	case v.Refill != nil && v.Refill.Image.ID != "":
+		image := v.Refill.Image
+		spec.Replace, spec.Image = true, &image
+	case v.Refill != nil:
+		spec.Replace, spec.Content = true, v.Refill.Content
 	case spec.Made:
+	case v.Adopt != "":
+		spec.Made, spec.Adopt = true, v.Adopt
 	case v.SnapshotID != "":
 		spec.From = cloud.SnapshotDisk(v.SnapshotID)
 	case v.SourceID != "":
@@ -200,6 +226,9 @@ func (k *Housekeeper) removeVolume(ctx context.Context, v cloud.Volume) error {
 			return err
 		}
 		if _, err := tx.VolumeTransfers.DeleteWhere(store.Eq("volume_id", v.ID)); err != nil {
+			return err
+		}
+		if err := k.refilled(tx, v); err != nil {
 			return err
 		}
 		if err := tx.Volumes.Delete(v.ID); err != nil {
@@ -288,7 +317,15 @@ func (k *Housekeeper) volumeFailed(ctx context.Context, v cloud.Volume, cause er
 			}
 			now.Fault, now.Attempt, now.NextAttemptAt = cloud.Message(cause), 0, time.Time{}
 			event, said := "VOLUME_VOLUME_001_001", "create volume: "+now.Fault
-			if now.Seen.Ready { // it keeps the size that it has
+			if err := k.refilled(tx, now); err != nil {
+				return err
+			}
+			switch {
+			case now.Refill != nil && now.Refill.BackupID != "":
+				event, said = "VOLUME_VOLUME_015_001", "restore backup: "+now.Fault
+			case now.Refill != nil:
+				event, said = "VOLUME_VOLUME_001_001", "revert to snapshot: "+now.Fault
+			case now.Seen.Ready: // it keeps the size that it has
 				now.SizeGB = int(now.Seen.SizeBytes / cloud.GiB)
 				event, said = "VOLUME_VOLUME_004_001", "extend volume: "+now.Fault
 			}

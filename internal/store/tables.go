@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // newTx gives a transaction its tables.
 func newTx(r *run) *Tx {
 	return &Tx{
@@ -11,6 +13,10 @@ func newTx(r *run) *Tx {
 		Memberships:      table(r, &membershipSchema),
 		ImpliedRoles:     table(r, &impliedRoleSchema),
 		Regions:          table(r, &regionSchema),
+		DomainConfigs:    table(r, &domainConfigSchema),
+		OAuthConsumers:   table(r, &oauthConsumerSchema),
+		OAuthRequests:    table(r, &oauthRequestSchema),
+		OAuthAccesses:    table(r, &oauthAccessSchema),
 		CatalogServices:  table(r, &catalogServiceSchema),
 		CatalogEndpoints: table(r, &catalogEndpointSchema),
 		EndpointGroups:   table(r, &endpointGroupSchema),
@@ -46,6 +52,8 @@ func newTx(r *run) *Tx {
 		GroupTypes:        table(r, &groupTypeSchema),
 		VolumeGroups:      table(r, &volumeGroupSchema),
 		GroupSnapshots:    table(r, &groupSnapshotSchema),
+		Backups:           table(r, &backupSchema),
+		DefaultTypes:      table(r, &volumeDefaultTypeSchema),
 
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		Aggregates: table(r, &aggregateSchema), ServerGroups: table(r, &serverGroupSchema), PastServers: table(r, &pastServerSchema),
@@ -64,6 +72,10 @@ func newShelves() map[string]any {
 	shelve(m, &assignmentSchema)
 	shelve(m, &appCredSchema)
 	shelve(m, &revocationSchema)
+	shelve(m, &domainConfigSchema)
+	shelve(m, &oauthConsumerSchema)
+	shelve(m, &oauthRequestSchema)
+	shelve(m, &oauthAccessSchema)
 	shelve(m, &groupSchema)
 	shelve(m, &membershipSchema)
 	shelve(m, &impliedRoleSchema)
@@ -115,6 +127,8 @@ func newShelves() map[string]any {
 	shelve(m, &groupTypeSchema)
 	shelve(m, &volumeGroupSchema)
 	shelve(m, &groupSnapshotSchema)
+	shelve(m, &backupSchema)
+	shelve(m, &volumeDefaultTypeSchema)
 	shelve(m, &quotaSchema)
 	shelve(m, &settingSchema)
 	shelve(m, &aggregateSchema)
@@ -130,7 +144,7 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return append(append(identityShapes(), operateShapes()...), []shape{
+	return append(slices.Concat(identityShapes(), oauthShapes(), operateShapes()), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
@@ -141,5 +155,6 @@ func shapes() []shape {
 		portForwardingSchema.shape(), networkAgentSchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
+		backupSchema.shape(), volumeDefaultTypeSchema.shape(),
 	}...)
 }

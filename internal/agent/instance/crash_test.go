@@ -49,6 +49,13 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	add("pause", cloud.InstancePaused, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Paused = false })
 	add("resume", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Volumes = []cloud.InstanceVolume{w.volume("v1"), w.volume("v2")}
+	spec.Ports = append(slices.Clone(spec.Ports), cloud.InstancePort{ID: "p3", NetworkID: "n2", MAC: "fa:16:3e:00:00:03"})
+	add("attach", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	spec.Volumes, spec.Ports = spec.Volumes[1:], spec.Ports[:2]
+	add("detach", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Suspended = true })
 	add("suspend", cloud.InstanceSuspended, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Suspended = false })
@@ -58,13 +65,6 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	spec = with(spec, hard)
 	spec.Intent.Suspended = false
 	add("reboot in place of going on", cloud.InstanceRunning, spec)
-	spec = with(spec, func(*cloud.Intent) {})
-	spec.Volumes = []cloud.InstanceVolume{w.volume("v1"), w.volume("v2")}
-	spec.Ports = append(slices.Clone(spec.Ports), cloud.InstancePort{ID: "p3", NetworkID: "n2", MAC: "fa:16:3e:00:00:03"})
-	add("attach", cloud.InstanceRunning, spec)
-	spec = with(spec, func(*cloud.Intent) {})
-	spec.Volumes, spec.Ports = spec.Volumes[1:], spec.Ports[:2]
-	add("detach", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskRebuild, false) })
 	add("rebuild", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskResize, true) })

@@ -240,7 +240,7 @@ func (m *Manager) Spec(id string) (cloud.InstanceSpec, bool) {
 	if w == nil {
 		return cloud.InstanceSpec{}, false
 	}
-	return w.wanted(), true
+	return w.located(), true
 }
 
 func (m *Manager) all() []*worker {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type worker struct {
 	log *slog.Logger
 
 	wake chan struct{} // a word was left
+	asks chan ask      // what others have done while nothing else is
+	over chan struct{} // closed when run has ended
 
 	mu         sync.Mutex // guards:
 	spec       cloud.InstanceSpec
@@ -44,7 +47,7 @@ type worker struct {
 
 func (m *Manager) newWorker(spec cloud.InstanceSpec, rec record) *worker {
 	w := &worker{m: m, id: spec.ID, dir: filepath.Join(m.Dir, spec.ID), log: m.Log.With("instance", spec.ID),
-		wake: make(chan struct{}, 1), journal: journal{path: filepath.Join(m.Dir, spec.ID, stateName)}, spec: spec, rec: rec, shown: rec.clone()}
+		wake: make(chan struct{}, 1), asks: make(chan ask), over: make(chan struct{}), journal: journal{path: filepath.Join(m.Dir, spec.ID, stateName)}, spec: spec, rec: rec, shown: rec.clone()}
 	if spec.Intent.Deleted {
 		w.shown.State = cloud.InstanceRemoving
 	}
@@ -62,8 +65,23 @@ func (w *worker) status() cloud.InstanceStatus {
 	defer w.mu.Unlock()
 	r := w.shown
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
-		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen), Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots,
-		Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
+		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen),
+		Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
+}
+
+// located is what is wanted, with the places of the devices that are there.
+func (w *worker) located() cloud.InstanceSpec {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spec := w.spec
+	spec.Volumes, spec.Ports = slices.Clone(spec.Volumes), slices.Clone(spec.Ports)
+	for i, v := range spec.Volumes {
+		spec.Volumes[i].Address = w.shown.Addresses[v.VolumeID]
+	}
+	for i, p := range spec.Ports {
+		spec.Ports[i].Address = w.shown.Addresses[p.ID]
+	}
+	return spec
 }
 
 // want replaces the spec by a newer one.
@@ -150,6 +168,7 @@ func (w *worker) show() {
 
 // run does what is to be done until the instance is gone or ctx ends.
 func (w *worker) run(ctx context.Context) {
+	defer close(w.over)
 	defer w.journal.close()
 	defer w.letGo()
 	defer w.closeTaps()
@@ -190,6 +209,8 @@ func (w *worker) wait(ctx context.Context, again time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-w.wake:
+	case a := <-w.asks:
+		a.done <- a.do()
 	case <-timer:
 	case ev, ok := <-events:
 		if ok {

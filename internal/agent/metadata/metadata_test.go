@@ -31,6 +31,11 @@ func example() cloud.InstanceSpec {
 	}}}
 	return cloud.InstanceSpec{
 		ID: "c0ffee00-1111-4222-8333-444455556666", Name: "My VM", Hostname: "my-vm", ProjectID: "0123456789abcdef0123456789abcdef",
+		Ports: []cloud.InstancePort{{ID: link.PortID, MAC: link.MAC, Tag: "mgmt", Address: "0000:00:03.0"}, {ID: fixed.PortID, MAC: fixed.MAC}},
+		Volumes: []cloud.InstanceVolume{
+			{VolumeID: "22222222-1111-4222-8333-444455556666", Device: "/dev/vdd", Tag: "data", Address: "0000:00:09.0"},
+			{VolumeID: "33333333-1111-4222-8333-444455556666", Device: "/dev/vde", Tag: "late"}, {VolumeID: "44444444-1111-4222-8333-444455556666"},
+		},
 		EphemeralGB: 1, SwapMB: 512, Kernel: &cloud.ImageRef{ID: "11111111-2222-4333-8444-555566667777"},
 		Meta: cloud.InstanceMeta{
 			ReservationID: "r-abcdefgh", AvailabilityZone: "nova", InstanceType: "m1.tiny", ImageID: "deadbeef-1111-4222-8333-444455556666",

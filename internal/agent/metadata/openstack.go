@@ -39,6 +39,9 @@ func metaData(spec cloud.InstanceSpec, since func(string) bool) map[string]any {
 		"uuid": spec.ID, "name": spec.Name, "hostname": spec.Hostname, "meta": meta,
 		"launch_index": spec.Meta.LaunchIndex, "availability_zone": spec.Meta.AvailabilityZone,
 	}
+	if list := fileList(spec); len(list) > 0 {
+		data["files"] = list
+	}
 	if len(spec.Meta.Keys) > 0 {
 		public, keys := map[string]string{}, []map[string]string{}
 		for _, k := range spec.Meta.Keys {
@@ -58,12 +61,39 @@ func metaData(spec cloud.InstanceSpec, since func(string) bool) map[string]any {
 		data["project_id"] = spec.ProjectID
 	}
 	if since("2016-06-30") {
-		data["devices"] = []any{} // nova lists tagged devices alone
+		data["devices"] = devices(spec, since)
 	}
 	if since("2020-10-14") {
 		data["dedicated_cpus"] = []any{}
 	}
 	return data
+}
+
+// devices tells the tagged devices, as nova does those alone; it calls "none"
+// what it does not know.
+func devices(spec cloud.InstanceSpec, since func(string) bool) []any {
+	list := []any{}
+	add := func(tag, address string, device map[string]any) {
+		if tag == "" {
+			return
+		}
+		device["tags"], device["bus"], device["address"] = []string{tag}, "none", "none"
+		if address != "" {
+			device["bus"], device["address"] = "pci", address
+		}
+		list = append(list, device)
+	}
+	for _, p := range spec.Ports {
+		nic := map[string]any{"type": "nic", "mac": p.MAC}
+		if since("2018-08-27") {
+			nic["vf_trusted"] = false
+		}
+		add(p.Tag, p.Address, nic)
+	}
+	for _, v := range spec.Volumes {
+		add(v.Tag, v.Address, map[string]any{"type": "disk", "serial": v.VolumeID, "path": v.Device})
+	}
+	return list
 }
 
 // networkData is network_data.json (nova's doc/api_schemas/network_data.json).

@@ -24,14 +24,26 @@ type localImages interface {
 	Path(digest string) (string, error)
 }
 
+// Guests are those of this node, which have volumes open; instance.Manager.
+type Guests interface {
+	// GrowVolume makes a disk larger by the guest that has it; false when none does.
+	GrowVolume(ctx context.Context, disk string, size int64) (bool, error)
+	// Quiesce calls fn while no guest writes to a disk.
+	Quiesce(ctx context.Context, disk string, fn func() error) error
+}
+
 // Manager keeps volumes. It is safe for concurrent use.
 type Manager struct {
 	storage storage.Driver
 	images  Images
+	guests  func() Guests
 }
 
-// New makes a manager over a storage driver.
-func New(st storage.Driver, images Images) *Manager { return &Manager{st, images} }
+// New makes a manager over a storage driver. guests gives those that may have
+// volumes open.
+func New(st storage.Driver, images Images, guests func() Guests) *Manager {
+	return &Manager{st, images, guests}
+}
 
 // Is tells whether a disk is a volume's or a snapshot's, by its name.
 func Is(disk string) bool {
@@ -52,14 +64,61 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 	if err := mine("volume.Apply", spec.ID); err != nil {
 		return cloud.VolumeStatus{}, err
 	}
+	if spec.Replace {
+		disk, err := m.replace(ctx, spec)
+		return status(disk), err
+	}
+	if spec.Adopt != "" {
+		if err := mine("volume.Apply", spec.Adopt); err != nil {
+			return cloud.VolumeStatus{}, err
+		}
+		if _, err := m.storage.AdoptDisk(ctx, spec.ID, spec.Adopt); err != nil {
+			return cloud.VolumeStatus{}, err
+		}
+	}
 	disk, err := m.storage.Disk(ctx, spec.ID)
 	if cloud.Is(err, cloud.NotFound) && !spec.Made {
 		disk, err = m.make(ctx, spec)
 	}
 	if err == nil && disk.Size < spec.SizeBytes {
-		disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		if _, err = m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes); err == nil {
+			disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		}
 	}
 	return status(disk), err
+}
+
+// replace gives a disk, which need not be there, other content.
+func (m *Manager) replace(ctx context.Context, spec cloud.VolumeSpec) (disk storage.Disk, err error) {
+	switch {
+	case spec.Content != "":
+		return m.write(ctx, spec)
+	case spec.Image != nil: // between the two calls there is no disk; it is asked for again after a crash
+		if err := m.storage.RemoveDisk(ctx, spec.ID); err != nil {
+			return disk, err
+		}
+		return m.make(ctx, spec)
+	case spec.From == "":
+		return disk, cloud.E("volume.Apply", cloud.Invalid, "nothing is named that the disk %s is to hold", spec.ID)
+	}
+	if err := mine("volume.Apply", spec.From); err != nil {
+		return disk, err
+	}
+	disk, err = m.storage.RevertDisk(ctx, spec.ID, spec.From)
+	if err == nil && disk.Size < spec.SizeBytes {
+		disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+	}
+	return disk, err
+}
+
+// write makes a disk of bytes that the head gives.
+func (m *Manager) write(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
+	src, err := m.images.Open(ctx, spec.Content)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	defer src.Close()
+	return m.storage.WriteDisk(ctx, spec.ID, spec.SizeBytes, src)
 }
 
 func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
@@ -80,7 +139,15 @@ func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk
 		if err := mine("volume.Apply", spec.From); err != nil {
 			return storage.Disk{}, err
 		}
-		return m.storage.CopyDisk(ctx, spec.ID, spec.From, spec.SizeBytes)
+		var disk storage.Disk
+		err := m.guests().Quiesce(ctx, spec.From, func() (err error) {
+			disk, err = m.storage.CopyDisk(ctx, spec.ID, spec.From, spec.SizeBytes)
+			return err
+		})
+		return disk, err
+	}
+	if spec.Content != "" {
+		return m.write(ctx, spec)
 	}
 	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, "")
 }
@@ -102,7 +169,12 @@ func (m *Manager) Read(ctx context.Context, id string) (io.ReadCloser, error) {
 	if err := mine("volume.Read", id); err != nil && !cloud.IsServerSnapshotDisk(id) {
 		return nil, err
 	}
-	return m.storage.ReadDisk(ctx, id)
+	var disk io.ReadCloser
+	err := m.guests().Quiesce(ctx, id, func() (err error) {
+		disk, err = m.storage.ReadDisk(ctx, id)
+		return err
+	})
+	return disk, err
 }
 
 // Statuses lists the disks of volumes and snapshots, sorted.

@@ -59,10 +59,6 @@ type Guest interface {
 	// is shut down.
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
-	// Save writes the guest's memory and the state of its devices to FileMemory in its directory and ends it: when it
-	// returns, the file is whole and on the disk, and the process is gone. A guest started with Config.Saved goes on
-	// from there. When it fails, the guest runs on as it did before, and there is no file.
-	Save(ctx context.Context) error
 	// Devices lists what hangs on the guest, in the order of the ids: its disks and NICs, those of its start and those
 	// plugged since. What the guest was asked to let go of is there until it has.
 	Devices(ctx context.Context) ([]Device, error)
@@ -81,6 +77,10 @@ type Guest interface {
 	// Console opens the guest's screen, in the RFB protocol without a password (RFC 6143), or its serial line, which
 	// serves one at a time: a second one waits for the first to be closed.
 	Console(ctx context.Context, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	// Save writes the guest's memory and the state of its devices to FileMemory in its directory and ends it: when it
+	// returns, the file is whole and on the disk, and the process is gone. A guest started with Config.Saved goes on
+	// from there. When it fails, the guest runs on as it did before, and there is no file.
+	Save(ctx context.Context) error
 	// Stats measures what the guest costs the host.
 	Stats(ctx context.Context) (Stats, error)
 	// Events yields what happens to the guest from now on, and is closed after EventExit or Close. A slow

@@ -32,12 +32,23 @@ type Driver interface {
 	// writes to meanwhile, size bytes large (0: as from). Both live on
 	// independently. NotFound without from, Invalid when size is below from's.
 	CopyDisk(ctx context.Context, id, from string, size int64) (Disk, error)
-	// GrowDisk makes a disk that no guest has open at least size bytes large; what
-	// it holds stays as it is. NotFound.
+	// GrowDisk makes a disk at least size bytes large; what it holds stays as it is.
+	// While a guest has it open, the guest makes it so first, and this notes it.
+	// NotFound.
 	GrowDisk(ctx context.Context, id string, size int64) (Disk, error)
 	// ReadDisk gives what a disk holds, as a guest sees it, from its first to its
 	// last byte. Later changes are not in it. NotFound.
 	ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
+	// WriteDisk gives the disk id what src has, size bytes at the most and zeros
+	// after it. A disk that is there, which nobody has open, is replaced when all is
+	// written; when src fails, it stays as it was.
+	WriteDisk(ctx context.Context, id string, size int64, src io.Reader) (Disk, error)
+	// RevertDisk gives the disk id what the disk from holds, and its size, in place
+	// of what it held. Nobody has it open. NotFound without from.
+	RevertDisk(ctx context.Context, id, from string) (Disk, error)
+	// AdoptDisk gives the disk from the name id, and keeps what it holds. Once it is
+	// done it is no error to ask for it again. NotFound; Conflict when both are there.
+	AdoptDisk(ctx context.Context, id, from string) (Disk, error)
 	// Disk finds a disk; NotFound.
 	Disk(ctx context.Context, id string) (Disk, error)
 	// RemoveDisk removes a disk. No error when it is gone.

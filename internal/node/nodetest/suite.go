@@ -87,6 +87,8 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		"the parts of a server are found":        explain,
 		"all is gone when instances are removed": nothingLeft,
 		"volumes are made, copied and read":      volumes,
+		"volumes and NICs come and go":           comeAndGo,
+		"a guest boots from a volume":            bootVolume,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

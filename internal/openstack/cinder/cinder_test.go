@@ -67,7 +67,7 @@ func TestStatusesOfRequests(t *testing.T) {
 		{"GET", base + "/types/default", nil, 200},
 		{"GET", base + "/scheduler-stats/get_pools", nil, 403},
 		{"GET", base + "/limits", nil, 200},
-		{"GET", base + "/backups", nil, 404},
+		{"GET", base + "/backups", nil, 200},
 		{"GET", base + "/messages", nil, 404}, // from 3.3 on
 		{"POST", base + "/snapshots", wire.M{"snapshot": wire.M{}}, 400},
 		{"POST", base + "/snapshots", wire.M{"snapshot": wire.M{"volume_id": nil}}, 404},

@@ -110,6 +110,9 @@ func (a *api) messageRoutes() []wire.Route {
 	}
 }
 
+// messageFilters are what lists of messages can be narrowed by.
+var messageFilters = []string{"event_id", "request_id", "resource_type", "resource_uuid", "message_level"}
+
 func messageView(r *wire.Request, m cloud.VolumeMessage) wire.M {
 	return wire.M{
 		"id": m.ID, "event_id": m.EventID, "user_message": m.Text, "message_level": m.Level, "created_at": stamp(m.CreatedAt),
@@ -119,7 +122,7 @@ func messageView(r *wire.Request, m cloud.VolumeMessage) wire.M {
 }
 
 func (a *api) listMessages(r *wire.Request) (*wire.Response, error) {
-	l, err := parseList(r, "event_id", "request_id", "resource_type", "resource_uuid", "message_level")
+	l, err := parseList(r, messageFilters...)
 	if err != nil {
 		return nil, err
 	}

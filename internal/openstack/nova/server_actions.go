@@ -49,10 +49,10 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 	if !ok {
 		do, ok = a.verbs()[name]
 	}
-	if ok {
-		return do(r, raw, id)
+	if !ok {
+		return nil, noAction(name)
 	}
-	return nil, noAction(name)
+	return do(r, raw, id)
 }
 
 // read checks an action's body and puts it into v.

@@ -2,6 +2,7 @@ package nova
 
 import (
 	"net/http"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -16,6 +17,7 @@ func (a *api) volumeRoutes() []wire.Route {
 		until(35, route("GET", volumes, wire.Reader, "os-volumes:list", a.oldVolumes)),
 		until(35, route("POST", volumes, wire.Member, "os-volumes:create", a.createOldVolume)),
 		until(35, route("GET", volumes+"/detail", wire.Reader, "os-volumes:detail", a.oldVolumes)),
+		until(35, route("DELETE", volumes, wire.Member, "os-volumes:delete", nothingNamed)),
 		until(35, route("GET", volumes+"/{id}", wire.Reader, "os-volumes:show", a.oldVolume)),
 		until(35, route("DELETE", volumes+"/{id}", wire.Member, "os-volumes:delete", a.deleteOldVolume)),
 		until(35, route("GET", snapshots, wire.Reader, "os-volumes:snapshots:list", a.oldSnapshots)),
@@ -24,6 +26,12 @@ func (a *api) volumeRoutes() []wire.Route {
 		until(35, route("GET", snapshots+"/{id}", wire.Reader, "os-volumes:snapshots:show", a.oldSnapshot)),
 		until(35, route("DELETE", snapshots+"/{id}", wire.Member, "os-volumes:snapshots:delete", a.deleteOldSnapshot)),
 	}
+}
+
+// nothingNamed is for a path that ends where an id should be: nova finds no such
+// resource.
+func nothingNamed(*wire.Request) (*wire.Response, error) {
+	return nil, cloud.E("nova.volumes", cloud.NotFound, "The resource could not be found.")
 }
 
 // oldVolumeView is a volume as nova said it.
@@ -48,6 +56,9 @@ func oldVolumeView(d volume.Detail) wire.M {
 }
 
 func (a *api) oldVolumes(r *wire.Request) (*wire.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/") {
+		return nothingNamed(r)
+	}
 	from, to, err := slice(r)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (s *Service) CreateBackup(ctx context.Context, a Actor, id string, r Backup
 			return err
 		}
 		v.Snapshots = append(v.Snapshots, imageID)
-		v.Backups = append(v.Backups, cloud.Backup{ImageID: imageID, Kind: r.Kind, Keep: r.Keep})
+		v.Backups = append(v.Backups, cloud.ServerBackup{ImageID: imageID, Kind: r.Kind, Keep: r.Keep})
 		s.push(v)
 		return nil
 	})

@@ -53,7 +53,8 @@ type RebuildRequest struct {
 	Update   ServerUpdate
 	Metadata map[string]string
 	UserData *[]byte
-	KeyName  *string // "" takes the key away
+	KeyName  *string           // "" takes the key away
+	Files    []cloud.GuestFile // in place of those it had
 }
 
 // Rebuild makes the server's disks anew from an image.
@@ -71,6 +72,10 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 		if r.UserData != nil {
 			v.UserData = *r.UserData
 		}
+		if err := filesFit(tx, op, v.ProjectID, r.Files); err != nil {
+			return err
+		}
+		v.Files, v.ConfigDrive = r.Files, v.ConfigDrive || len(r.Files) > 0
 		if err := rekey(tx, op, a, v, r.KeyName); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -76,6 +77,7 @@ func (s *Service) insertGroup(tx *store.Tx, g cloud.SecurityGroup) (GroupView, e
 			v.Rules = append(v.Rules, rule)
 		}
 	}
+	slices.SortFunc(v.Rules, func(a, b cloud.SecurityRule) int { return strings.Compare(a.ID, b.ID) }) // as it is read again
 	return v, nil
 }
 
@@ -103,7 +105,7 @@ func (s *Service) ensureDefaultGroup(ctx context.Context, projectID string) erro
 	if err != nil || n > 0 {
 		return err
 	}
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		_, err := s.DefaultGroupTx(tx, projectID)
 		return err
 	})
@@ -199,7 +201,7 @@ func groupUnused(tx *store.Tx, id string) error {
 // DeleteGroup removes a group that no port wears, with the rules that refer to
 // it.
 func (s *Service) DeleteGroup(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		g, err := ownGroup(tx, c, id)
 		if err != nil {
 			return err

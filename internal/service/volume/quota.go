@@ -58,6 +58,14 @@ func usageTx(tx *store.Tx, project string) (map[string]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	backups, err := tx.Backups.List(store.Where(store.Eq("project_id", project)))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range backups {
+		used["backups"]++
+		used["backup_gigabytes"] += b.SizeGB
+	}
 	used["groups"], err = tx.VolumeGroups.Count(store.Eq("project_id", project))
 	return used, err
 }

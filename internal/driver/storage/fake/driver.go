@@ -216,6 +216,69 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// WriteDisk implements storage.Driver: what is written is read, and forgotten.
+func (d *Driver) WriteDisk(ctx context.Context, id string, size int64, src io.Reader) (storage.Disk, error) {
+	const op = "storage.WriteDisk"
+	if size <= 0 {
+		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk needs a size; %d bytes were asked for", size)
+	}
+	size = (size + 511) &^ 511
+	return d.replace(ctx, "WriteDisk", storage.Disk{ID: id, Format: "raw", Size: size}, func() error {
+		_, err := io.Copy(io.Discard, io.LimitReader(src, size))
+		return err
+	})
+}
+
+// RevertDisk implements storage.Driver.
+func (d *Driver) RevertDisk(ctx context.Context, id, from string) (storage.Disk, error) {
+	source, err := d.Disk(ctx, from)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	source.ID = id
+	return d.replace(ctx, "RevertDisk", source, func() error { return nil })
+}
+
+// AdoptDisk implements storage.Driver.
+func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
+	if !idForm.MatchString(id) || !idForm.MatchString(from) {
+		return storage.Disk{}, cloud.E("storage.AdoptDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	}
+	disk, err := d.Disk(ctx, from)
+	known, gone := d.Disk(ctx, id)
+	switch {
+	case err == nil && gone == nil:
+		return known, cloud.E("storage.AdoptDisk", cloud.Conflict, "the disk %s cannot take the place of %s, which is there", from, id)
+	case gone == nil:
+		return known, nil
+	case err != nil:
+		return disk, err
+	}
+	disk.ID, disk.Path = id, ""
+	if disk, err = d.make(ctx, "AdoptDisk", disk, func() error { return nil }); err != nil {
+		return disk, err
+	}
+	return disk, d.RemoveDisk(ctx, from)
+}
+
+// replace records a disk in place of what is there, once read has succeeded.
+func (d *Driver) replace(ctx context.Context, op string, disk storage.Disk, read func() error) (storage.Disk, error) {
+	if !idForm.MatchString(disk.ID) {
+		return storage.Disk{}, cloud.E("storage."+op, cloud.Invalid, "%q cannot be the id of a disk", disk.ID)
+	}
+	if err := d.faulty(ctx, op, disk.ID); err != nil {
+		return storage.Disk{}, err
+	}
+	if err := read(); err != nil {
+		return storage.Disk{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	disk.Path = "/fake/disks/" + disk.ID
+	d.disks[disk.ID] = disk
+	return disk, d.keep("disk-"+disk.ID, disk)
+}
+
 // ConfigDrive implements storage.Driver.
 func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]byte) (storage.Disk, error) {
 	return d.make(ctx, "ConfigDrive", storage.Disk{ID: id, Format: "raw", Size: 1 << 20}, func() error {

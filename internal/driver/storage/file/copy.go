@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -40,7 +41,7 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold a copy of %s, which has %d", size, from, source.Size)
 	}
 	if source.Backing != "" { // the image stays while the copy is not in its place yet
-		defer d.holds.take("sha256:" + filepath.Base(filepath.Dir(source.Backing)))()
+		defer d.holds.take(digestOf(source.Backing))()
 	}
 	made := storage.Disk{ID: id, Format: source.Format, Size: size, Backing: source.Backing, Grown: source.Grown}
 	disk, err := d.makeDisk(place, made, func(disk *storage.Disk, path string) error {
@@ -86,6 +87,9 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 	}
 	was := disk.Size
 	disk.Size = (size + 511) &^ 511
+	if disk.Format != "raw" && overlaySize(disk.Path) >= disk.Size {
+		was = disk.Size // the guest that has it has made it so
+	}
 	if err := d.resize(ctx, disk, disk.Path, was); err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -93,6 +97,21 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 		return storage.Disk{}, hostError(op, err)
 	}
 	return disk, hostError(op, d.rewrite(place, disk))
+}
+
+// overlaySize is the size of the disk in a qcow2 file, in bytes, by its header
+// (docs/interop/qcow2.txt); 0 when it cannot be told.
+func overlaySize(path string) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var header [32]byte
+	if _, err := io.ReadFull(f, header[:]); err != nil || string(header[:4]) != "QFI\xfb" {
+		return 0
+	}
+	return int64(min(binary.BigEndian.Uint64(header[24:]), 1<<62))
 }
 
 // rewrite replaces the record of a disk.
@@ -148,3 +167,6 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 	}
 	return f, hostError(op, err)
 }
+
+// digestOf is the digest of the image that a backing file is of.
+func digestOf(backing string) string { return "sha512:" + filepath.Base(filepath.Dir(backing)) }
