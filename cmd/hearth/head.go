@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -143,6 +144,24 @@ func (c consoles) Console(ctx context.Context, name, serverID string, most int) 
 	return n.Console(ctx, serverID, most)
 }
 
+// OpenConsole implements compute.Consoles.
+func (c consoles) OpenConsole(ctx context.Context, name, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return n.OpenConsole(ctx, serverID, kind)
+}
+
+// InstanceStats implements compute.Consoles.
+func (c consoles) InstanceStats(ctx context.Context, name, serverID string) (cloud.InstanceStats, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return cloud.InstanceStats{}, err
+	}
+	return n.InstanceStats(ctx, serverID)
+}
+
 // nodeDisks tells what disks nodes have.
 type nodeDisks struct{ fleet *node.Fleet }
 
@@ -173,7 +192,7 @@ func (h *head) serve(ctx context.Context) error {
 		return fmt.Errorf("cannot listen at %s: %w; choose another with --listen", h.cfg.Listen, err)
 	}
 	server := &http.Server{
-		Handler:           wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL}),
+		Handler:           nova.Consoles(h.compute, wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL})),
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}

@@ -22,3 +22,10 @@ type ConsoleToken struct {
 	ExpiresAt time.Time
 	UsedAt    *time.Time // when it was opened with; a second time it is refused
 }
+
+// InstanceStats is what a guest costs its host.
+type InstanceStats struct {
+	CPU           time.Duration // processor time since it was started
+	ResidentBytes int64         // memory that it holds
+	Hypervisor    string        // kvm or tcg
+}

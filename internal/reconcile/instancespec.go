@@ -50,7 +50,7 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
-		if s.Shelf != nil && s.Shelf.Offloaded {
+		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
 			spec.Image = s.Shelf.Image
 		}
 		if s.Rescue != nil {

@@ -23,13 +23,18 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 			if err != nil {
 				return err
 			}
-			was := server.Seen
+			was, busy := server.Seen, !server.Settled()
 			server = k.observed(server, status)
 			if err := k.volumesSeen(tx, &server); err != nil {
 				return err
 			}
 			if err := tx.Servers.Update(server); err != nil {
 				return err
+			}
+			if busy && server.Settled() {
+				if err := k.finishActions(tx, server); err != nil {
+					return err
+				}
 			}
 			if was.State == server.Seen.State && slices.Equal(was.Ports, server.Seen.Ports) {
 				continue

@@ -89,6 +89,11 @@ func (k *Housekeeper) forgetSnapshot(ctx context.Context, server, image string) 
 		if err := k.rotate(tx, &s, image); err != nil {
 			return err
 		}
+		if s.Settled() {
+			if err := k.finishActions(tx, s); err != nil {
+				return err
+			}
+		}
 		return tx.Servers.Update(s)
 	})
 }

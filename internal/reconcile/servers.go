@@ -217,6 +217,9 @@ func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) e
 		}
 		server.NextAttemptAt, server.Attempt = time.Time{}, 0
 		k.dueOffload(&server)
+		if imagesDue(server) { // seen, or left over, while this pass was under way
+			server.NextAttemptAt = k.Clock.Now()
+		}
 		return tx.Servers.Update(server)
 	})
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hearth/internal/cloud"
@@ -94,6 +95,13 @@ func (k *Housekeeper) shelved(ctx context.Context, id string) (server cloud.Serv
 	return server, err
 }
 
+// imagesDue tells whether there is something to do for the images that are made
+// of a server.
+func imagesDue(s cloud.Server) bool {
+	copied := len(s.Snapshots) > 0 && slices.Contains(s.Seen.Snapshots, s.Snapshots[0])
+	return len(s.Drop) > 0 || copied || s.Shelved() && (s.Shelf.Since == nil || s.Intent.Offload)
+}
+
 // dueOffload sets when a shelved server leaves its host by itself.
 func (k *Housekeeper) dueOffload(server *cloud.Server) {
 	if server.Shelf == nil || server.Shelf.Since == nil || server.Node == "" || server.Intent.Offload || !server.Intent.Shelved || k.ShelvedOffload < 0 {
@@ -123,6 +131,9 @@ func (k *Housekeeper) offloaded(ctx context.Context, id string) error {
 		if err := tx.Servers.Update(server); err != nil {
 			return err
 		}
+		if err := k.finishActions(tx, server); err != nil {
+			return err
+		}
 		return unbindPorts(tx, server)
 	})
 }
@@ -149,7 +160,7 @@ func (k *Housekeeper) dropImagesOf(ctx context.Context, server cloud.Server, ids
 	for _, id := range ids {
 		err := k.Images.Delete(ctx, caller, id)
 		if cloud.Is(err, cloud.Forbidden) || cloud.Is(err, cloud.Conflict) { // its owner protects it, or uses it: it is his now
-			k.Log.Info("an image of a shelved server stays", "server", server.ID, "image", id, "why", err)
+			k.Log.Info("an image that was made for a server stays", "server", server.ID, "image", id, "why", err)
 			err = nil
 		}
 		if err := unlessGone(err); err != nil {

@@ -29,6 +29,9 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 			return w.later("find the guest", err), rest
 		}
 		w.found = true
+		w.mu.Lock()
+		w.shownGuest = w.guest
+		w.mu.Unlock()
 	}
 	if w.guest != nil && w.rec.Frozen && !spec.Intent.Deleted {
 		if err := w.thaw(ctx); err != nil {

@@ -27,7 +27,7 @@ func (s *Service) CreateBackup(ctx context.Context, a Actor, id string, r Backup
 		if err := v.Check(op, "createBackup", cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMSuspended); err != nil {
 			return err
 		}
-		if v.ImageID == "" {
+		if v.VolumeBoot {
 			return cloud.E(op, cloud.Invalid, "Backup is not supported for volume-backed instances.")
 		}
 		if err := metadataFits(tx, op, v.ProjectID, r.Properties); err != nil {

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"hearth/internal/cloud"
@@ -19,6 +20,10 @@ type Consoles interface {
 	// log on a node. NotFound when there is none yet, Unavailable when the node
 	// cannot be reached.
 	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
+	// OpenConsole opens a console of a server's guest, and InstanceStats measures
+	// it. NotFound when none runs, Unavailable as above.
+	OpenConsole(ctx context.Context, node, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	InstanceStats(ctx context.Context, node, serverID string) (cloud.InstanceStats, error)
 }
 
 // ImageKeeper deletes images with their bytes.

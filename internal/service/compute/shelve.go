@@ -15,7 +15,7 @@ func (s *Service) Shelve(ctx context.Context, a Actor, id string) error {
 	states := []string{cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMSuspended}
 	_, err := s.act(ctx, op, a, id, "shelve", states, func(tx *store.Tx, v *cloud.Server) error {
 		shelf := cloud.Shelf{}
-		if v.ImageID != "" {
+		if !v.VolumeBoot {
 			shelf.Image.ID = cloud.NewID()
 			img := s.snapshotOf(a, *v, shelf.Image.ID, v.Name+"-shelved", nil)
 			img.ProjectID = v.ProjectID
@@ -26,7 +26,7 @@ func (s *Service) Shelve(ctx context.Context, a Actor, id string) error {
 		}
 		v.Shelf = &shelf
 		in := &v.Intent
-		in.Shelved, in.Offload, in.Power, in.Paused, in.Suspended = true, v.ImageID == "", cloud.PowerOff, false, false
+		in.Shelved, in.Offload, in.Power, in.Paused, in.Suspended = true, v.VolumeBoot, cloud.PowerOff, false, false
 		return nil
 	})
 	return err

@@ -51,7 +51,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 // board is the machine without its devices.
 func (a *arguments) board(cfg hypervisor.Config, h host) {
 	name := "guest=" + escape(cfg.ID) + ",debug-threads=on"
-	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none", "-msg", "timestamp=on")
+	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vnc", "none", "-vga", "none", "-msg", "timestamp=on")
 	machine := h.machine
 	if cfg.Machine != "" {
 		machine = cfg.Machine
