@@ -59,7 +59,7 @@ type settings struct {
 	Extensions, HTTPImage                   string
 	Xen, Compliance, Guests                 bool
 	User                                    string
-	Backend, Vendor                         string
+	Backend, Vendor, Hypervisor             string
 }
 
 // prepare gives the cloud images and flavors and writes Tempest's settings from
@@ -125,7 +125,7 @@ func (s *settings) flavors(ctx context.Context, cl *client) error {
 	return nil
 }
 
-// networks finds those that every cloud begins with.
+// networks finds those that every cloud begins with, and what kind of host it is.
 func (s *settings) networks(ctx context.Context, cl *client) error {
 	s.PublicName, s.PrivateName = "public", "private"
 	var found struct{ Networks []struct{ ID string } }
@@ -136,6 +136,17 @@ func (s *settings) networks(ctx context.Context, cl *client) error {
 		return fmt.Errorf("%d networks are called %s, not one", len(found.Networks), s.PublicName)
 	}
 	s.PublicID = found.Networks[0].ID
+	var hosts struct {
+		Hypervisors []struct {
+			Type string `json:"hypervisor_type"`
+		}
+	}
+	if err := cl.get(ctx, "/compute/v2.1/os-hypervisors/detail", &hosts); err != nil {
+		return err
+	}
+	for _, h := range hosts.Hypervisors {
+		s.Hypervisor = h.Type
+	}
 	return nil
 }
 
