@@ -151,8 +151,8 @@ func (a *api) logLevels(r *wire.Request, binary, server, prefix string) (*wire.R
 			continue
 		}
 		levels := wire.M{}
-		if strings.HasPrefix("hearth", prefix) {
-			levels["hearth"] = a.svc.LogLevel(r.Context())
+		if name := "hearth"; strings.HasPrefix(name, prefix) {
+			levels[name] = a.svc.LogLevel(r.Context())
 		}
 		list = append(list, wire.M{"binary": p.binary, "host": p.name, "levels": levels})
 	}

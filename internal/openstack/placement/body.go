@@ -16,7 +16,7 @@ import (
 // unfit is a body or a query that is not as its schema wants it: what is wrong, and
 // the schema's keyword that says so, in the words of Python's jsonschema.
 func unfit(keyword, format string, args ...any) error {
-	return invalid("JSON does not validate: %w\n\nFailed validating '%s' in schema", invalid(format, args...).(*cloud.Error).Err, keyword)
+	return invalid("JSON does not validate: "+format+"\n\nFailed validating '%s' in schema", append(args, keyword)...)
 }
 
 // missing is a member that must be there.

@@ -179,6 +179,11 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 	})
 }
 
+// CopyRoot implements storage.Driver.
+func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	return d.CopyDisk(ctx, id, from, size)
+}
+
 // GrowDisk implements storage.Driver.
 func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.Disk, error) {
 	if err := d.faulty(ctx, "GrowDisk", id); err != nil {

@@ -85,6 +85,12 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 	return d.pour(ctx, id, from, size)
 }
 
+// CopyRoot implements storage.Driver: the disks that guests start from are all in
+// one place.
+func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	return d.of(id).CopyRoot(ctx, id, from, size)
+}
+
 // pour writes what one disk holds to another.
 func (d *Driver) pour(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
 	src, err := d.of(from).ReadDisk(ctx, from)
