@@ -228,7 +228,7 @@ func (s *settings) write(ctx context.Context) (*workspace, error) {
 	}
 	env := append(os.Environ(), "PYTHONPATH="+python, "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "PYTHONWARNINGS=ignore", "OS_TEST_TIMEOUT=1200", "OS_LOG_CAPTURE=0")
 	cmd := exec.CommandContext(ctx, "/usr/bin/tempest", "init", "--workspace-path", s.Workspace+".yaml", s.Workspace)
-	cmd.Env = env
+	cmd.Env, cmd.Dir = env, filepath.Dir(s.Workspace) // it writes a log where it stands
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("tempest init ('make deps' installs tempest): %w\n%s", err, out)
 	}
