@@ -23,8 +23,13 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 // CopyRoot implements storage.Driver.
 func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
 	return d.copyDisk(ctx, id, from, size, func(ctx context.Context, disk *storage.Disk, path string, was int64) (err error) {
-		if disk.Size > was {
-			disk.Grown, err = d.Kitchen.Grow(ctx, chain(*disk, path), disk.Size)
+		if disk.Size <= was {
+			return nil
+		}
+		disk.Grown, err = d.Kitchen.Grow(ctx, chain(*disk, path), disk.Size)
+		if cloud.Is(err, cloud.Unsupported) { // the file system is left to the guest
+			disk.Grown = "not grown: " + cloud.Message(err)
+			return d.resize(ctx, disk, path, was)
 		}
 		return err
 	})
