@@ -196,6 +196,7 @@ func (s *Service) readdress(ctx context.Context, op string, a Actor, id, action 
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(ports, func(x, y cloud.Port) int { return place(v.PortOrder, x.ID) - place(v.PortOrder, y.ID) })
 		for _, p := range ports {
 			ips, ok := choose(p)
 			if !ok {
