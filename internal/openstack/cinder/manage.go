@@ -13,7 +13,8 @@ import (
 
 func (a *api) manageRoutes() []wire.Route {
 	var routes []wire.Route
-	for from, names := range map[int][2]string{0: {"/os-volume-manage", "/os-snapshot-manage"}, 8: {"/manageable_volumes", "/manageable_snapshots"}} {
+	for i, names := range [][2]string{{"/os-volume-manage", "/os-snapshot-manage"}, {"/manageable_volumes", "/manageable_snapshots"}} {
+		from := 8 * i // the second names came with 3.8
 		for _, r := range []wire.Route{
 			route("GET", names[0], wire.Admin, "volume_extension:list_manageable", a.listManageable("manageable-volumes", false, false)),
 			route("GET", names[0]+"/detail", wire.Admin, "volume_extension:list_manageable", a.listManageable("manageable-volumes", false, true)),

@@ -7,7 +7,8 @@ import (
 
 func (a *api) transferRoutes() []wire.Route {
 	var routes []wire.Route
-	for path, from := range map[string]int{"/os-volume-transfer": 0, "/volume-transfers": 55} {
+	for i, path := range []string{"/os-volume-transfer", "/volume-transfers"} {
+		from := 55 * i // the second name came with 3.55
 		for _, r := range []wire.Route{
 			route("GET", path, wire.Reader, "volume:get_all_transfers", a.listTransfers(false)),
 			route("GET", path+"/detail", wire.Reader, "volume:get_all_transfers", a.listTransfers(true)),
