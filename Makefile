@@ -10,7 +10,7 @@ PACKAGES  := ./cmd/... ./internal/... ./test/...
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: build demo test unit contract e2e random-kills bench check lint fuzz deps clean
+.PHONY: build demo test unit contract e2e random-kills conformance bench check lint fuzz deps clean
 
 build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
 	$(GO) build -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
@@ -34,6 +34,9 @@ e2e: deps build ## real guests, real clients, a real PostgreSQL; as root
 
 random-kills: build ## 50 kills at random on the fake driver
 	HEARTH_E2E=1 HEARTH_BIN=$(CURDIR)/hearth $(GO) test -count=1 -v -run '^TestRandomKills$$' ./test/e2e
+
+conformance: deps build ## Tempest: the whole API that fits one host, on the fake driver
+	./scripts/conformance api
 
 bench: deps build ## figures for docs/performance.md
 	./scripts/bench

@@ -48,7 +48,7 @@ func (h *head) backupStore() volume.BackupStore {
 type keptBackups struct{ repo *backup.Repository }
 
 func placeOf(b cloud.Backup) backup.Place {
-	return backup.Place{Container: b.Container, Chain: b.Chain, ID: b.ID}
+	return backup.Place{Container: b.Container, Chain: b.Chain, ID: b.StoredID}
 }
 
 // errNoBackups is for backups of a cloud whose store was taken away.

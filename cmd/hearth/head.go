@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"hearth/internal/openstack/neutron"
 	"hearth/internal/openstack/nova"
 	"hearth/internal/openstack/operator"
+	placementapi "hearth/internal/openstack/placement"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/reconcile"
 	"hearth/internal/schedule"
@@ -30,6 +32,7 @@ import (
 	"hearth/internal/service/image"
 	"hearth/internal/service/network"
 	"hearth/internal/service/operate"
+	"hearth/internal/service/placement"
 	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
@@ -50,6 +53,7 @@ type head struct {
 	compute  *compute.Service
 	network  *network.Service
 	volume   *volume.Service
+	place    *placement.Service
 	operate  *operate.Service
 	ready    *readiness
 	first    identity.Result // of bootstrap
@@ -83,9 +87,10 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	})
 	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
-	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore()})
-	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume,
-		Ratios: schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}})
+	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
+	h.place = placement.New(st, clock, ratios)
+	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
 	h.operate = operate.New(st, h.fleet, blobs, log)
 	return h, nil
 }
@@ -114,6 +119,7 @@ func catalog() []identity.Endpoint {
 	return []identity.Endpoint{
 		{Type: "identity", Name: "keystone", Path: "/v3"}, {Type: "image", Name: "glance", Path: "/image"},
 		{Type: "compute", Name: "nova", Path: "/compute/v2.1"}, {Type: "network", Name: "neutron", Path: "/network"},
+		{Type: "placement", Name: "placement", Path: "/placement"},
 		{Type: "block-storage", Name: "cinder", Path: "/volume/v3"}, {Type: "volumev3", Name: "cinderv3", Path: "/volume/v3"},
 	}
 }
@@ -121,7 +127,7 @@ func catalog() []identity.Endpoint {
 // apis is every route table of the front hall.
 func (h *head) apis() []wire.API {
 	return []wire.API{
-		keystone.New(h.identity), glance.API(h.image), nova.New(h.compute), neutron.New(h.network), cinder.New(h.volume),
+		keystone.New(h.identity), glance.API(h.image), nova.New(h.compute), neutron.New(h.network), cinder.New(h.volume), placementapi.New(h.place),
 		operator.API(h.operate, h.ready, logins{h.identity}),
 	}
 }
@@ -136,6 +142,36 @@ func (c consoles) Console(ctx context.Context, name, serverID string, most int) 
 		return nil, err
 	}
 	return n.Console(ctx, serverID, most)
+}
+
+// OpenConsole implements compute.Consoles.
+func (c consoles) OpenConsole(ctx context.Context, name, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return n.OpenConsole(ctx, serverID, kind)
+}
+
+// InstanceStats implements compute.Consoles.
+func (c consoles) InstanceStats(ctx context.Context, name, serverID string) (cloud.InstanceStats, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return cloud.InstanceStats{}, err
+	}
+	return n.InstanceStats(ctx, serverID)
+}
+
+// nodeDisks tells what disks nodes have.
+type nodeDisks struct{ fleet *node.Fleet }
+
+// Volumes implements volume.Disks.
+func (n nodeDisks) Volumes(ctx context.Context, name string) ([]cloud.VolumeStatus, error) {
+	nd, err := n.fleet.Node(name)
+	if err != nil {
+		return nil, err
+	}
+	return nd.Volumes(ctx)
 }
 
 // logins tells why logins failed.
@@ -156,7 +192,7 @@ func (h *head) serve(ctx context.Context) error {
 		return fmt.Errorf("cannot listen at %s: %w; choose another with --listen", h.cfg.Listen, err)
 	}
 	server := &http.Server{
-		Handler:           wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL}),
+		Handler:           nova.Consoles(h.compute, wire.NewMux(h.apis(), h.identity, wire.Options{Log: h.log, BaseURL: h.cfg.URL})),
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
@@ -210,7 +246,7 @@ func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
 		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
-		Workers: h.cfg.Workers(), Hook: failpoint(h.log),
+		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload,
 	})
 	if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
 		return err

@@ -12,6 +12,7 @@ type Backup struct {
 	VolumeID, SnapshotID                     string // what it is of; the snapshot is "" for the volume itself
 	ParentID                                 string // the backup that it is an increment of; "" for a full one
 	Chain                                    string // id of the full backup at its beginning
+	StoredID                                 string // its name in the store: its id, but for an imported record that was given another
 	Container                                string // the part of the store that its chain is in
 	SizeGB                                   int    // of the volume
 	AvailabilityZone                         string
@@ -21,6 +22,7 @@ type Backup struct {
 	// What a volume that is restored from it takes over.
 	Bootable      bool
 	ImageMetadata map[string]string
+	VolumeData    map[string]string // the volume's metadata
 
 	Imported    bool   // its record came from elsewhere, and is believed when its manifest is found
 	Deleted     bool   // it is wanted no more
@@ -41,6 +43,8 @@ type Backup struct {
 // The statuses that backups bring with them.
 const (
 	BackupRestoring      = "restoring"
+	VolumeManaging       = "managing"
+	VolumeErrorManaging  = "error_managing"
 	VolumeBackingUp      = "backing-up"
 	VolumeRestoring      = "restoring-backup"
 	VolumeErrorRestoring = "error_restoring"
@@ -69,7 +73,9 @@ const backupContent = "backup:"
 
 // Content is the name that a node asks for a backup's bytes by, among those of
 // images.
-func (b Backup) Content() string { return backupContent + b.Container + ":" + b.Chain + ":" + b.ID }
+func (b Backup) Content() string {
+	return backupContent + b.Container + ":" + b.Chain + ":" + b.StoredID
+}
 
 // ParseBackupContent takes such a name apart; ok is false for other names.
 func ParseBackupContent(name string) (container, chain, id string, ok bool) {
@@ -81,12 +87,20 @@ func ParseBackupContent(name string) (container, chain, id string, ok bool) {
 	return parts[0], parts[1], parts[2], true
 }
 
-// VolumeRefill is new content for a volume: that of its snapshot or of a backup.
+// VolumeRefill is new content for a volume: that of its snapshot, of an image or of a backup.
 // What was on it is lost.
 type VolumeRefill struct {
 	SnapshotID string
+	Image      ImageRef // ID is "" for none
 	BackupID   string
 	Content    string // the backup's
+}
+
+// VolumeEncryption is how the volumes of a type would be encrypted.
+type VolumeEncryption struct {
+	ID, Provider, Cipher, ControlLocation string
+	KeySize                               int // bits; 0 for none said
+	CreatedAt, UpdatedAt                  time.Time
 }
 
 // VolumeDefaultType is the type that a project's volumes have when none is asked

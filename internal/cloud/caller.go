@@ -26,6 +26,7 @@ type Caller struct {
 	ApplicationCredentialID                                    string
 	AccessRules                                                []AccessRule // of the application credential: all that it may be used for; none: everything
 	TrustID                                                    string       // of the trust that the token was got by; its user is the trustor if the trust impersonates
+	OAuthAccessID, OAuthConsumerID                             string       // of the OAuth access token that the token was got by
 	Methods                                                    []string     // how the token was got: password, token, application_credential
 	AuditIDs                                                   []string
 	IssuedAt, ExpiresAt                                        time.Time

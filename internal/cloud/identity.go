@@ -38,6 +38,7 @@ type User struct {
 // Role is a name that policies know. DomainID is empty for a global role.
 type Role struct {
 	ID, Name, Description, DomainID string
+	Extra                           map[string]any // attributes that clients put there
 }
 
 // Assignment gives a user, or the users of a group, a role on exactly one target.

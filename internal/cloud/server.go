@@ -14,16 +14,17 @@ const (
 // InstanceState is what a node sees of an instance.
 type InstanceState string
 
-// The states that nodes report. Only running, paused and stopped last;
+// The states that nodes report. Only running, paused, suspended and stopped last;
 // preparing and removing are under way; failed waits for the head to decide.
 const (
 	InstanceAbsent    InstanceState = ""          // nothing of it on the node
 	InstancePreparing InstanceState = "preparing" // a step of its start is under way
 	InstanceRunning   InstanceState = "running"
 	InstancePaused    InstanceState = "paused"
-	InstanceStopped   InstanceState = "stopped"  // disk and ports are there, no guest
-	InstanceRemoving  InstanceState = "removing" // being undone
-	InstanceFailed    InstanceState = "failed"   // a step failed for good; its work is undone
+	InstanceSuspended InstanceState = "suspended" // its memory is in a file, no guest
+	InstanceStopped   InstanceState = "stopped"   // disk and ports are there, no guest
+	InstanceRemoving  InstanceState = "removing"  // being undone
+	InstanceFailed    InstanceState = "failed"    // a step failed for good; its work is undone
 )
 
 // Server is an instance as its owner sees it: what is wanted (Intent) and what
@@ -43,6 +44,7 @@ type Server struct {
 	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
+	Files                                    []GuestFile // that its config drive has for the guest (nova's personality)
 	Metadata                                 map[string]string
 	Tags                                     []string
 	AvailabilityZone                         string // the one asked for; "" for any
@@ -63,7 +65,10 @@ type Server struct {
 	Claims    []Claim // what its flavor takes beside processors, memory and disk of the host
 	Intent    Intent
 	Seen      Observation
-	Snapshots []string // ids of the images that are being made of it
+	Snapshots []string       // ids of the images that are being made of it
+	Backups   []ServerBackup // those of them that older backups give way to
+	Shelf     *Shelf         // nil when it is not shelved, or runs again
+	Drop      []string       // ids of images that were made for it alone, and are to go
 	Fault     *Fault
 	Marked    bool   // the operator says that it is in error
 	Steps     []Step // the timeline of its start, newest last
@@ -86,6 +91,13 @@ func (s Server) Locals() (ephemeralGB, swapMB int) {
 	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
 }
 
+// ServerBackup is an image that is being made of a server, in place of the oldest of
+// its kind beyond those kept.
+type ServerBackup struct {
+	ImageID, Kind string
+	Keep          int
+}
+
 // KeyName is the name of the keypair it was made with; "" for none.
 func (s Server) KeyName() string {
 	if s.Key == nil {
@@ -102,7 +114,11 @@ type Intent struct {
 	Deleted    bool
 	Reboots    int64 // counts reboots asked for
 	HardReboot bool  // whether the last of them is a hard one
+	NMIs       int64 // counts non-maskable interrupts asked for
 	Paused     bool  // the guest's processors are to stand still
+	Suspended  bool  // the guest's memory is to be in a file, and the guest gone
+	Shelved    bool  // it is to be an image and no guest
+	Offload    bool  // and is to leave its node
 	Disk       DiskIntent
 }
 
@@ -154,6 +170,7 @@ type Observation struct {
 	Generation int64 // the newest intent that the node has carried out
 	State      InstanceState
 	Step       string // of a preparing instance
+	Resumes    bool   // of a preparing instance: it goes on with the memory that was saved
 	Reboots    int64
 	Turn       int64             // of the root disk it is on
 	Snapshots  []string          // ids of the images whose disks the node has copied
@@ -188,4 +205,7 @@ type ActionRecord struct {
 	ID, ServerID, Action, RequestID, UserID, ProjectID string
 	Message                                            string
 	StartedAt, UpdatedAt                               time.Time
+	Node                                               string     // where the server was
+	FinishedAt                                         *time.Time // when it was carried out, or failed; nil before
+	Error                                              string     // why it failed; "" when it did not
 }

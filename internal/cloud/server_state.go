@@ -5,14 +5,15 @@ import "slices"
 // VM states, task states and power states as nova's API shows them in
 // OS-EXT-STS.
 const (
-	VMBuilding = "building"
-	VMActive   = "active"
-	VMPaused   = "paused"
-	VMStopped  = "stopped"
-	VMError    = "error"
-	VMResized  = "resized"
-	VMRescued  = "rescued"
-	VMDeleted  = "deleted"
+	VMBuilding  = "building"
+	VMActive    = "active"
+	VMPaused    = "paused"
+	VMStopped   = "stopped"
+	VMSuspended = "suspended"
+	VMError     = "error"
+	VMResized   = "resized"
+	VMRescued   = "rescued"
+	VMDeleted   = "deleted"
 
 	TaskNone        = ""
 	TaskScheduling  = "scheduling"
@@ -25,6 +26,8 @@ const (
 	TaskDeleting    = "deleting"
 	TaskPausing     = "pausing"
 	TaskUnpausing   = "unpausing"
+	TaskSuspending  = "suspending"
+	TaskResuming    = "resuming"
 	TaskRebuilding  = "rebuilding"
 	TaskResizing    = "resize_migrating"
 	TaskReverting   = "resize_reverting"
@@ -40,19 +43,19 @@ const (
 )
 
 // built tells whether the server has once been built whole.
-func (s Server) built() bool { return s.LaunchedAt != nil }
+func (s *Server) built() bool { return s.LaunchedAt != nil }
 
 // rebooting tells whether a reboot that was asked for is not yet seen. A later
 // stop overtakes it: a server that is to be off has no reboot pending.
-func (s Server) rebooting() bool {
+func (s *Server) rebooting() bool {
 	return s.Intent.Power == PowerOn && s.Seen.Reboots < s.Intent.Reboots
 }
 
 // answered tells whether the node has carried out the newest intent.
-func (s Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
+func (s *Server) answered() bool { return s.Seen.Generation >= s.Intent.Generation }
 
 // turning tells whether it is on its way to another root disk.
-func (s Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
+func (s *Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
 
 // diskTasks are the tasks of the ways to another root disk.
 var diskTasks = map[DiskReason]string{
@@ -60,7 +63,7 @@ var diskTasks = map[DiskReason]string{
 }
 
 // diskState is the VM state that its root disk makes it have; "" for none.
-func (s Server) diskState() string {
+func (s *Server) diskState() string {
 	switch why := s.Intent.Disk.Why; {
 	case why == DiskResize && !s.turning(), why == DiskRevert && s.turning():
 		return VMResized
@@ -72,10 +75,14 @@ func (s Server) diskState() string {
 
 // VMState is the state the server rests in, or comes from while a task is under
 // way.
-func (s Server) VMState() string {
+func (s Server) VMState() string { return s.vmState() }
+
+func (s *Server) vmState() string {
 	switch {
 	case s.Marked:
 		return VMError
+	case s.shelfState() != "":
+		return s.shelfState()
 	case s.Fault != nil && s.Seen.State != InstanceRunning && s.Seen.State != InstancePaused:
 		return VMError
 	case !s.built():
@@ -86,6 +93,8 @@ func (s Server) VMState() string {
 		return VMActive
 	case s.Seen.State == InstancePaused:
 		return VMPaused
+	case s.Seen.State == InstanceSuspended, s.resuming():
+		return VMSuspended
 	case s.Seen.State == InstanceStopped:
 		return VMStopped
 	case s.Intent.Power == PowerOn && (s.rebooting() || s.turning() || s.answered() || s.Intent.Deleted):
@@ -95,22 +104,30 @@ func (s Server) VMState() string {
 }
 
 // TaskState is what is under way; "" when nothing is.
-func (s Server) TaskState() string {
+func (s Server) TaskState() string { return s.taskState() }
+
+func (s *Server) taskState() string {
 	switch {
 	case s.Intent.Deleted:
 		return TaskDeleting
-	case s.VMState() == VMError:
+	case s.vmState() == VMError:
 		return TaskNone
 	case !s.built() && s.Node == "":
 		return TaskScheduling
 	case !s.built():
 		return TaskSpawning
+	case s.Shelf != nil:
+		return s.shelfTask()
 	case s.turning():
 		return diskTasks[s.Intent.Disk.Why]
 	case s.rebooting() && s.Intent.HardReboot:
 		return TaskRebootHard
 	case s.rebooting():
 		return TaskRebooting
+	case s.Intent.Suspended && s.Seen.State != InstanceSuspended && !s.answered():
+		return TaskSuspending
+	case !s.Intent.Suspended && s.Intent.Power == PowerOn && (s.Seen.State == InstanceSuspended || s.resuming()):
+		return TaskResuming
 	case s.Intent.Power == PowerOff && s.Seen.State != InstanceStopped:
 		return TaskPoweringOff
 	case s.Intent.Power == PowerOn && s.poweringOn():
@@ -127,11 +144,15 @@ func (s Server) TaskState() string {
 	return TaskNone
 }
 
+// resuming tells whether its guest is being started with the memory that was
+// saved.
+func (s *Server) resuming() bool { return s.Seen.State == InstancePreparing && s.Seen.Resumes }
+
 // poweringOn tells whether a guest that is wanted is not there yet. A guest that
 // stopped after its node had started it shut itself down: nobody powers it on.
-func (s Server) poweringOn() bool {
+func (s *Server) poweringOn() bool {
 	switch s.Seen.State {
-	case InstanceRunning, InstancePaused:
+	case InstanceRunning, InstancePaused, InstanceSuspended:
 		return false
 	case InstanceStopped:
 		return !s.answered()
@@ -146,7 +167,7 @@ func (s Server) PowerState() int {
 		return PowerRunning
 	case InstancePaused:
 		return PowerPaused
-	case InstanceStopped:
+	case InstanceStopped, InstanceSuspended: // as libvirt sees a guest that was saved
 		return PowerShutdown
 	}
 	return PowerNoState
@@ -154,9 +175,11 @@ func (s Server) PowerState() int {
 
 // Status is the word that clients wait for, computed from the VM state and the
 // task (nova/api/openstack/common.py, _STATE_MAP).
-func (s Server) Status() string {
-	task := s.TaskState()
-	switch s.VMState() {
+func (s Server) Status() string { return s.status() }
+
+func (s *Server) status() string {
+	task := s.taskState()
+	switch s.vmState() {
 	case VMBuilding:
 		return "BUILD"
 	case VMError:
@@ -175,9 +198,15 @@ func (s Server) Status() string {
 	case TaskResizing:
 		return "RESIZE"
 	}
-	switch s.VMState() {
+	switch s.vmState() {
 	case VMPaused:
 		return "PAUSED"
+	case VMSuspended:
+		return "SUSPENDED"
+	case VMShelved:
+		return "SHELVED"
+	case VMOffloaded:
+		return "SHELVED_OFFLOADED"
 	case VMStopped:
 		return "SHUTOFF"
 	}
@@ -192,7 +221,7 @@ func (s Server) Status() string {
 
 // Settled tells whether what is wanted has been carried out, or has failed for
 // good: the housekeeper has nothing to do.
-func (s Server) Settled() bool { return s.TaskState() == TaskNone && !s.Intent.Deleted }
+func (s Server) Settled() bool { return s.taskState() == TaskNone && !s.Intent.Deleted }
 
 // Progress is the share of the start that is done, in per cent.
 func (s Server) Progress() int {
@@ -220,7 +249,7 @@ func (s Server) Check(op, action string, allowed ...string) error {
 // CheckBusy is Check for an action that some tasks do not hinder: a hard reboot
 // during another reboot.
 func (s Server) CheckBusy(op, action string, tasks []string, allowed ...string) error {
-	task, state := s.TaskState(), s.VMState()
+	task, state := s.taskState(), s.vmState()
 	switch {
 	case task != TaskNone && !slices.Contains(tasks, task):
 		return E(op, Conflict, "Cannot '%s' instance %s while it is in task_state %s", action, s.ID, task)

@@ -74,12 +74,20 @@ type InstanceMeta struct {
 	Keys             []MetaKey
 	Metadata         map[string]string
 	UserData         []byte
+	Files            []GuestFile
 	SecurityGroups   []string // names
 	RandomSeed       []byte
 	Links            []MetaLink
 	FloatingIPs      []netip.Addr
 	AdminPass        string `json:"-"` // never kept
 	CreatedAt        time.Time
+}
+
+// GuestFile is a file that an instance's owner wants in the guest: its agent reads
+// it from the config drive and writes it to Path.
+type GuestFile struct {
+	Path     string
+	Contents []byte
 }
 
 // MetaKey is a public key in the metadata.

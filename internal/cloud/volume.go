@@ -19,6 +19,7 @@ type Volume struct {
 	Image      *ImageRef
 	SnapshotID string
 	SourceID   string
+	Adopt      string // a disk of the node that belongs to no volume
 
 	Node    string // the host it is on; "" while unplaced
 	Deleted bool   // it is wanted no more
@@ -79,6 +80,10 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return v.Forced
 	case v.Refill != nil:
 		return v.refilling()
+	case !v.Seen.Ready && v.Adopt != "" && v.Fault != "":
+		return VolumeErrorManaging
+	case !v.Seen.Ready && v.Adopt != "":
+		return VolumeManaging
 	case !v.Seen.Ready && v.Fault != "":
 		return VolumeError
 	case !v.Seen.Ready && v.Image != nil && v.Node != "":
@@ -104,8 +109,12 @@ func (v Volume) refilling() string {
 	switch {
 	case v.Refill.SnapshotID != "" && v.Fault != "":
 		return VolumeError
+	case v.Refill.Image.ID != "" && v.Fault != "":
+		return VolumeError
 	case v.Refill.SnapshotID != "":
 		return VolumeReverting
+	case v.Refill.Image.ID != "":
+		return VolumeDownloading
 	case v.Fault != "":
 		return VolumeErrorRestoring
 	}
@@ -168,6 +177,7 @@ type Snapshot struct {
 	BackupID                                           string // the backup that is being made of it
 	Progress                                           string // as a helper of its making told it; "" for what is seen
 
+	Adopt   string // a disk of the node that belongs to no snapshot
 	Node    string
 	Deleted bool
 	Seen    VolumeSeen
@@ -190,6 +200,10 @@ func (s Snapshot) Status() string {
 		return VolumeBackingUp
 	case s.Seen.Ready:
 		return VolumeAvailable
+	case s.Adopt != "" && s.Fault != "":
+		return VolumeErrorManaging
+	case s.Adopt != "":
+		return VolumeManaging
 	case s.Fault != "":
 		return VolumeError
 	}
@@ -212,6 +226,7 @@ type VolumeType struct {
 	ExtraSpecs            map[string]string
 	Projects              []string // that see it when it is not public
 	QoSID                 string
+	Encryption            *VolumeEncryption // nil for none
 	CreatedAt, UpdatedAt  time.Time
 }
 
@@ -272,6 +287,7 @@ type VolumeSpec struct {
 	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
 	SizeBytes int64     // what it must have at least
 	Image     *ImageRef // what it is made from, else
+	Adopt     string    // a disk of the node that is to have this name from now on, else
 	From      string    // another disk of the node, else
 	Content   string    // bytes that the head gives under this name, as it gives images; else it is blank
 	// Replace has From or Content take the place of what the disk holds, if there is

@@ -60,15 +60,16 @@ type Image struct {
 
 // Compute sets nova and the agent up.
 type Compute struct {
-	Accel         string        `yaml:"accel" help:"auto (measured), kvm or tcg"`
-	QEMU          string        `yaml:"qemu" help:"path of the QEMU binary; empty: searched"`
-	UIDBase       int           `yaml:"uid_base" help:"first of the user ids that guests run as, when hearth is root"`
-	UIDCount      int           `yaml:"uid_count" help:"how many user ids guests may take"`
-	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"how long a guest may take to shut down before it is powered off"`
-	CPURatio      float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
-	MemoryRatio   float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
-	DiskRatio     float64       `yaml:"disk_ratio" help:"disk of guests per disk of the host"`
-	ReservedMB    int           `yaml:"reserved_mb" help:"memory kept for the host itself"`
+	Accel          string        `yaml:"accel" help:"auto (measured), kvm or tcg"`
+	QEMU           string        `yaml:"qemu" help:"path of the QEMU binary; empty: searched"`
+	UIDBase        int           `yaml:"uid_base" help:"first of the user ids that guests run as, when hearth is root"`
+	UIDCount       int           `yaml:"uid_count" help:"how many user ids guests may take"`
+	ShutdownGrace  time.Duration `yaml:"shutdown_grace" help:"how long a guest may take to shut down before it is powered off"`
+	ShelvedOffload time.Duration `yaml:"shelved_offload" help:"how long a shelved server stays on its host; 0: it leaves at once; below 0: until it is told to"`
+	CPURatio       float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
+	MemoryRatio    float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
+	DiskRatio      float64       `yaml:"disk_ratio" help:"disk of guests per disk of the host"`
+	ReservedMB     int           `yaml:"reserved_mb" help:"memory kept for the host itself"`
 }
 
 // Network sets neutron and the data plane up.

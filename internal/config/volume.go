@@ -10,7 +10,6 @@ import (
 
 // Volume sets cinder up.
 type Volume struct {
-	Backend  string `yaml:"backend" help:"where volumes are kept: empty for the data directory; lvm:VG-UUID, lvm:VG-UUID/THIN-POOL, or nfs:DIRECTORY that is mounted"`
 	Backups  string `yaml:"backups" help:"where backups are kept: a directory, s3+https://HOST/BUCKET/PREFIX, or none; empty for the data directory"`
 	S3Region string `yaml:"s3_region" help:"region of the S3 store; empty for us-east-1"`
 	S3Key    string `yaml:"s3_key" help:"access key of the S3 store"`
@@ -18,18 +17,6 @@ type Volume struct {
 }
 
 func (v Volume) check(say func(ok bool, format string, args ...any)) {
-	kind, rest, _ := strings.Cut(v.Backend, ":")
-	switch kind {
-	case "":
-	case "lvm":
-		group, pool, thin := strings.Cut(rest, "/")
-		say(len(strings.Split(group, "-")) == 7, "volume.backend is %q: write the UUID of the volume group, as 'vgs -o vg_name,vg_uuid' prints it; names change hands", v.Backend)
-		say(!thin || pool != "", "volume.backend is %q: name the thin pool after the slash, or leave the slash out", v.Backend)
-	case "nfs":
-		say(filepath.IsAbs(rest), "volume.backend is %q: write nfs: and the absolute path of a directory that is mounted", v.Backend)
-	default:
-		say(false, "volume.backend is %q: use lvm:VG-UUID, lvm:VG-UUID/THIN-POOL or nfs:DIRECTORY, or leave it empty", v.Backend)
-	}
 	switch endpoint, bucket, _, s3 := v.S3(); {
 	case v.Backups == "", v.Backups == "none":
 	case strings.HasPrefix(v.Backups, "s3+"):

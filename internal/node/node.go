@@ -31,6 +31,11 @@ type Node interface {
 	// Console gives the last max bytes (0: all that is kept) of an instance's
 	// serial log.
 	Console(ctx context.Context, id string, max int) ([]byte, error)
+	// OpenConsole opens a console of an instance's guest, which ends with ctx's
+	// parent or by Close; NotFound when none runs.
+	OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	// InstanceStats measures an instance's guest; NotFound when none runs.
+	InstanceStats(ctx context.Context, id string) (cloud.InstanceStats, error)
 
 	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
 	// returns when it is there, whole. NotFound when what it is to be made from is

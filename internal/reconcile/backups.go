@@ -165,16 +165,34 @@ func (k *Housekeeper) findBackup(ctx context.Context, b cloud.Backup) error {
 }
 
 func (k *Housekeeper) removeBackup(ctx context.Context, b cloud.Backup) error {
-	if err := k.Backups.Remove(ctx, b); err != nil {
+	shared, err := k.sharedBackup(ctx, b)
+	if err != nil {
 		return err
 	}
-	k.Hook("reconcile.backup.remove.after")
+	if !shared {
+		if err := k.Backups.Remove(ctx, b); err != nil {
+			return err
+		}
+		k.Hook("reconcile.backup.remove.after")
+	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.backedUp(tx, b); err != nil {
 			return err
 		}
 		return unlessGone(tx.Backups.Delete(b.ID))
 	})
+}
+
+// sharedBackup tells whether another record names the same backup in the store.
+func (k *Housekeeper) sharedBackup(ctx context.Context, b cloud.Backup) (shared bool, err error) {
+	err = k.Store.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.Backups.List(store.Where(store.Eq("chain", b.Chain)))
+		for _, other := range all {
+			shared = shared || other.ID != b.ID && other.StoredID == b.StoredID && !other.Deleted
+		}
+		return err
+	})
+	return shared, err
 }
 
 // backupFailed writes a failed try down, or that the backup cannot be made. A

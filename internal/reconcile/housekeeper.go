@@ -55,6 +55,9 @@ type Config struct {
 	Zone string
 	// DNSDomain is the domain of names on networks that have none of their own.
 	DNSDomain string
+	// ShelvedOffload is how long a shelved server stays on its host: 0 not at all,
+	// below 0 until it is told to go.
+	ShelvedOffload time.Duration
 	// Hook is called at named points, such as "reconcile.place.after", for tests
 	// that kill the head there; nil for none.
 	Hook func(point string)

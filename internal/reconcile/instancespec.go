@@ -50,6 +50,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
+		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
+			spec.Image = s.Shelf.Image
+		}
 		if s.Rescue != nil {
 			spec.Image = *s.Rescue
 		}
@@ -69,7 +72,7 @@ func (k *Housekeeper) instanceMeta(tx *store.Tx, s cloud.Server) cloud.InstanceM
 	meta := cloud.InstanceMeta{
 		LaunchIndex: s.LaunchIndex, ReservationID: s.ReservationID, AvailabilityZone: s.AvailabilityZone,
 		InstanceType: s.Flavor.Name, ImageID: s.ImageID, Metadata: s.Metadata, UserData: s.UserData,
-		RandomSeed: mac.Sum(nil), CreatedAt: s.CreatedAt,
+		Files: s.Files, RandomSeed: mac.Sum(nil), CreatedAt: s.CreatedAt,
 	}
 	if meta.AvailabilityZone == "" {
 		meta.AvailabilityZone = k.Zone

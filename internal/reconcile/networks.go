@@ -138,7 +138,12 @@ func (k *Housekeeper) push(ctx context.Context, name string, s *nodeSync) error 
 	for _, spec := range want.routers {
 		key := "router:" + spec.ID
 		keep[key] = true
-		errs = append(errs, give(have, key, spec, func() error { return n.ApplyRouter(ctx, spec) }))
+		errs = append(errs, give(have, key, spec, func() error {
+			if err := n.ApplyRouter(ctx, spec); err != nil {
+				return err
+			}
+			return k.markRouterPorts(ctx, spec)
+		}))
 	}
 	errs = append(errs, k.retract(ctx, n, have, keep))
 	return errors.Join(errs...)

@@ -93,6 +93,14 @@ func TestRouterWithFloatingIP(t *testing.T) {
 			t.Error("the subnet is not known to be routed")
 		}
 	}
+	w.write(func(tx *store.Tx) error {
+		for _, id := range []string{"gw", "if"} {
+			if p, err := tx.Ports.Get(id); err != nil || !p.Up {
+				t.Errorf("port %s of a router that the node has: up %v, %v", id, p.Up, err)
+			}
+		}
+		return nil
+	})
 	if got := w.node.specs[0].Meta.FloatingIPs; len(got) != 1 {
 		t.Errorf("the metadata has floating IPs %v", got)
 	}

@@ -23,13 +23,18 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 			if err != nil {
 				return err
 			}
-			was := server.Seen
+			was, busy := server.Seen, !server.Settled()
 			server = k.observed(server, status)
 			if err := k.volumesSeen(tx, &server); err != nil {
 				return err
 			}
 			if err := tx.Servers.Update(server); err != nil {
 				return err
+			}
+			if busy && server.Settled() {
+				if err := k.finishActions(tx, server); err != nil {
+					return err
+				}
 			}
 			if was.State == server.Seen.State && slices.Equal(was.Ports, server.Seen.Ports) {
 				continue
@@ -50,8 +55,9 @@ func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus)
 	if len(server.Snapshots) > 0 && slices.Contains(status.Snapshots, server.Snapshots[0]) {
 		server.NextAttemptAt = now // its bytes are to be fetched
 	}
+	k.observeShelf(&server, current)
 	switch status.State {
-	case cloud.InstanceRunning, cloud.InstancePaused:
+	case cloud.InstanceRunning, cloud.InstancePaused, cloud.InstanceSuspended:
 		if server.LaunchedAt == nil {
 			server.LaunchedAt = &now
 		}

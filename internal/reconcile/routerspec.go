@@ -82,6 +82,9 @@ func (c *composer) addScope(face *cloud.RouterPort, s cloud.Subnet) error {
 
 // gateway adds the way out: the port and the external subnets' own gateways.
 func (c *composer) gateway(spec *cloud.RouterSpec, p cloud.Port, face cloud.RouterPort) error {
+	if len(p.FixedIPs) == 0 {
+		return nil // the external network has no subnet: there is no way out
+	}
 	spec.Gateway = &face
 	for _, f := range p.FixedIPs {
 		s, err := c.subnet(f.SubnetID)

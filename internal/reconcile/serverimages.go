@@ -86,6 +86,14 @@ func (k *Housekeeper) forgetSnapshot(ctx context.Context, server, image string) 
 		}
 		s.Snapshots = slices.DeleteFunc(slices.Clone(s.Snapshots), func(id string) bool { return id == image })
 		s.UpdatedAt = k.Clock.Now()
+		if err := k.rotate(tx, &s, image); err != nil {
+			return err
+		}
+		if s.Settled() {
+			if err := k.finishActions(tx, s); err != nil {
+				return err
+			}
+		}
 		return tx.Servers.Update(s)
 	})
 }

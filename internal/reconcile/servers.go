@@ -10,6 +10,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -85,6 +86,12 @@ func (k *Housekeeper) ProcessServer(ctx context.Context, id string) {
 // applyServer places the server if need be and hands its spec to its node. What
 // comes of it arrives as an observation.
 func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) error {
+	if err := k.dropped(ctx, server); err != nil {
+		return err
+	}
+	if left, err := k.shelve(ctx, server); left || err != nil {
+		return err
+	}
 	if server.Fault != nil && server.Node == "" {
 		return k.settle(ctx, server.ID, server.Intent.Generation)
 	}
@@ -144,6 +151,12 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 			return err
 		}
 		placement, err := schedule.Plan(fleet, request)
+		if err != nil && server.Shelf != nil {
+			k.Log.Warn("no host has room for a server that is to be unshelved; it stays shelved", "server", id, "error", err)
+			k.backToShelf(&server)
+			server.NextAttemptAt, server.UpdatedAt = time.Time{}, k.Clock.Now()
+			return tx.Servers.Update(server)
+		}
 		if err != nil {
 			server.Fault = &cloud.Fault{Code: cloud.FaultInternal, Message: "No valid host was found. " + cloud.Message(err), CreatedAt: k.Clock.Now()}
 			server.NextAttemptAt = time.Time{}
@@ -185,8 +198,7 @@ func (k *Housekeeper) bindNew(ctx context.Context, server cloud.Server) error {
 			return err
 		}
 		loose = slices.ContainsFunc(ports, func(p cloud.Port) bool { return p.Host != server.Node })
-		host, err := tx.Hosts.Get(server.Node)
-		zone = host.AvailabilityZone
+		zone, err = placement.ZoneTx(tx, server.Node)
 		return unlessGone(err)
 	})
 	if err != nil || !loose {
@@ -204,6 +216,10 @@ func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) e
 			return unlessGone(err)
 		}
 		server.NextAttemptAt, server.Attempt = time.Time{}, 0
+		k.dueOffload(&server)
+		if imagesDue(server) { // seen, or left over, while this pass was under way
+			server.NextAttemptAt = k.Clock.Now()
+		}
 		return tx.Servers.Update(server)
 	})
 }
@@ -217,6 +233,13 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 			return err
 		}
 		k.Hook("reconcile.remove.after")
+	}
+	own := slices.Clone(server.Drop)
+	if server.Shelf != nil && server.Shelf.Image.ID != "" {
+		own = append(own, server.Shelf.Image.ID)
+	}
+	if err := k.dropImagesOf(ctx, server, own); err != nil {
+		return err
 	}
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {

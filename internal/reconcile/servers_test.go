@@ -113,6 +113,10 @@ func TestDeleteWaitsForTheNode(t *testing.T) {
 		if n, err := tx.Ports.Count(store.Eq("device_id", "a")); err != nil || n != 0 {
 			t.Errorf("%d ports are left, %v", n, err)
 		}
+		past, err := tx.PastServers.Get("a")
+		if err != nil || past.LaunchedAt == nil || past.EndedAt.IsZero() || past.Flavor.MemoryMB != 512 {
+			t.Errorf("what is left of it for the report of usage: %+v, %v", past, err)
+		}
 		return nil
 	})
 }

@@ -39,7 +39,11 @@ func (k *Housekeeper) applySnapshot(ctx context.Context, s cloud.Snapshot) error
 	if err != nil {
 		return awayError{err}
 	}
-	status, err := n.ApplyVolume(ctx, cloud.VolumeSpec{ID: cloud.SnapshotDisk(s.ID), From: cloud.VolumeDisk(s.VolumeID)})
+	spec := cloud.VolumeSpec{ID: cloud.SnapshotDisk(s.ID), From: cloud.VolumeDisk(s.VolumeID)}
+	if s.Adopt != "" {
+		spec = cloud.VolumeSpec{ID: spec.ID, Adopt: s.Adopt, Made: true}
+	}
+	status, err := n.ApplyVolume(ctx, spec)
 	k.Hook("reconcile.snapshot.apply.after")
 	if err != nil {
 		return err
@@ -48,6 +52,9 @@ func (k *Housekeeper) applySnapshot(ctx context.Context, s cloud.Snapshot) error
 		at := k.Clock.Now()
 		now.Seen = cloud.VolumeSeen{Ready: true, SizeBytes: status.SizeBytes, Path: status.Path, Format: status.Format, At: at}
 		now.Fault, now.Attempt, now.UpdatedAt = "", 0, at
+		if now.Adopt != "" {
+			now.Adopt, now.SizeGB = "", int((status.SizeBytes+cloud.GiB-1)/cloud.GiB)
+		}
 		if !now.Deleted {
 			now.NextAttemptAt = time.Time{}
 		}

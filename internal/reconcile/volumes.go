@@ -164,6 +164,10 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 			}
 			now.Refill = nil
 		}
+		if v.Adopt != "" && now.SizeGB == 0 { // it was for the node to say; a part of a GB is filled up
+			now.SizeGB = int((status.SizeBytes + cloud.GiB - 1) / cloud.GiB)
+			now.Adopt = ""
+		}
 		if now.LaunchedAt == nil {
 			now.LaunchedAt = &at
 		}
@@ -183,9 +187,14 @@ func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 	switch {
 	case v.Refill != nil && v.Refill.SnapshotID != "":
 		spec.Replace, spec.From = true, cloud.SnapshotDisk(v.Refill.SnapshotID)
+	case v.Refill != nil && v.Refill.Image.ID != "":
+		image := v.Refill.Image
+		spec.Replace, spec.Image = true, &image
 	case v.Refill != nil:
 		spec.Replace, spec.Content = true, v.Refill.Content
 	case spec.Made:
+	case v.Adopt != "":
+		spec.Made, spec.Adopt = true, v.Adopt
 	case v.SnapshotID != "":
 		spec.From = cloud.SnapshotDisk(v.SnapshotID)
 	case v.SourceID != "":

@@ -254,3 +254,26 @@ func suffixOf(scope, word string) (string, bool) {
 	suffix, ok := strings.CutPrefix(scope, word)
 	return strings.TrimPrefix(suffix, "_"), ok
 }
+
+// HostOf finds a host by name.
+func (f Fleet) HostOf(name string) (Host, bool) {
+	for _, h := range f.Hosts {
+		if h.Name == name {
+			return h, true
+		}
+	}
+	return Host{}, false
+}
+
+// Gives tells whether a provider by itself fulfils a group.
+func (p Provider) Gives(g Group) bool {
+	if !p.usable(g) || !p.traits(g.Required) {
+		return false
+	}
+	for class, n := range g.Resources {
+		if p.Fits(class, n) != "" {
+			return false
+		}
+	}
+	return true
+}

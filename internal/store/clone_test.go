@@ -45,15 +45,15 @@ func TestShelfIsBounded(t *testing.T) {
 	s := newShelf[Setting]()
 	for i := range 100 {
 		key := string(rune('a' + i))
-		s.put(key, shelved[Setting]{1, shelfBytes / 10, Setting{Name: key}})
-		if _, ok := s.take(key, 1); !ok {
+		s.put(key, shelved[Setting]{1, shelfBytes / 10, &Setting{Name: key}})
+		if !s.take(key, 1, new(Setting)) {
 			t.Fatalf("%s is not there after it was put in", key)
 		}
 	}
 	if s.size > shelfBytes || len(s.rows) > 10 {
 		t.Errorf("%d bytes in %d rows", s.size, len(s.rows))
 	}
-	if _, ok := s.take(string(rune('a'+99)), 2); ok {
+	if s.take(string(rune('a'+99)), 2, new(Setting)) {
 		t.Error("another revision was given")
 	}
 	s.drop(string(rune('a' + 99)))

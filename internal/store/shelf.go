@@ -24,7 +24,7 @@ type shelf[T any] struct {
 type shelved[T any] struct {
 	revision int64
 	size     int
-	value    T
+	value    *T // never changed
 }
 
 func newShelf[T any]() *shelf[T] {
@@ -51,24 +51,30 @@ func (s *shelf[T]) trimmed(v T) T {
 	return v
 }
 
-// take gives a copy of a shelved row, if it is there in that revision.
-func (s *shelf[T]) take(key string, revision int64) (v T, ok bool) {
+// take puts a copy of a shelved row into a place, if it is there in that
+// revision.
+func (s *shelf[T]) take(key string, revision int64, into *T) bool {
 	s.mu.RLock()
 	row, ok := s.rows[key]
 	s.mu.RUnlock()
 	if !ok || row.revision != revision {
-		return v, false
+		return false
 	}
-	return s.cloned(row.value), true
+	*into = *row.value
+	s.unshare(into)
+	return true
 }
 
-// decode parses a row's JSON, shelves it, and gives a copy.
-func (s *shelf[T]) decode(key string, revision int64, body string) (v T, err error) {
-	if err := json.Unmarshal([]byte(body), &v); err != nil {
-		return v, err
+// decode parses a row's JSON, shelves it, and puts a copy into a place.
+func (s *shelf[T]) decode(key string, revision int64, body string, into *T) error {
+	v := new(T)
+	if err := json.Unmarshal([]byte(body), v); err != nil {
+		return err
 	}
 	s.put(key, shelved[T]{revision, len(body) + len(key) + 64, v})
-	return s.cloned(v), nil
+	*into = *v
+	s.unshare(into)
+	return nil
 }
 
 func (s *shelf[T]) put(key string, row shelved[T]) {
@@ -95,9 +101,9 @@ func (s *shelf[T]) drop(key string) {
 	delete(s.rows, key)
 }
 
-func (s *shelf[T]) cloned(v T) T {
+// unshare replaces what a value that was assigned shares with its original.
+func (s *shelf[T]) unshare(v *T) {
 	if s.copy != nil {
-		s.copy(reflect.ValueOf(&v).Elem())
+		s.copy(reflect.ValueOf(v).Elem())
 	}
-	return v
 }

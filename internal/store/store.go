@@ -33,6 +33,10 @@ type Tx struct {
 	Memberships      *Table[cloud.Membership]
 	ImpliedRoles     *Table[cloud.ImpliedRole]
 	Regions          *Table[cloud.Region]
+	DomainConfigs    *Table[cloud.DomainConfig]
+	OAuthConsumers   *Table[cloud.OAuthConsumer]
+	OAuthRequests    *Table[cloud.OAuthRequest]
+	OAuthAccesses    *Table[cloud.OAuthAccess]
 	CatalogServices  *Table[cloud.CatalogService]
 	CatalogEndpoints *Table[cloud.CatalogEndpoint]
 	EndpointGroups   *Table[cloud.EndpointGroup]
@@ -55,7 +59,11 @@ type Tx struct {
 	Keypairs *Table[cloud.Keypair]
 	Servers  *Table[cloud.Server]
 	Actions  *Table[cloud.ActionRecord]
-	Hosts    *Table[cloud.Host]
+
+	Migrations    *Table[cloud.Migration]
+	ConsoleTokens *Table[cloud.ConsoleToken]
+
+	Hosts *Table[cloud.Host]
 
 	Networks       *Table[cloud.Network]
 	Subnets        *Table[cloud.Subnet]
@@ -72,6 +80,7 @@ type Tx struct {
 	QoSPolicies     *Table[cloud.QoSPolicy]
 	PortForwardings *Table[cloud.PortForwarding]
 	NetworkAgents   *Table[cloud.NetworkAgent]
+	AutoTopologies  *Table[cloud.AutoTopology]
 
 	Volumes           *Table[cloud.Volume]
 	VolumeAttachments *Table[cloud.VolumeAttachment]

@@ -52,8 +52,7 @@ func (t *Table[T]) Get(key string) (T, error) {
 			return err
 		}
 		found = true
-		v, err = t.value(key, revision, body)
-		return err
+		return t.value(key, revision, body, &v)
 	})
 	if err == nil && !found {
 		err = t.missing("Get", key)
@@ -61,11 +60,11 @@ func (t *Table[T]) Get(key string) (T, error) {
 	return v, err
 }
 
-func (t *Table[T]) value(key string, revision int64, body string) (T, error) {
-	if v, ok := t.shelf.take(key, revision); ok {
-		return v, nil
+func (t *Table[T]) value(key string, revision int64, body string, into *T) error {
+	if t.shelf.take(key, revision, into) {
+		return nil
 	}
-	return t.shelf.decode(key, revision, body)
+	return t.shelf.decode(key, revision, body, into)
 }
 
 // Find gives the one row that the conditions hold for; NotFound for none,
@@ -161,8 +160,7 @@ func (t *Table[T]) fetch(st *statement) ([]T, error) {
 	var absent []string
 	place := map[string]int{}
 	for i, m := range marks {
-		var ok bool
-		if list[i], ok = t.shelf.take(m.key, m.revision); !ok {
+		if !t.shelf.take(m.key, m.revision, &list[i]) {
 			absent = append(absent, m.key)
 			place[m.key] = i
 		}
@@ -184,9 +182,7 @@ func (t *Table[T]) fill(list []T, absent []string, place map[string]int) error {
 			if err := scan(&key, &revision, &body); err != nil {
 				return err
 			}
-			v, err := t.shelf.decode(key, revision, body)
-			list[place[key]] = v
-			return err
+			return t.shelf.decode(key, revision, body, &list[place[key]])
 		})
 		if err != nil {
 			return err

@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // newTx gives a transaction its tables.
 func newTx(r *run) *Tx {
 	return &Tx{
@@ -11,6 +13,10 @@ func newTx(r *run) *Tx {
 		Memberships:      table(r, &membershipSchema),
 		ImpliedRoles:     table(r, &impliedRoleSchema),
 		Regions:          table(r, &regionSchema),
+		DomainConfigs:    table(r, &domainConfigSchema),
+		OAuthConsumers:   table(r, &oauthConsumerSchema),
+		OAuthRequests:    table(r, &oauthRequestSchema),
+		OAuthAccesses:    table(r, &oauthAccessSchema),
 		CatalogServices:  table(r, &catalogServiceSchema),
 		CatalogEndpoints: table(r, &catalogEndpointSchema),
 		EndpointGroups:   table(r, &endpointGroupSchema),
@@ -26,6 +32,7 @@ func newTx(r *run) *Tx {
 		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
 		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
+		Migrations: table(r, &migrationSchema), ConsoleTokens: table(r, &consoleTokenSchema),
 		Actions: table(r, &actionSchema), Hosts: table(r, &hostSchema),
 
 		Networks: table(r, &networkSchema), Subnets: table(r, &subnetSchema), Ports: table(r, &portSchema),
@@ -33,6 +40,7 @@ func newTx(r *run) *Tx {
 		SecurityGroups: table(r, &securityGroupSchema), SecurityRules: table(r, &securityRuleSchema),
 		AddressScopes: table(r, &addressScopeSchema), SubnetPools: table(r, &subnetPoolSchema), RBACPolicies: table(r, &rbacPolicySchema),
 		QoSPolicies: table(r, &qosPolicySchema), PortForwardings: table(r, &portForwardingSchema), NetworkAgents: table(r, &networkAgentSchema),
+		AutoTopologies: table(r, &autoTopologySchema),
 
 		Volumes:           table(r, &volumeSchema),
 		VolumeAttachments: table(r, &volumeAttachmentSchema),
@@ -65,6 +73,10 @@ func newShelves() map[string]any {
 	shelve(m, &assignmentSchema)
 	shelve(m, &appCredSchema)
 	shelve(m, &revocationSchema)
+	shelve(m, &domainConfigSchema)
+	shelve(m, &oauthConsumerSchema)
+	shelve(m, &oauthRequestSchema)
+	shelve(m, &oauthAccessSchema)
 	shelve(m, &groupSchema)
 	shelve(m, &membershipSchema)
 	shelve(m, &impliedRoleSchema)
@@ -88,6 +100,8 @@ func newShelves() map[string]any {
 	shelve(m, &keypairSchema)
 	shelve(m, &serverSchema)
 	shelve(m, &actionSchema)
+	shelve(m, &migrationSchema)
+	shelve(m, &consoleTokenSchema)
 	shelve(m, &hostSchema)
 	shelve(m, &networkSchema)
 	shelve(m, &subnetSchema)
@@ -103,6 +117,7 @@ func newShelves() map[string]any {
 	shelve(m, &qosPolicySchema)
 	shelve(m, &portForwardingSchema)
 	shelve(m, &networkAgentSchema)
+	shelve(m, &autoTopologySchema)
 	shelve(m, &volumeSchema)
 	shelve(m, &volumeAttachmentSchema)
 	shelve(m, &snapshotSchema)
@@ -131,15 +146,15 @@ func shelve[T any](m map[string]any, s *schema[T]) { m[s.table] = newShelf[T]() 
 
 // shapes are the declarations that the migrations must match.
 func shapes() []shape {
-	return append(append(identityShapes(), operateShapes()...), []shape{
+	return append(slices.Concat(identityShapes(), oauthShapes(), operateShapes()), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
-		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), hostSchema.shape(), networkSchema.shape(),
+		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), migrationSchema.shape(), consoleTokenSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
-		portForwardingSchema.shape(), networkAgentSchema.shape(),
+		portForwardingSchema.shape(), networkAgentSchema.shape(), autoTopologySchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
 		backupSchema.shape(), volumeDefaultTypeSchema.shape(),

@@ -20,9 +20,9 @@ import (
 // session is a login through gophercloud, which a test with many calls uses: the
 // openstack command takes a second of processor time for each.
 type session struct {
-	t                                 *testing.T
-	ctx                               context.Context
-	identity, image, compute, network *gophercloud.ServiceClient
+	t                                         *testing.T
+	ctx                                       context.Context
+	identity, image, compute, network, volume *gophercloud.ServiceClient
 }
 
 // session logs in as the local operator.
@@ -82,6 +82,7 @@ func (c *theCloud) dial(opts gophercloud.AuthOptions) *session {
 	s.identity = must(openstack.NewIdentityV3(provider, where))(c.t)
 	s.image = must(openstack.NewImageV2(provider, where))(c.t)
 	s.compute = must(openstack.NewComputeV2(provider, where))(c.t)
+	s.volume = must(openstack.NewBlockStorageV3(provider, where))(c.t)
 	s.network = must(openstack.NewNetworkV2(provider, where))(c.t)
 	return s
 }

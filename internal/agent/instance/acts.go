@@ -29,6 +29,9 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 			return w.later("find the guest", err), rest
 		}
 		w.found = true
+		w.mu.Lock()
+		w.shownGuest = w.guest
+		w.mu.Unlock()
 	}
 	if w.guest != nil && w.rec.Frozen && !spec.Intent.Deleted {
 		if err := w.thaw(ctx); err != nil {
@@ -60,6 +63,12 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 		err = w.toggle(ctx, spec.Intent)
 	case doCopy:
 		err = w.copyRoots(ctx, spec)
+	case doSuspend:
+		err = w.suspend(ctx)
+	case doInterrupt:
+		err = w.interrupt(ctx, spec.Intent)
+	case doForget:
+		err = w.forgetMemory(true)
 	case doTidy:
 		err = w.tidy(ctx, spec)
 	default:
@@ -96,7 +105,11 @@ func (w *worker) settle(in cloud.Intent) error {
 	if w.m.Clock.Now().After(w.deadline) {
 		w.deadline = time.Time{} // it never heeded the button that an older intent pressed
 	}
-	if w.guest == nil && state != cloud.InstanceFailed {
+	switch {
+	case w.guest != nil || state == cloud.InstanceFailed:
+	case r.Saved:
+		state = cloud.InstanceSuspended
+	default:
 		state = cloud.InstanceStopped
 	}
 	if !w.dirty && state == r.State && r.Generation == in.Generation && r.Reboots == in.Reboots {
@@ -170,12 +183,28 @@ func (w *worker) toggle(ctx context.Context, in cloud.Intent) error {
 	do := w.guest.Resume
 	if in.Paused {
 		do = w.guest.Pause
+	} else if err := w.forgetMemory(false); err != nil { // of a suspend that was cut off
+		return err
 	}
 	if err := do(ctx); err != nil && !cloud.Is(err, cloud.Conflict) {
 		return err
 	}
 	w.m.Hook("instance.toggle.after")
 	w.rec.Switched, w.dirty = in.Generation, true
+	return nil
+}
+
+// interrupt sends the guest a non-maskable interrupt. One that an agent was killed
+// over is not sent again.
+func (w *worker) interrupt(ctx context.Context, in cloud.Intent) error {
+	w.rec.NMIs, w.dirty = in.NMIs, true
+	if err := w.write(true); err != nil {
+		return err
+	}
+	w.m.Hook("instance.interrupt.before")
+	if err := w.guest.Interrupt(ctx); err != nil {
+		w.log.Warn("the guest could not be interrupted", "error", err)
+	}
 	return nil
 }
 

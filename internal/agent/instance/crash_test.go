@@ -56,6 +56,15 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	spec = with(spec, func(*cloud.Intent) {})
 	spec.Volumes, spec.Ports = spec.Volumes[1:], spec.Ports[:2]
 	add("detach", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Suspended = true })
+	add("suspend", cloud.InstanceSuspended, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Suspended = false })
+	add("go on", cloud.InstanceRunning, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Suspended = true })
+	add("suspend again", cloud.InstanceSuspended, spec)
+	spec = with(spec, hard)
+	spec.Intent.Suspended = false
+	add("reboot in place of going on", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskRebuild, false) })
 	add("rebuild", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskResize, true) })

@@ -6,15 +6,18 @@ import "hearth/internal/cloud"
 type action string
 
 const (
-	doNothing action = "nothing"
-	doStart   action = "start"
-	doStop    action = "stop" // for good, or as the first half of a reboot
-	doUndo    action = "undo" // a start that failed for good
-	doRemove  action = "remove"
-	doPause   action = "pause"
-	doResume  action = "resume"
-	doTidy    action = "tidy" // disks that are given up go
-	doCopy    action = "copy" // the root disk, for images
+	doNothing   action = "nothing"
+	doStart     action = "start"
+	doStop      action = "stop" // for good, or as the first half of a reboot
+	doUndo      action = "undo" // a start that failed for good
+	doRemove    action = "remove"
+	doPause     action = "pause"
+	doResume    action = "resume"
+	doTidy      action = "tidy" // disks that are given up go
+	doCopy      action = "copy" // the root disk, for images
+	doSuspend   action = "suspend"
+	doInterrupt action = "interrupt" // the guest, that it dumps its memory
+	doForget    action = "forget"    // the memory of a suspended guest
 )
 
 // next decides from what is wanted and what is there. running is whether there
@@ -29,13 +32,21 @@ func next(in cloud.Intent, rec record, running bool) action {
 		return doStart
 	case running && wantedGone(in, rec):
 		return doStop
+	case running && in.Suspended:
+		return doSuspend
 	case running && in.Paused && rec.State == cloud.InstanceRunning && rec.Switched != in.Generation:
 		return doPause
 	case running && !in.Paused && rec.State == cloud.InstancePaused && rec.Generation < in.Generation && rec.Switched != in.Generation:
 		return doResume
+	case running && rec.NMIs < in.NMIs:
+		return doInterrupt
 	case rec.Turn == in.Disk.Turn && rec.Disk != in.Disk:
 		return doTidy
 	case running:
+		return doNothing
+	case rec.Saved && wantedGone(in, rec):
+		return doForget
+	case rec.Saved && in.Suspended:
 		return doNothing
 	case rec.State == cloud.InstanceFailed && rec.Generation >= in.Generation:
 		return doNothing // until the head wants something else

@@ -3,7 +3,9 @@ package instance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
@@ -51,6 +53,9 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 		{Topic: "console", Value: hypervisor.Handle{Dir: m.GuestDir(id)}.ConsoleLog()},
 	}
 	facts = append(facts, m.diskFacts(ctx, w.wanted())...)
+	for _, id := range slices.Sorted(maps.Keys(st.Refused)) {
+		facts = append(facts, cloud.Fact{Topic: "refused " + id, Value: st.Refused[id]})
+	}
 	for _, s := range st.Steps {
 		text := fmt.Sprintf("%s %s %v", s.Start.Format("15:04:05.000"), s.Name, s.Duration)
 		if s.Error != "" {
@@ -75,6 +80,11 @@ func (m *Manager) diskFacts(ctx context.Context, spec cloud.InstanceSpec) (facts
 			text += "; " + d.Grown
 		}
 		facts = append(facts, cloud.Fact{Topic: "disk " + name, Value: text + ")"})
+	}
+	for _, v := range spec.Volumes {
+		if d, err := m.Storage.Disk(ctx, v.Disk); err == nil {
+			facts = append(facts, cloud.Fact{Topic: "volume " + v.VolumeID, Value: fmt.Sprintf("%s (%s, %d bytes)", d.Path, d.Format, d.Size)})
+		}
 	}
 	return facts
 }

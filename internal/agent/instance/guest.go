@@ -17,6 +17,12 @@ func (w *worker) startGuest(ctx context.Context, spec cloud.InstanceSpec) error 
 	if err != nil {
 		return err
 	}
+	if cfg.Saved = w.rec.Saved; cfg.Saved { // what comes back stands still, and is to run on: see thaw
+		w.rec.Frozen = true
+		if err := w.write(true); err != nil {
+			return err
+		}
+	}
 	g, err := w.m.Hypervisor.Start(ctx, cfg)
 	if cloud.Is(err, cloud.Conflict) { // a guest that an agent was killed over
 		if derr := w.destroyStray(ctx); derr != nil {
@@ -74,6 +80,9 @@ func (w *worker) destroyStray(ctx context.Context) error {
 // off, in its folder.
 func (w *worker) find(ctx context.Context, in cloud.Intent) error {
 	r := &w.rec
+	if err := w.findMemory(); err != nil {
+		return err
+	}
 	if r.Handle == nil {
 		if r.Step != "guest" {
 			return nil
@@ -88,6 +97,9 @@ func (w *worker) find(ctx context.Context, in cloud.Intent) error {
 		return nil
 	case !cloud.Is(err, cloud.NotFound):
 		return err
+	case r.Saved: // it was saved, and the agent killed before it could say so
+		r.Handle, r.Step, w.dirty = nil, "", true
+		return w.unplug(ctx)
 	case r.Handle.BootID != w.m.BootID:
 		w.log.Info("the host was started anew; the guest went down with it")
 		r.State, r.Step, r.Handle = cloud.InstancePreparing, "", nil

@@ -39,7 +39,9 @@ type record struct {
 	Turn       int64             // of the root disk it was last started on
 	Disk       cloud.DiskIntent  // the last that was tidied up for
 	Snapshots  []string          // ids of the images that the root disk was copied for
-	Frozen     bool              // the guest was stopped for that, and is to run on
+	Frozen     bool              // the guest was stopped for that, or went on from its saved memory, and is to run on
+	Saved      bool              // the guest's memory is in a file: the next start goes on from there
+	NMIs       int64             // non-maskable interrupts that were sent
 	Volumes    []string          // ids of those that it has, in its guest or for its next start
 	Ports      []string          // likewise
 	Addresses  map[string]string // on the guest's PCI bus, by the id of a volume or port; replaced, never changed

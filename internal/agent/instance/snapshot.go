@@ -59,8 +59,12 @@ func (w *worker) copyRootFor(ctx context.Context, spec cloud.InstanceSpec, id st
 	return err
 }
 
-// thaw lets a guest run on that was stopped for a copy.
+// thaw lets a guest run on that was stopped for a copy, or that goes on from its
+// saved memory; that memory means nothing from then on.
 func (w *worker) thaw(ctx context.Context) error {
+	if err := w.forgetMemory(false); err != nil {
+		return err
+	}
 	if err := w.guest.Resume(ctx); err != nil && !cloud.Is(err, cloud.Conflict) && !cloud.Is(err, cloud.NotFound) {
 		return err
 	}

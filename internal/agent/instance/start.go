@@ -32,7 +32,7 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 	if off { // its disk was to be made anew, no more
 		r.State = cloud.InstanceStopped
 	}
-	r.Turn, r.Switched = spec.Intent.Disk.Turn, none
+	r.Turn, r.Switched, r.NMIs = spec.Intent.Disk.Turn, none, spec.Intent.NMIs
 	r.Done, r.Attempts = nil, 0
 	w.holdAll(spec)
 	r.Refused, r.Leaving = nil, nil

@@ -189,13 +189,14 @@ func (w *worker) makeRoot(ctx context.Context, spec cloud.InstanceSpec) error {
 	return err
 }
 
-// copyRoot copies a root disk that no guest has open; it does not shrink.
+// copyRoot copies a root disk that no guest has open, and has its file system fill
+// the copy; it does not shrink.
 func (w *worker) copyRoot(ctx context.Context, id, from string, size int64) error {
 	old, err := w.m.Storage.Disk(ctx, from)
 	if err != nil {
 		return err
 	}
-	_, err = w.m.Storage.CopyDisk(ctx, id, from, max(size, old.Size))
+	_, err = w.m.Storage.CopyRoot(ctx, id, from, max(size, old.Size))
 	return err
 }
 

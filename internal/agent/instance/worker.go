@@ -27,10 +27,11 @@ type worker struct {
 	asks chan ask      // what others have done while nothing else is
 	over chan struct{} // closed when run has ended
 
-	mu     sync.Mutex // guards:
-	spec   cloud.InstanceSpec
-	shown  record             // what is told to others
-	giveUp context.CancelFunc // ends what is being done; nil when nothing is
+	mu         sync.Mutex // guards:
+	spec       cloud.InstanceSpec
+	shown      record             // what is told to others
+	shownGuest hypervisor.Guest   // that others may use; nil for none
+	giveUp     context.CancelFunc // ends what is being done; nil when nothing is
 
 	// Only run touches these:
 	rec      record
@@ -64,8 +65,8 @@ func (w *worker) status() cloud.InstanceStatus {
 	defer w.mu.Unlock()
 	r := w.shown
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
-		Generation: r.Generation, State: r.State, Step: r.Step, Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots,
-		Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
+		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen),
+		Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
 }
 
 // located is what is wanted, with the places of the devices that are there.
@@ -157,7 +158,7 @@ func (w *worker) save(durable bool) error {
 
 func (w *worker) show() {
 	w.mu.Lock()
-	w.shown = w.rec.clone()
+	w.shown, w.shownGuest = w.rec.clone(), w.guest
 	if w.spec.Intent.Deleted {
 		w.shown.State, w.shown.Step = cloud.InstanceRemoving, ""
 	}
@@ -186,6 +187,9 @@ func (w *worker) letGo() {
 	if w.guest != nil {
 		_ = w.guest.Close()
 		w.guest = nil
+		w.mu.Lock()
+		w.shownGuest = nil
+		w.mu.Unlock()
 	}
 }
 

@@ -23,6 +23,9 @@ func ConfigDriveFiles(spec cloud.InstanceSpec) map[string][]byte {
 			files["openstack/"+version+"/"+name] = body
 		}
 	}
+	for name, body := range tree.Content {
+		files["openstack/content/"+name] = body
+	}
 	for _, version := range []string{"2009-04-04", "latest"} {
 		files["ec2/"+version+"/meta-data.json"] = encode(tree.nested())
 		if len(spec.Meta.UserData) > 0 {

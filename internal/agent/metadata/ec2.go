@@ -13,7 +13,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Render makes the tree of an instance. It is pure.
 func Render(spec cloud.InstanceSpec) Tree {
-	t := Tree{EC2: ec2Files(spec), KeyNames: keyNames(spec), OpenStack: map[string]map[string][]byte{}}
+	t := Tree{EC2: ec2Files(spec), KeyNames: keyNames(spec), OpenStack: map[string]map[string][]byte{}, Content: content(spec)}
 	for _, version := range OpenStackVersions {
 		t.OpenStack[version] = openStackFiles(spec, version)
 	}
@@ -36,6 +36,8 @@ func find(spec cloud.InstanceSpec, path string) ([]byte, bool) {
 	case len(parts) == 0:
 	case parts[0] != "openstack":
 		t.EC2, t.KeyNames = ec2Files(spec), keyNames(spec)
+	case len(parts) > 1 && parts[1] == "content":
+		t.Content = content(spec)
 	case len(parts) > 1 && contains(OpenStackVersions, parts[1]):
 		t.OpenStack = map[string]map[string][]byte{parts[1]: openStackFiles(spec, parts[1])}
 	}

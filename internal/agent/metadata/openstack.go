@@ -39,6 +39,9 @@ func metaData(spec cloud.InstanceSpec, since func(string) bool) map[string]any {
 		"uuid": spec.ID, "name": spec.Name, "hostname": spec.Hostname, "meta": meta,
 		"launch_index": spec.Meta.LaunchIndex, "availability_zone": spec.Meta.AvailabilityZone,
 	}
+	if list := fileList(spec); len(list) > 0 {
+		data["files"] = list
+	}
 	if len(spec.Meta.Keys) > 0 {
 		public, keys := map[string]string{}, []map[string]string{}
 		for _, k := range spec.Meta.Keys {

@@ -20,6 +20,8 @@ type Tree struct {
 	KeyNames []string
 	// OpenStack has the files of each of OpenStackVersions, and of "latest".
 	OpenStack map[string]map[string][]byte
+	// Content are the files of openstack/content, which no list names.
+	Content map[string][]byte
 }
 
 // EC2Versions are the versions of EC2's metadata that are served, all with the
@@ -65,6 +67,9 @@ func (t Tree) openStack(parts []string) ([]byte, bool) {
 		return lines(OpenStackVersions), true
 	}
 	files, ok := t.OpenStack[parts[0]]
+	if parts[0] == "content" {
+		files, ok = t.Content, len(parts) == 2
+	}
 	if !ok || len(parts) > 2 {
 		return nil, false
 	}

@@ -68,6 +68,14 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 		disk, err := m.replace(ctx, spec)
 		return status(disk), err
 	}
+	if spec.Adopt != "" {
+		if err := mine("volume.Apply", spec.Adopt); err != nil {
+			return cloud.VolumeStatus{}, err
+		}
+		if _, err := m.storage.AdoptDisk(ctx, spec.ID, spec.Adopt); err != nil {
+			return cloud.VolumeStatus{}, err
+		}
+	}
 	disk, err := m.storage.Disk(ctx, spec.ID)
 	if cloud.Is(err, cloud.NotFound) && !spec.Made {
 		disk, err = m.make(ctx, spec)
@@ -85,6 +93,11 @@ func (m *Manager) replace(ctx context.Context, spec cloud.VolumeSpec) (disk stor
 	switch {
 	case spec.Content != "":
 		return m.write(ctx, spec)
+	case spec.Image != nil: // between the two calls there is no disk; it is asked for again after a crash
+		if err := m.storage.RemoveDisk(ctx, spec.ID); err != nil {
+			return disk, err
+		}
+		return m.make(ctx, spec)
 	case spec.From == "":
 		return disk, cloud.E("volume.Apply", cloud.Invalid, "nothing is named that the disk %s is to hold", spec.ID)
 	}

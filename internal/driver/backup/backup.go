@@ -22,6 +22,10 @@ import (
 	"hearth/internal/cloud"
 )
 
+// ServiceName begins the names of the kinds of stores, as those of cinder's drivers
+// begin.
+const ServiceName = "cinder.backup.drivers.hearth."
+
 // Objects is a store of named bytes, a few megabytes each. Names have letters,
 // digits, dots, dashes and slashes. It is safe for concurrent use.
 type Objects interface {

@@ -21,7 +21,11 @@ type Config struct {
 	Initrd   string // with Kernel
 	Cmdline  string // with Kernel
 	SMBIOS   SMBIOS
-	Dir      string // absolute, the guest's own: see Files. Made if it is not there; its parent must exist.
+	// Saved has the guest go on with the memory in FileMemory, where Save has put it: the configuration must be as it
+	// was then. The guest is paused when Start returns; the file stays, and means nothing any more once the guest ran.
+	// Start is NotFound without the file.
+	Saved bool
+	Dir   string // absolute, the guest's own: see Files. Made if it is not there; its parent must exist.
 }
 
 // SMBIOS is what the guest's firmware says of the machine. cloud-init finds its data source by it.
@@ -85,6 +89,7 @@ const (
 	FileSerial  = "serial.sock" // the serial console, for one at a time to read and type on
 	FileConsole = "console.log" // all that was printed on it, the last megabyte or so
 	FileLog     = "qemu.log"    // what the hypervisor itself had to say
+	FileMemory  = "memory"      // of a saved guest
 	FileKernel  = "kernel"      // copies for direct boot, where the originals are not readable by all
 	FileInitrd  = "initrd"
 )

@@ -8,7 +8,12 @@
 // the host. Events say when to look; what counts is what State says.
 package hypervisor
 
-import "context"
+import (
+	"context"
+	"io"
+
+	"hearth/internal/cloud"
+)
 
 // Driver starts guests and finds them again. Its methods may be called from any goroutine.
 type Driver interface {
@@ -48,6 +53,8 @@ type Guest interface {
 	Quit(ctx context.Context) error
 	// Reset presses the reset button.
 	Reset(ctx context.Context) error
+	// Interrupt sends the guest a non-maskable interrupt, at which many kernels dump their memory.
+	Interrupt(ctx context.Context) error
 	// Pause stops the guest's processors, Resume lets them run on. Each is idempotent. Resume is Conflict for a guest that
 	// is shut down.
 	Pause(ctx context.Context) error
@@ -67,6 +74,13 @@ type Guest interface {
 	// ResizeDisk makes a disk of the guest's larger, its file with it, and tells the guest. size is in bytes. NotFound
 	// when the guest has no such disk.
 	ResizeDisk(ctx context.Context, id string, size int64) error
+	// Console opens the guest's screen, in the RFB protocol without a password (RFC 6143), or its serial line, which
+	// serves one at a time: a second one waits for the first to be closed.
+	Console(ctx context.Context, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	// Save writes the guest's memory and the state of its devices to FileMemory in its directory and ends it: when it
+	// returns, the file is whole and on the disk, and the process is gone. A guest started with Config.Saved goes on
+	// from there. When it fails, the guest runs on as it did before, and there is no file.
+	Save(ctx context.Context) error
 	// Stats measures what the guest costs the host.
 	Stats(ctx context.Context) (Stats, error)
 	// Events yields what happens to the guest from now on, and is closed after EventExit or Close. A slow

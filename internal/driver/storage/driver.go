@@ -32,6 +32,9 @@ type Driver interface {
 	// writes to meanwhile, size bytes large (0: as from). Both live on
 	// independently. NotFound without from, Invalid when size is below from's.
 	CopyDisk(ctx context.Context, id, from string, size int64) (Disk, error)
+	// CopyRoot is CopyDisk for a disk that a guest starts from: its last partition and
+	// the ext file system in it fill the copy, as with CloneDisk.
+	CopyRoot(ctx context.Context, id, from string, size int64) (Disk, error)
 	// GrowDisk makes a disk at least size bytes large; what it holds stays as it is.
 	// While a guest has it open, the guest makes it so first, and this notes it.
 	// NotFound.
@@ -46,6 +49,9 @@ type Driver interface {
 	// RevertDisk gives the disk id what the disk from holds, and its size, in place
 	// of what it held. Nobody has it open. NotFound without from.
 	RevertDisk(ctx context.Context, id, from string) (Disk, error)
+	// AdoptDisk gives the disk from the name id, and keeps what it holds. Once it is
+	// done it is no error to ask for it again. NotFound; Conflict when both are there.
+	AdoptDisk(ctx context.Context, id, from string) (Disk, error)
 	// Disk finds a disk; NotFound.
 	Disk(ctx context.Context, id string) (Disk, error)
 	// RemoveDisk removes a disk. No error when it is gone.

@@ -43,6 +43,16 @@ func (n *Node) Console(ctx context.Context, id string, max int) ([]byte, error) 
 	return n.agent.Console(ctx, id, max)
 }
 
+// OpenConsole implements node.Node.
+func (n *Node) OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	return n.agent.Instances().OpenConsole(ctx, id, kind)
+}
+
+// InstanceStats implements node.Node.
+func (n *Node) InstanceStats(ctx context.Context, id string) (cloud.InstanceStats, error) {
+	return n.agent.Instances().Stats(ctx, id)
+}
+
 // ApplyVolume implements node.Node.
 func (n *Node) ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
 	return n.agent.Volumes().Apply(ctx, spec)

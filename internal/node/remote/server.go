@@ -31,6 +31,10 @@ func handler(n node.Node) http.Handler {
 		func(ctx context.Context, r *connect.Request[string], out *connect.ServerStream[part]) error {
 			return toWire(read(ctx, n, *r.Msg, out.Send))
 		}, options...))
+	unary(mux, options, callStats, n.InstanceStats)
+	mux.Handle(callOpenConsole, connect.NewBidiStreamHandler(callOpenConsole, func(ctx context.Context, stream *connect.BidiStream[keys, part]) error {
+		return toWire(console(ctx, n, stream))
+	}, options...))
 	act(mux, options, callApplyInstance, n.ApplyInstance)
 	act(mux, options, callApplyNetwork, n.ApplyNetwork)
 	act(mux, options, callApplyRouter, n.ApplyRouter)

@@ -24,6 +24,8 @@ const (
 	callApplyInstance  = service + "ApplyInstance"
 	callRemoveInstance = service + "RemoveInstance"
 	callInstances      = service + "Instances"
+	callOpenConsole    = service + "OpenConsole"
+	callStats          = service + "InstanceStats"
 	callConsole        = service + "Console"
 	callApplyVolume    = service + "ApplyVolume"
 	callRemoveVolume   = service + "RemoveVolume"

@@ -38,7 +38,10 @@ func malformed(err error) error {
 }
 
 // adminActions are those that an operator alone may do.
-var adminActions = []string{"os-reset_status", "os-force_delete", "os-force_detach"}
+var adminActions = []string{"os-reset_status", "os-force_delete", "os-force_detach", "os-unmanage", "os-migrate_volume", "os-migrate_volume_completion"}
+
+// actionsSince are those that came with a microversion.
+var actionsSince = map[string]int{"revert": 40, "os-reimage": 68}
 
 // act does an action on a volume with the JSON of its parameters.
 type act func(a *api, r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error)
@@ -63,7 +66,9 @@ func acts() map[string]act {
 		"os-set_bootable": (*api).setBootable, "os-update_readonly_flag": (*api).setReadOnly, "os-retype": (*api).retype,
 		"os-reset_status": (*api).resetStatus, "os-volume_upload_image": (*api).upload, "os-initialize_connection": (*api).connect,
 		"os-set_image_metadata": (*api).setImageMetadata, "os-unset_image_metadata": (*api).unsetImageMetadata,
-		"os-show_image_metadata": (*api).showImageMetadata,
+		"os-show_image_metadata": (*api).showImageMetadata, "revert": (*api).revert, "os-reimage": (*api).reimage,
+		"os-unmanage":       plain(func(a *api, r *wire.Request, id string) error { return a.svc.Unmanage(r.Context(), r.Caller, id) }),
+		"os-migrate_volume": (*api).migrate, "os-migrate_volume_completion": (*api).completeMigration,
 	}
 }
 
@@ -81,7 +86,7 @@ func (a *api) volumeAction(r *wire.Request) (*wire.Response, error) {
 	}
 	do := acts()[name]
 	switch {
-	case do == nil:
+	case do == nil, actionsSince[name] > 0 && !r.Version.AtLeast(actionsSince[name]):
 		return nil, unknownAction(name)
 	case slices.Contains(adminActions, name) && !r.Caller.IsAdmin():
 		return nil, wire.Denied("volume_extension:volume_admin_actions:" + name)
@@ -143,7 +148,7 @@ func (a *api) extend(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if in.Size.Or(0) < 1 {
 		return nil, cloud.E("cinder.extend", cloud.Invalid, "Invalid input for field/attribute new_size. It must be a number of GB that is at least 1")
 	}
-	return wire.Accepted(nil), a.svc.Extend(r.Context(), r.Caller, id, int(in.Size.Value))
+	return wire.Accepted(nil), a.svc.Extend(r.Context(), r.Caller, id, int(in.Size.Value), r.Version.AtLeast(42))
 }
 
 func (a *api) setBootable(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {

@@ -24,6 +24,9 @@ func (a *api) backupRoutes() []wire.Route {
 	}
 }
 
+// backupFilters are what lists of backups can be narrowed by.
+var backupFilters = []string{"name", "status", "volume_id"}
+
 func backupSummary(r *wire.Request, id, name string) wire.M {
 	return wire.M{"id": id, "name": orNull(name), "links": links(r, "/backups/"+id)}
 }
@@ -53,7 +56,7 @@ func backupView(r *wire.Request, b volume.Backup) wire.M {
 
 func (a *api) listBackups(detailed bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
-		l, err := parseList(r, "name", "status", "volume_id")
+		l, err := parseList(r, backupFilters...)
 		if err != nil {
 			return nil, err
 		}

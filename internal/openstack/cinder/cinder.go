@@ -26,7 +26,8 @@ type api struct{ svc *volume.Service }
 func New(svc *volume.Service) wire.API {
 	a := &api{svc}
 	table := slices.Concat(a.volumeRoutes(), a.snapshotRoutes(), a.typeRoutes(), a.qosRoutes(), a.transferRoutes(), a.attachmentRoutes(),
-		a.quotaRoutes(), a.hostRoutes(), a.messageRoutes(), a.groupRoutes(), a.groupTypeRoutes(), a.backupRoutes())
+		a.quotaRoutes(), a.hostRoutes(), a.messageRoutes(), a.groupRoutes(), a.groupTypeRoutes(), a.backupRoutes(),
+		a.manageRoutes(), a.encryptionRoutes(), a.defaultRoutes())
 	routes := a.versionRoutes()
 	for _, r := range table {
 		routes = append(routes, under("/v3/{project_id}", r), under("/v3", r))

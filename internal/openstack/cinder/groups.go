@@ -2,6 +2,7 @@ package cinder
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -27,6 +28,12 @@ func (a *api) groupRoutes() []wire.Route {
 	}
 }
 
+// groupFilters and groupSnapshotFilters are what lists can be narrowed by.
+var (
+	groupFilters         = []string{"id", "name", "status", "group_type", "list_volume"}
+	groupSnapshotFilters = []string{"id", "name", "status", "group_id"}
+)
+
 func groupView(r *wire.Request, g volume.Group) wire.M {
 	m := wire.M{
 		"id": g.ID, "name": g.Name, "status": g.Status, "description": orNull(g.Description), "availability_zone": g.AvailabilityZone,
@@ -51,7 +58,7 @@ func named(id, name string) wire.M { return wire.M{"id": id, "name": name} }
 
 func (a *api) listGroups(detailed bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
-		l, err := parseList(r, "id", "name", "status", "group_type", "list_volume")
+		l, err := parseList(r, groupFilters...)
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +196,22 @@ func (a *api) groupAction(r *wire.Request) (*wire.Response, error) {
 		}
 		return wire.Accepted(nil), a.svc.ResetGroup(r.Context(), r.Caller, id, status)
 	}
+	if r.Version.AtLeast(38) && slices.Contains(replicationActions, name) {
+		return nil, a.refuseReplication(r, id)
+	}
 	return nil, unknownAction(name)
+}
+
+// replicationActions are those of groups that are replicated.
+var replicationActions = []string{"enable_replication", "disable_replication", "failover_replication", "list_replication_targets"}
+
+// refuseReplication says of a group that there is that it is not replicated: no
+// group type here can be of that kind.
+func (a *api) refuseReplication(r *wire.Request, id string) error {
+	if _, err := a.svc.Group(r.Context(), r.Caller, id); err != nil {
+		return err
+	}
+	return cloud.E("cinder.groupReplication", cloud.Invalid, "Invalid group type: Group %s is not a replication group type.", id)
 }
 
 func groupSnapshotView(r *wire.Request, g volume.GroupSnapshot) wire.M {
@@ -205,7 +227,7 @@ func groupSnapshotView(r *wire.Request, g volume.GroupSnapshot) wire.M {
 
 func (a *api) listGroupSnapshots(detailed bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
-		l, err := parseList(r, "id", "name", "status", "group_id")
+		l, err := parseList(r, groupSnapshotFilters...)
 		if err != nil {
 			return nil, err
 		}

@@ -1,24 +1,23 @@
 package cinder
 
 import (
-	"maps"
-
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 )
 
 func (a *api) groupTypeRoutes() []wire.Route {
+	specs := a.groupSpecs()
 	return []wire.Route{
 		since(11, route("GET", "/group_types", wire.Reader, "group:group_types:get_all", a.listGroupTypes)),
 		since(11, route("POST", "/group_types", wire.Admin, "group:group_types:create", a.createGroupType)),
 		since(11, route("GET", "/group_types/{id}", wire.Reader, "group:group_types:get", a.showGroupType)),
 		since(11, route("PUT", "/group_types/{id}", wire.Admin, "group:group_types:update", a.updateGroupType)),
 		since(11, route("DELETE", "/group_types/{id}", wire.Admin, "group:group_types:delete", a.deleteGroupType)),
-		since(11, route("GET", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:get_all", a.listGroupSpecs)),
-		since(11, route("POST", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:create", a.addGroupSpecs)),
-		since(11, route("GET", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:get", a.showGroupSpec)),
-		since(11, route("PUT", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:update", a.setGroupSpec)),
-		since(11, route("DELETE", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:delete", a.dropGroupSpec)),
+		since(11, route("GET", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:get_all", specs.list)),
+		since(11, route("POST", "/group_types/{id}/group_specs", wire.Admin, "group:group_types_specs:create", specs.add)),
+		since(11, route("GET", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:get", specs.show)),
+		since(11, route("PUT", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:update", specs.set)),
+		since(11, route("DELETE", "/group_types/{id}/group_specs/{key}", wire.Admin, "group:group_types_specs:delete", specs.drop)),
 	}
 }
 
@@ -127,65 +126,4 @@ func (a *api) updateGroupType(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) deleteGroupType(r *wire.Request) (*wire.Response, error) {
 	return wire.Accepted(nil), a.svc.DeleteGroupType(r.Context(), r.Caller, r.PathValue("id"))
-}
-
-func (a *api) listGroupSpecs(r *wire.Request) (*wire.Response, error) {
-	t, err := a.svc.GroupType(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.JSON(wire.M{"group_specs": orEmpty(t.Specs)}), err
-}
-
-func (a *api) addGroupSpecs(r *wire.Request) (*wire.Response, error) {
-	m := map[string]string{}
-	if err := r.DecodeObject("group_specs", &m); err != nil {
-		return nil, err
-	}
-	if err := checkSpecs(m); err != nil {
-		return nil, err
-	}
-	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error { maps.Copy(t.Specs, m); return nil })
-	return wire.Accepted(wire.M{"group_specs": m}), err
-}
-
-func noGroupSpec(id, key string) error {
-	return cloud.E("cinder.groupSpecs", cloud.NotFound, "Group Type %s has no specs with key %s.", id, key)
-}
-
-func (a *api) showGroupSpec(r *wire.Request) (*wire.Response, error) {
-	t, err := a.svc.GroupType(r.Context(), r.Caller, r.PathValue("id"))
-	if err != nil {
-		return nil, err
-	}
-	key := r.PathValue("key")
-	if v, ok := t.Specs[key]; ok {
-		return wire.JSON(wire.M{key: v}), nil
-	}
-	return nil, noGroupSpec(t.ID, key)
-}
-
-func (a *api) setGroupSpec(r *wire.Request) (*wire.Response, error) {
-	m := map[string]string{}
-	if err := r.Decode(&m); err != nil {
-		return nil, err
-	}
-	key := r.PathValue("key")
-	if _, ok := m[key]; !ok || len(m) != 1 {
-		return nil, cloud.E("cinder.groupSpecs", cloud.Invalid, "Request body contains too many items, or not the one of the address.")
-	}
-	if err := checkSpecs(m); err != nil {
-		return nil, err
-	}
-	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error { t.Specs[key] = m[key]; return nil })
-	return wire.JSON(m), err
-}
-
-func (a *api) dropGroupSpec(r *wire.Request) (*wire.Response, error) {
-	key := r.PathValue("key")
-	_, err := a.changeGroupType(r, func(t *cloud.GroupType) error {
-		if _, ok := t.Specs[key]; !ok {
-			return noGroupSpec(t.ID, key)
-		}
-		delete(t.Specs, key)
-		return nil
-	})
-	return wire.Accepted(nil), err
 }

@@ -102,6 +102,7 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 	const op = "cinder.updateService"
 	var in struct {
 		Host, Binary, Service string
+		Server, Prefix        string
 		Reason                *string `json:"disabled_reason"`
 	}
 	if err := r.Decode(&in); err != nil {
@@ -112,8 +113,12 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 		in.Binary = in.Service
 	}
 	switch {
-	case action == "freeze" || action == "thaw":
-		return nil, a.freeze(r, in.Host)
+	case slices.Contains([]string{"freeze", "thaw", "failover_host"}, action), action == "failover" && r.Version.AtLeast(26):
+		return nil, a.freeze(r, action, in.Host)
+	case action == "get-log" && r.Version.AtLeast(32):
+		return a.logLevels(r, in.Binary, in.Server, in.Prefix)
+	case action == "set-log" && r.Version.AtLeast(32):
+		return nil, cloud.E(op, cloud.Unsupported, "The level of the log is set in the configuration (log_level), with a restart; guests go on meanwhile.")
 	case !slices.Contains([]string{"enable", "disable", "disable-log-reason"}, action):
 		return nil, cloud.E(op, cloud.NotFound, "Unknown action %s", action)
 	case in.Host == "" || in.Binary == "":
@@ -134,14 +139,38 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 	return wire.JSON(m), nil
 }
 
-// freeze is refused: to keep new volumes off a node there is disable.
-func (a *api) freeze(r *wire.Request, host string) error {
+// logLevels tells the level of the log, which is one for all of the process.
+func (a *api) logLevels(r *wire.Request, binary, server, prefix string) (*wire.Response, error) {
+	hosts, err := a.svc.Hosts(r.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	list := []wire.M{}
+	for _, p := range parts(hosts) {
+		if binary != "" && binary != "*" && binary != p.binary || server != "" && nodeOf(server) != p.host.Name {
+			continue
+		}
+		levels := wire.M{}
+		if name := "hearth"; strings.HasPrefix(name, prefix) {
+			levels[name] = a.svc.LogLevel(r.Context())
+		}
+		list = append(list, wire.M{"binary": p.binary, "host": p.name, "levels": levels})
+	}
+	return wire.JSON(wire.M{"log_levels": list}), nil
+}
+
+// freeze is refused: to keep new volumes off a node there is disable, and no
+// backend here is a replica of another.
+func (a *api) freeze(r *wire.Request, action, host string) error {
 	hosts, err := a.svc.Hosts(r.Context(), false)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(hosts, func(h volume.Host) bool { return h.Name == nodeOf(host) }) {
 		return cloud.E("cinder.freeze", cloud.Invalid, "Service cinder-volume on host %s could not be found.", host)
+	}
+	if strings.HasPrefix(action, "failover") {
+		return cloud.E("cinder.freeze", cloud.Invalid, "Service %s cannot fail over: it has no replication targets.", host)
 	}
 	return cloud.E("cinder.freeze", cloud.Unsupported, "freeze and thaw are not implemented: disable the service to keep new volumes off a node.")
 }
@@ -209,8 +238,17 @@ func (a *api) pools(r *wire.Request) (*wire.Response, error) {
 			return nil, err
 		}
 	}
+	q := r.URL.Query()
 	list := []wire.M{}
 	for _, h := range hosts {
+		if name := q.Get("name"); name != "" && r.Version.AtLeast(28) && name != cloud.VolumeHost(h.Name) {
+			continue
+		}
+		if kind := q.Get("volume_type"); kind != "" && r.Version.AtLeast(35) {
+			if fits, err := a.svc.Fits(r.Context(), r.Caller, kind); err != nil || !fits {
+				return wire.JSON(wire.M{"pools": list}), err
+			}
+		}
 		m := wire.M{"name": cloud.VolumeHost(h.Name)}
 		if detailed {
 			m["capabilities"] = poolView(h)
@@ -273,6 +311,9 @@ func (a *api) zones(r *wire.Request) (*wire.Response, error) {
 	return wire.JSON(wire.M{"availabilityZoneInfo": list}), err
 }
 
+// poolFilters are what lists of pools can be narrowed by.
+var poolFilters = []string{"name", "volume_type"}
+
 // extensionNames are the extensions of cinder's that there are here, with their
 // aliases.
 var extensionNames = map[string]string{
@@ -282,7 +323,10 @@ var extensionNames = map[string]string{
 	"SnapshotActions": "os-snapshot-actions", "TypesExtraSpecs": "os-types-extra-specs", "TypesManage": "os-types-manage",
 	"UsedLimits": "os-used-limits", "VolumeActions": "os-volume-actions", "VolumeHostAttribute": "os-vol-host-attr",
 	"VolumeImageMetadata": "os-vol-image-meta", "VolumeTenantAttribute": "os-vol-tenant-attr", "VolumeTransfer": "os-volume-transfer",
-	"VolumeTypeAccess": "os-volume-type-access",
+	"VolumeTypeAccess": "os-volume-type-access", "Backups": "backups", "VolumeManage": "os-volume-manage", "VolumeUnmanage": "os-volume-unmanage",
+	"SnapshotManage": "os-snapshot-manage", "SnapshotUnmanage": "os-snapshot-unmanage", "VolumeTypeEncryption": "encryption",
+	"VolumeEncryptionMetadata": "os-volume-encryption-metadata", "SchedulerHints": "OS-SCH-HNT", "ExtendedServices": "os-extended-services",
+	"VolumeMigStatusAttribute": "os-vol-mig-status-attr",
 }
 
 func (a *api) extensions(*wire.Request) (*wire.Response, error) {

@@ -74,6 +74,12 @@ func addFilters(r *wire.Request, q url.Values, l *volume.List, filters []string)
 			if r.Version.AtLeast(31) {
 				return cloud.E("cinder.list", cloud.Invalid, "Invalid filters %s are found in query options.", plain)
 			}
+		case plain == "glance_metadata":
+			m, err := parseDict(value)
+			if err != nil {
+				return err
+			}
+			l.Image = m
 		case plain == "metadata":
 			m, err := parseDict(value)
 			if err != nil {

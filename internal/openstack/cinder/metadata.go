@@ -1,6 +1,12 @@
 package cinder
 
 import (
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 )
@@ -10,7 +16,43 @@ func (a *api) showMetadata(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.JSON(wire.M{"metadata": orEmpty(d.Metadata)}), nil
+	return tagged(r, d.Metadata), nil
+}
+
+// tagged is metadata with its ETag, as of 3.15.
+func tagged(r *wire.Request, m map[string]string) *wire.Response {
+	resp := wire.JSON(wire.M{"metadata": orEmpty(m)})
+	if r.Version.AtLeast(15) {
+		resp.Header = http.Header{"Etag": {etag(m)}}
+	}
+	return resp
+}
+
+// etag tells states of metadata apart.
+func etag(m map[string]string) string {
+	body, err := json.Marshal(orEmpty(m)) // with sorted keys
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", md5.Sum(body))
+}
+
+// unchanged is Precondition when a request counts on metadata that has changed.
+func (a *api) unchanged(r *wire.Request) error {
+	wanted := r.Header.Get("If-Match")
+	if wanted == "" || wanted == "*" || !r.Version.AtLeast(15) {
+		return nil
+	}
+	d, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	for tag := range strings.SplitSeq(wanted, ",") {
+		if strings.Trim(strings.TrimSpace(tag), `"`) == etag(d.Metadata) {
+			return nil
+		}
+	}
+	return cloud.E("cinder.metadata", cloud.Precondition, "The metadata of the volume %s have changed meanwhile: read them again.", d.ID)
 }
 
 // metadataIn reads {"metadata": {…}}.
@@ -26,6 +68,9 @@ func (a *api) setMetadata(replace bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
 		m, err := metadataIn(r)
 		if err != nil {
+			return nil, err
+		}
+		if err := a.unchanged(r); err != nil {
 			return nil, err
 		}
 		d, err := a.svc.SetMetadata(r.Context(), r.Caller, r.PathValue("id"), m, replace)

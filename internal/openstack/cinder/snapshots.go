@@ -55,7 +55,7 @@ func snapshotView(r *wire.Request, s cloud.Snapshot, whole bool) wire.M {
 }
 
 // snapshotFilters are what lists of snapshots can be narrowed by.
-var snapshotFilters = []string{"name", "status", "volume_id", "metadata", "availability_zone", "id", "user_id", "project_id", "size", "created_at", "updated_at"}
+var snapshotFilters = []string{"name", "status", "volume_id", "metadata", "availability_zone", "id", "user_id", "project_id", "size", "created_at", "updated_at", "consumes_quota"}
 
 func (a *api) listSnapshots(detailed bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
@@ -139,6 +139,8 @@ func (a *api) snapshotAction(r *wire.Request) (*wire.Response, error) {
 		return nil, wire.Denied("volume_extension:snapshot_admin_actions:" + name)
 	}
 	switch name {
+	case "os-unmanage":
+		return wire.Accepted(nil), a.svc.UnmanageSnapshot(r.Context(), r.Caller, id)
 	case "os-force_delete":
 		return wire.Accepted(nil), a.svc.DeleteSnapshot(r.Context(), r.Caller, id, true)
 	case "os-reset_status":

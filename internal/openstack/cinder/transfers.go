@@ -7,7 +7,8 @@ import (
 
 func (a *api) transferRoutes() []wire.Route {
 	var routes []wire.Route
-	for path, from := range map[string]int{"/os-volume-transfer": 0, "/volume-transfers": 55} {
+	for i, path := range []string{"/os-volume-transfer", "/volume-transfers"} {
+		from := 55 * i // the second name came with 3.55
 		for _, r := range []wire.Route{
 			route("GET", path, wire.Reader, "volume:get_all_transfers", a.listTransfers(false)),
 			route("GET", path+"/detail", wire.Reader, "volume:get_all_transfers", a.listTransfers(true)),
@@ -110,6 +111,9 @@ func (a *api) messageRoutes() []wire.Route {
 	}
 }
 
+// messageFilters are what lists of messages can be narrowed by.
+var messageFilters = []string{"event_id", "request_id", "resource_type", "resource_uuid", "message_level"}
+
 func messageView(r *wire.Request, m cloud.VolumeMessage) wire.M {
 	return wire.M{
 		"id": m.ID, "event_id": m.EventID, "user_message": m.Text, "message_level": m.Level, "created_at": stamp(m.CreatedAt),
@@ -119,7 +123,7 @@ func messageView(r *wire.Request, m cloud.VolumeMessage) wire.M {
 }
 
 func (a *api) listMessages(r *wire.Request) (*wire.Response, error) {
-	l, err := parseList(r, "event_id", "request_id", "resource_type", "resource_uuid", "message_level")
+	l, err := parseList(r, messageFilters...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package cinder
 
 import (
 	"encoding/json"
-	"maps"
 	"regexp"
 	"slices"
 
@@ -11,17 +10,18 @@ import (
 )
 
 func (a *api) typeRoutes() []wire.Route {
+	specs := a.extraSpecs()
 	return []wire.Route{
 		route("GET", "/types", wire.Reader, "volume_extension:type_get_all", a.listTypes),
 		route("POST", "/types", wire.Admin, "volume_extension:type_create", a.createType),
 		route("GET", "/types/{id}", wire.Reader, "volume_extension:type_get", a.showType),
 		route("PUT", "/types/{id}", wire.Admin, "volume_extension:type_update", a.updateType),
 		route("DELETE", "/types/{id}", wire.Admin, "volume_extension:type_delete", a.deleteType),
-		route("GET", "/types/{id}/extra_specs", wire.Reader, "volume_extension:types_extra_specs:index", a.listSpecs),
-		route("POST", "/types/{id}/extra_specs", wire.Admin, "volume_extension:types_extra_specs:create", a.addSpecs),
-		route("GET", "/types/{id}/extra_specs/{key}", wire.Reader, "volume_extension:types_extra_specs:show", a.showSpec),
-		route("PUT", "/types/{id}/extra_specs/{key}", wire.Admin, "volume_extension:types_extra_specs:update", a.setSpec),
-		route("DELETE", "/types/{id}/extra_specs/{key}", wire.Admin, "volume_extension:types_extra_specs:delete", a.dropSpec),
+		route("GET", "/types/{id}/extra_specs", wire.Reader, "volume_extension:types_extra_specs:index", specs.list),
+		route("POST", "/types/{id}/extra_specs", wire.Admin, "volume_extension:types_extra_specs:create", specs.add),
+		route("GET", "/types/{id}/extra_specs/{key}", wire.Reader, "volume_extension:types_extra_specs:show", specs.show),
+		route("PUT", "/types/{id}/extra_specs/{key}", wire.Admin, "volume_extension:types_extra_specs:update", specs.set),
+		route("DELETE", "/types/{id}/extra_specs/{key}", wire.Admin, "volume_extension:types_extra_specs:delete", specs.drop),
 		route("GET", "/types/{id}/os-volume-type-access", wire.Admin, "volume_extension:volume_type_access", a.listAccess),
 		route("POST", "/types/{id}/action", wire.Admin, "volume_extension:volume_type_access:addProjectAccess", a.typeAction),
 	}
@@ -181,78 +181,6 @@ func (a *api) updateType(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) deleteType(r *wire.Request) (*wire.Response, error) {
 	return wire.Accepted(nil), a.svc.DeleteType(r.Context(), r.Caller, r.PathValue("id"))
-}
-
-func (a *api) listSpecs(r *wire.Request) (*wire.Response, error) {
-	t, err := a.svc.Type(r.Context(), r.Caller, r.PathValue("id"))
-	if err != nil {
-		return nil, err
-	}
-	return wire.JSON(wire.M{"extra_specs": typeView(r, t)["extra_specs"]}), nil
-}
-
-func (a *api) addSpecs(r *wire.Request) (*wire.Response, error) {
-	m := map[string]string{}
-	if err := r.DecodeObject("extra_specs", &m); err != nil {
-		return nil, err
-	}
-	if err := checkSpecs(m); err != nil {
-		return nil, err
-	}
-	_, err := a.svc.ChangeType(r.Context(), r.Caller, r.PathValue("id"), func(t *cloud.VolumeType) error {
-		t.ExtraSpecs = orEmpty(t.ExtraSpecs)
-		maps.Copy(t.ExtraSpecs, m)
-		return nil
-	})
-	return wire.JSON(wire.M{"extra_specs": m}), err
-}
-
-func (a *api) showSpec(r *wire.Request) (*wire.Response, error) {
-	t, err := a.svc.Type(r.Context(), r.Caller, r.PathValue("id"))
-	if err != nil {
-		return nil, err
-	}
-	key := r.PathValue("key")
-	if v, ok := t.ExtraSpecs[key]; ok {
-		return wire.JSON(wire.M{key: v}), nil
-	}
-	return nil, noSpec(t.ID, key)
-}
-
-func noSpec(id, key string) error {
-	return cloud.E("cinder.specs", cloud.NotFound, "Volume Type %s has no extra specs with key %s.", id, key)
-}
-
-func (a *api) setSpec(r *wire.Request) (*wire.Response, error) {
-	m := map[string]string{}
-	if err := r.Decode(&m); err != nil {
-		return nil, err
-	}
-	key := r.PathValue("key")
-	if _, ok := m[key]; !ok || len(m) != 1 {
-		return nil, cloud.E("cinder.specs", cloud.Invalid, "Request body contains too many items, or not the one of the address.")
-	}
-	if err := checkSpecs(m); err != nil {
-		return nil, err
-	}
-	_, err := a.svc.ChangeType(r.Context(), r.Caller, r.PathValue("id"), func(t *cloud.VolumeType) error {
-		t.ExtraSpecs = orEmpty(t.ExtraSpecs)
-		t.ExtraSpecs[key] = m[key]
-		return nil
-	})
-	return wire.JSON(m), err
-}
-
-func (a *api) dropSpec(r *wire.Request) (*wire.Response, error) {
-	key := r.PathValue("key")
-	_, err := a.svc.ChangeType(r.Context(), r.Caller, r.PathValue("id"), func(t *cloud.VolumeType) error {
-		if _, ok := t.ExtraSpecs[key]; !ok {
-			return noSpec(t.ID, key)
-		}
-		delete(t.ExtraSpecs, key)
-		return nil
-	})
-	return wire.Accepted(nil), err
 }
 
 func (a *api) listAccess(r *wire.Request) (*wire.Response, error) {

@@ -25,13 +25,12 @@ func (a *api) volumeRoutes() []wire.Route {
 		route("GET", "/volumes/{id}/metadata/{key}", wire.Reader, "volume:get_volume_metadata", a.showMetadataItem),
 		route("PUT", "/volumes/{id}/metadata/{key}", wire.Member, "volume:update_volume_metadata", a.setMetadataItem),
 		route("DELETE", "/volumes/{id}/metadata/{key}", wire.Member, "volume:delete_volume_metadata", a.dropMetadata),
-		route("GET", "/volumes/{id}/encryption", wire.Reader, "volume_extension:volume_encryption_metadata", a.encryption),
 	}
 }
 
 // volumeFilters are what lists of volumes can be narrowed by.
 var volumeFilters = []string{"name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size", "volume_type_id",
-	"snapshot_id", "source_volid", "id", "host", "user_id", "project_id", "created_at", "updated_at", "description", "multiattach", "display_name", "glance_metadata"}
+	"snapshot_id", "source_volid", "id", "host", "user_id", "project_id", "created_at", "updated_at", "description", "multiattach", "display_name", "glance_metadata", "consumes_quota"}
 
 func (a *api) listVolumes(detailed bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
@@ -39,7 +38,9 @@ func (a *api) listVolumes(detailed bool) wire.Handler {
 		if err != nil {
 			return nil, err
 		}
-		delete(l.Equal, "migration_status")
+		if err := readBootable(r, &l); err != nil {
+			return nil, err
+		}
 		list, more, total, err := a.svc.Volumes(r.Context(), r.Caller, l)
 		if err != nil {
 			return nil, err
@@ -50,6 +51,24 @@ func (a *api) listVolumes(detailed bool) wire.Handler {
 		}
 		return listBody(r, "volumes", list, more, total, func(d volume.Detail) string { return d.ID }, view), nil
 	}
+}
+
+// readBootable reads the filter bootable: up to 3.1 all but false is true, as of
+// 3.2 what is neither is refused.
+func readBootable(r *wire.Request, l *volume.List) error {
+	value, ok := l.Equal["bootable"]
+	if !ok {
+		return nil
+	}
+	yes, err := wire.ParseBool("bootable", value)
+	switch {
+	case !r.Version.AtLeast(2):
+		yes = value != "false" && value != "False"
+	case err != nil:
+		return cloud.E("cinder.list", cloud.Invalid, "Invalid input received: bootable=%s", value)
+	}
+	l.Equal["bootable"] = strconv.FormatBool(yes)
+	return nil
 }
 
 func volumeSummaryView(r *wire.Request, d volume.Detail) wire.M {
@@ -193,7 +212,7 @@ type createIn struct {
 func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	const op = "cinder.createVolume"
 	var in createIn
-	if err := r.DecodeObject("volume", &in); err != nil {
+	if err := readNewVolume(r, &in); err != nil {
 		return nil, err
 	}
 	image, err := imageOf(in)
@@ -203,7 +222,7 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	want := volume.Wanted{
 		Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Type: text(in.Type), Zone: text(in.Zone),
 		SizeGB: int(in.Size.Or(0)), ImageID: image, SnapshotID: text(in.SnapshotID), SourceID: text(in.SourceID), Metadata: in.Metadata,
-		Multiattach: bool(in.Multiattach.Or(false)),
+		Multiattach: bool(in.Multiattach.Or(false)), FollowImages: r.Version.AtLeast(46),
 	}
 	if r.Version.AtLeast(13) {
 		want.GroupID = text(in.GroupID)
@@ -228,6 +247,18 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	return wire.Accepted(wire.M{"volume": volumeView(r, d, false)}), nil
+}
+
+// newVolumeMembers are those that the body of a create has.
+const newVolumeMembers = "name display_name description display_description size volume_type availability_zone metadata snapshot_id source_volid imageRef " +
+	"image_id consistencygroup_id multiattach"
+
+// readNewVolume reads a create; as of 3.53 with no member that it does not have.
+func readNewVolume(r *wire.Request, in *createIn) error {
+	if !r.Version.AtLeast(53) {
+		return r.DecodeObject("volume", in)
+	}
+	return strictObject(r, "volume", in, newVolumeMembers, at(13, "group_id"), at(47, "backup_id"))
 }
 
 func count(texts ...string) (n int) {
@@ -291,7 +322,13 @@ type changesIn struct {
 // changes reads an update of a volume or snapshot.
 func changes(r *wire.Request, noun string) (volume.Changes, error) {
 	var in changesIn
-	if err := r.DecodeObject(noun, &in); err != nil {
+	var err error
+	if noun == "volume" && r.Version.AtLeast(53) {
+		err = strictObject(r, noun, &in, "name display_name description display_description metadata")
+	} else {
+		err = r.DecodeObject(noun, &in)
+	}
+	if err != nil {
 		return volume.Changes{}, err
 	}
 	ch := volume.Changes{Name: first(in.Name, in.DisplayName), Description: first(in.Description, in.DisplayDesc), Metadata: in.Metadata}
@@ -339,10 +376,4 @@ func (a *api) deleteVolume(r *wire.Request) (*wire.Response, error) {
 		return nil, wire.Denied("volume_extension:volume_admin_actions:force_delete")
 	}
 	return wire.Accepted(nil), a.svc.Delete(r.Context(), r.Caller, r.PathValue("id"), cascade, force)
-}
-
-// encryption tells that a volume is not encrypted: none here is.
-func (a *api) encryption(r *wire.Request) (*wire.Response, error) {
-	_, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.JSON(wire.M{}), err
 }

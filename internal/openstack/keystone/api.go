@@ -2,8 +2,7 @@
 // API v3 (https://docs.openstack.org/api-ref/identity/v3/), and answers at the
 // root of the cloud's address, where clients look for it.
 //
-// Federation, OAuth and domain-specific configuration are not here: their paths
-// answer 404.
+// Federation is not here: its paths answer 404.
 package keystone
 
 import (
@@ -29,7 +28,7 @@ func New(svc *identity.Service) wire.API {
 			a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
 			a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),
 			a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.trustRoutes(), a.policyRoutes(), a.registeredLimitRoutes(),
-			a.limitRoutes(),
+			a.limitRoutes(), a.domainConfigRoutes(), a.oauthRoutes(),
 		),
 	}
 }
@@ -75,8 +74,11 @@ func stampOrNull(t *time.Time) any {
 // list answers a collection.
 func list[T any](r *wire.Request, name string, items []T, show func(*wire.Request, T) wire.M) *wire.Response {
 	out := make([]wire.M, 0, len(items))
+	q := r.URL.Query()
 	for _, v := range items {
-		out = append(out, show(r, v))
+		if m := show(r, v); compared(m, q) {
+			out = append(out, m)
+		}
 	}
 	return wire.JSON(wire.M{name: out, "links": links(r)})
 }

@@ -93,7 +93,7 @@ func (a *api) login(r *wire.Request) (*wire.Response, error) {
 	if in.Identity == nil {
 		return nil, cloud.E("keystone.login", cloud.Invalid, "'identity' is a required property")
 	}
-	login, err := in.Identity.login()
+	login, err := in.Identity.login(r)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (a *api) login(r *wire.Request) (*wire.Response, error) {
 }
 
 // login turns the body's methods into proofs.
-func (in *identityIn) login() (out identity.Login, err error) {
+func (in *identityIn) login(r *wire.Request) (out identity.Login, err error) {
 	const op = "keystone.login"
 	if len(in.Methods) == 0 {
 		return out, cloud.E(op, cloud.Invalid, "Expecting to find methods in identity.")
@@ -127,6 +127,8 @@ func (in *identityIn) login() (out identity.Login, err error) {
 			out.Token = in.Token.ID
 		case m == "application_credential" && in.AppCred != nil:
 			out.AppCred, err = in.appCred()
+		case m == "oauth1":
+			out.OAuth, err = oauthLogin(r)
 		case slices.Contains([]string{"password", "token", "application_credential"}, m):
 			err = missing(m)
 		default:
@@ -137,6 +139,15 @@ func (in *identityIn) login() (out identity.Login, err error) {
 		}
 	}
 	return out, nil
+}
+
+// oauthLogin reads a login that is signed by an access token.
+func oauthLogin(r *wire.Request) (*identity.SignedRequest, error) {
+	in, err := signedRequest(r)
+	if err == nil {
+		err = needParams(in, "oauth_consumer_key", "oauth_token")
+	}
+	return &in, err
 }
 
 func (in *identityIn) appCred() (*identity.AppCredLogin, error) {

@@ -243,7 +243,7 @@ func TestMembersAreKeptOut(t *testing.T) {
 		{"POST", "/v3/users/" + f.made.AdminUserID + "/application_credentials", wire.M{}, 403},
 		{"GET", "/v3/users/" + id, nil, 200}, {"GET", own, nil, 200}, {"GET", "/v3/users/" + id + "/projects", nil, 200}, {"GET", "/v3/domains/default", nil, 200},
 		{"GET", "/v3/auth/projects", nil, 200}, {"GET", "/v3/auth/catalog", nil, 200}, {"GET", "/v3/regions", nil, 200}, {"GET", "/v3/groups", nil, 403},
-		{"GET", "/v3/OS-OAUTH1/consumers", nil, 404}, {"GET", "/v3/OS-TRUST/trusts", nil, 403}, {"GET", "/v3/policies", nil, 403},
+		{"GET", "/v3/OS-OAUTH1/consumers", nil, 403}, {"GET", "/v3/OS-FEDERATION/protocols", nil, 404}, {"GET", "/v3/OS-TRUST/trusts", nil, 403}, {"GET", "/v3/policies", nil, 403},
 		{"POST", "/v3/services", wire.M{}, 403}, {"PUT", "/v3/regions/x", wire.M{}, 403}, {"POST", "/v3/limits", wire.M{}, 403},
 		{"GET", "/v3/users/" + f.made.AdminUserID + "/credentials/OS-EC2", nil, 403}, {"GET", "/v3/credentials/x", nil, 403},
 	} {

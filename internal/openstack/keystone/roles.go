@@ -1,6 +1,7 @@
 package keystone
 
 import (
+	"maps"
 	"net/http"
 
 	"hearth/internal/cloud"
@@ -19,10 +20,13 @@ func (a *api) roleRoutes() []wire.Route {
 }
 
 func showRole(r *wire.Request, role cloud.Role) wire.M {
-	return wire.M{
+	out := wire.M{}
+	maps.Copy(out, role.Extra)
+	maps.Copy(out, wire.M{
 		"id": role.ID, "name": role.Name, "domain_id": orNull(role.DomainID), "description": orNull(role.Description), "options": wire.M{},
 		"links": wire.M{"self": r.Link("/v3/roles/" + role.ID)},
-	}
+	})
+	return out
 }
 
 func (a *api) roles(r *wire.Request) (*wire.Response, error) {
@@ -48,6 +52,7 @@ func (a *api) createRole(r *wire.Request) (*wire.Response, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	role.Extra = b.extra()
 	if role, err = a.svc.CreateRole(r.Context(), role); err != nil {
 		return nil, err
 	}
@@ -72,6 +77,8 @@ func (a *api) updateRole(r *wire.Request) (*wire.Response, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	b.take("domain_id") // it does not change
+	p.Extra = b.extra()
 	id := r.PathValue("role_id")
 	role, err := a.svc.UpdateRole(r.Context(), id, p)
 	if err != nil {

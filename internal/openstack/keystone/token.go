@@ -55,6 +55,9 @@ func (a *api) scopeOf(r *wire.Request, body wire.M, c cloud.Caller) error {
 		}
 		body["catalog"] = found
 	}
+	if c.OAuthAccessID != "" {
+		body["OS-OAUTH1"] = wire.M{"access_token_id": c.OAuthAccessID, "consumer_id": c.OAuthConsumerID}
+	}
 	if err := a.trustOf(r, body, c); err != nil {
 		return err
 	}

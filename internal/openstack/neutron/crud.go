@@ -2,6 +2,8 @@ package neutron
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/network"
@@ -80,6 +82,10 @@ func (c crud[T]) doGet(r *wire.Request) (*wire.Response, error) {
 }
 
 func (c crud[T]) doUpdate(r *wire.Request) (*wire.Response, error) {
+	r, err := c.ifMatch(r)
+	if err != nil {
+		return nil, err
+	}
 	b, err := decodeUpdate(r, c.kind)
 	if err != nil {
 		return nil, err
@@ -92,6 +98,10 @@ func (c crud[T]) doUpdate(r *wire.Request) (*wire.Response, error) {
 }
 
 func (c crud[T]) doRemove(r *wire.Request) (*wire.Response, error) {
+	r, err := c.ifMatch(r)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.remove(r, r.PathValue("id")); err != nil {
 		return nil, err
 	}
@@ -107,4 +117,20 @@ func requests[R any](bodies []*body, read func(b *body) R) ([]R, error) {
 		}
 	}
 	return out, nil
+}
+
+// ifMatch reads If-Match: revision_number=N, which makes a change wait for nobody
+// else's. What else the header may say is not for neutron.
+func (c crud[T]) ifMatch(r *wire.Request) (*wire.Request, error) {
+	text, ok := strings.CutPrefix(r.Header.Get("If-Match"), "revision_number=")
+	if !ok {
+		return r, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, badRequest("revision_number must be an integer, not '%s'", text)
+	}
+	bound := *r
+	bound.Request = r.WithContext(network.ExpectRevision(r.Context(), c.collection, r.PathValue("id"), n))
+	return &bound, nil
 }

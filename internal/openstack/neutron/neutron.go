@@ -23,8 +23,8 @@ func New(svc *network.Service) wire.API {
 		Routes: slices.Concat(
 			a.versionRoutes(), a.extensionRoutes(), a.networks().routes(), a.subnets().routes(), a.ports().routes(),
 			a.routers().routes(), a.routerActions(), a.floatingIPs().routes(), a.groups().routes(), a.rules().routes(),
-			a.quotaRoutes(), a.tagRoutes(), a.pools().routes(), a.scopes().routes(), a.rbac().routes(), a.agentRoutes(),
-			a.availabilityRoutes(), a.forwardingRoutes(), a.qosRoutes(),
+			a.quotaRoutes(), a.tagRoutes(), a.pools().routes(), a.poolActions(), a.scopes().routes(), a.rbac().routes(), a.agentRoutes(),
+			a.availabilityRoutes(), a.forwardingRoutes(), a.qosRoutes(), a.topologyRoutes(),
 		),
 	}
 }

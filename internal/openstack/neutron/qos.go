@@ -67,6 +67,7 @@ func (a *api) qosRoutes() []wire.Route {
 		wire.Route{Method: "PUT", Path: one, Policy: wire.Allow(wire.Admin, "update_policy_bandwidth_limit_rule"), Handler: a.updateLimit},
 		wire.Route{Method: "DELETE", Path: one, Policy: wire.Allow(wire.Admin, "delete_policy_bandwidth_limit_rule"), Handler: a.removeLimit},
 		wire.Route{Method: "GET", Path: rest + typeKind.path, Policy: wire.Allow(wire.Reader, "get_rule_type"), Handler: listRuleTypes},
+		wire.Route{Method: "GET", Path: rest + typeKind.path + "/{type}", Policy: wire.Allow(wire.Admin, "get_rule_type"), Handler: showRuleType},
 	)
 }
 
@@ -175,4 +176,17 @@ func listRuleTypes(r *wire.Request) (*wire.Response, error) {
 	q.Del("all_supported")
 	q.Del("all_rules")
 	return answerList(r, typeKind, q, []wire.M{{"type": limitType}})
+}
+
+// showRuleType tells what of a type of rule nodes enforce.
+func showRuleType(r *wire.Request) (*wire.Response, error) {
+	if name := r.PathValue("type"); name != limitType {
+		return nil, cloud.E("neutron.ruleType", cloud.NotFound, "Rule type %s could not be found.", name)
+	}
+	number := func(name string) wire.M {
+		return wire.M{"parameter_name": name, "parameter_type": "range", "parameter_values": wire.M{"start": 0, "end": 0x7fffffff}}
+	}
+	direction := wire.M{"parameter_name": "direction", "parameter_type": "choices", "parameter_values": []string{cloud.Egress, cloud.Ingress}}
+	drivers := []wire.M{{"name": "hearth", "supported_parameters": []wire.M{number("max_kbps"), number("max_burst_kbps"), direction}}}
+	return wire.JSON(wire.M{typeKind.name: wire.M{"type": limitType, "drivers": drivers}}), nil
 }

@@ -90,3 +90,43 @@ func renderPool(_ *wire.Request, p cloud.SubnetPool) wire.M {
 	}
 	return stamp(m, p.Description, p.Tags, p.CreatedAt, p.UpdatedAt, p.Revision)
 }
+
+// poolActions are what is done to the prefixes of a subnet pool besides.
+func (a *api) poolActions() []wire.Route {
+	one := rest + "/subnetpools/{id}/"
+	return []wire.Route{
+		{Method: "PUT", Path: one + "add_prefixes", Policy: wire.Allow(wire.Member, "add_prefixes"), Handler: func(r *wire.Request) (*wire.Response, error) {
+			return a.changePrefixes(r, func(given []netip.Prefix) ([]netip.Prefix, error) {
+				return a.svc.ChangePrefixes(r.Context(), r.Caller, r.PathValue("id"), given, nil)
+			})
+		}},
+		{Method: "PUT", Path: one + "remove_prefixes", Policy: wire.Allow(wire.Member, "remove_prefixes"), Handler: func(r *wire.Request) (*wire.Response, error) {
+			return a.changePrefixes(r, func(given []netip.Prefix) ([]netip.Prefix, error) {
+				return a.svc.ChangePrefixes(r.Context(), r.Caller, r.PathValue("id"), nil, given)
+			})
+		}},
+	}
+}
+
+func (a *api) changePrefixes(r *wire.Request, change func([]netip.Prefix) ([]netip.Prefix, error)) (*wire.Response, error) {
+	b := &body{}
+	if err := r.Decode(&b.members); err != nil {
+		return nil, err
+	}
+	given := readPrefixes(b)
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case given == nil:
+		return nil, badRequest("Invalid prefixes body: it has no 'prefixes'")
+	}
+	left, err := change(*given)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(left))
+	for i, p := range left {
+		out[i] = p.String()
+	}
+	return wire.JSON(wire.M{"prefixes": out}), nil
+}

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"net/http"
+	"path"
 	"slices"
 
 	"hearth/internal/openstack/wire"
@@ -13,7 +14,7 @@ func (a *api) tagRoutes() []wire.Route {
 	var routes []wire.Route
 	for _, collection := range network.Tagged {
 		all := rest + "/" + collection + "/{id}/tags"
-		get, set := wire.Allow(wire.Reader, "get_"+collection+"_tags"), wire.Allow(wire.Member, "update_"+collection+"_tags")
+		get, set := wire.Allow(wire.Reader, "get_"+path.Base(collection)+"_tags"), wire.Allow(wire.Member, "update_"+path.Base(collection)+"_tags")
 		h := tagHandler{a.svc, collection}
 		routes = append(
 			routes,

@@ -56,7 +56,7 @@ func microOrNull(t time.Time) any {
 func aggregateNumber(r *wire.Request) (int, error) {
 	text := r.PathValue("id")
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > 1<<31-1 {
+	if err != nil || n > 1<<31-1 {
 		return 0, cloud.E("nova.aggregate", cloud.Invalid, "Invalid input received: id must be an integer, not %s", text)
 	}
 	return n, nil

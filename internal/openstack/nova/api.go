@@ -31,7 +31,8 @@ func New(svc *compute.Service) wire.API {
 	routes := slices.Concat(a.versionRoutes(), a.serverRoutes(), a.serverPartRoutes(), a.flavorRoutes(), a.keypairRoutes(),
 		a.quotaRoutes(), a.hostRoutes(), a.groupRoutes(), a.imageRoutes(),
 		a.interfaceRoutes(), a.attachmentRoutes(), a.volumeRoutes(),
-		a.aggregateRoutes(), a.serverGroupRoutes(), a.usageRoutes(), a.oldHostRoutes(), a.proxyRoutes(), a.goneRoutes(), a.extensionRoutes())
+		a.aggregateRoutes(), a.serverGroupRoutes(), a.usageRoutes(), a.oldHostRoutes(), a.proxyRoutes(), a.goneRoutes(), a.extensionRoutes(),
+		a.migrationRoutes(), a.eventRoutes(), a.verbRoutes())
 	return wire.API{
 		Name: "compute", Prefix: "/compute", Fault: wire.NovaFault,
 		Versions: wire.Microversions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: wire.Version{Major: 2, Minor: 1}, Max: wire.Version{Major: 2, Minor: 93}},

@@ -96,6 +96,9 @@ func (a *api) createSpecs(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	specs := texts(in.Specs)
+	if err := checkSpecs(r, specs); err != nil {
+		return nil, err
+	}
 	if _, err := a.svc.SetFlavorSpecs(r.Context(), r.PathValue("id"), specs); err != nil {
 		return nil, err
 	}
@@ -110,6 +113,9 @@ func (a *api) updateSpec(r *wire.Request) (*wire.Response, error) {
 	specs := texts(in)
 	if _, ok := specs[r.PathValue("key")]; !ok {
 		return nil, cloud.E("nova.updateSpec", cloud.Invalid, "Request body and URI mismatch")
+	}
+	if err := checkSpecs(r, specs); err != nil {
+		return nil, err
 	}
 	if _, err := a.svc.SetFlavorSpecs(r.Context(), r.PathValue("id"), specs); err != nil {
 		return nil, err

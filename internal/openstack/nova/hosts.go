@@ -335,7 +335,11 @@ func (a *api) listZones(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) detailZones(r *wire.Request) (*wire.Response, error) {
 	zones, err := a.zonesOf(r)
-	list := []wire.M{}
+	own := wire.M{}
+	for _, binary := range headBinaries {
+		own[binary] = wire.M{"available": true, "active": true, "updated_at": stampMicro(a.svc.Now())}
+	}
+	list := []wire.M{{"zoneName": internalZone, "zoneState": wire.M{"available": true}, "hosts": wire.M{a.svc.Head(): own}}}
 	for _, z := range zones {
 		m := wire.M{"zoneName": z.Name, "zoneState": wire.M{"available": z.Available}, "hosts": nil}
 		if z.Available {

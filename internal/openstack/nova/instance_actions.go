@@ -101,7 +101,7 @@ func (a *api) showAction(r *wire.Request) (*wire.Response, error) {
 // eventsOf are the steps that belong to an action: those of the server's start
 // belong to what began it last.
 func eventsOf(r *wire.Request, rec cloud.ActionRecord, s cloud.Server) []wire.M {
-	events := []wire.M{}
+	events := []wire.M{wholeEvent(r, rec, s)}
 	if rec.Action != "create" && rec.Action != "start" && rec.Action != "reboot" {
 		return events
 	}
@@ -120,6 +120,36 @@ func eventsOf(r *wire.Request, rec cloud.ActionRecord, s cloud.Server) []wire.M 
 		events = append(events, e)
 	}
 	return events
+}
+
+// eventNames are what nova calls the work of an action, where that is not the
+// action's own name.
+var eventNames = map[string]string{
+	"create": "compute__do_build_and_run_instance", "delete": "compute_terminate_instance", "createImage": "compute_snapshot_instance",
+	"createBackup": "compute_backup_instance", "rebuild": "compute_rebuild_instance", "resize": "compute_prep_resize",
+	"confirmResize": "compute_confirm_resize", "revertResize": "compute_finish_revert_resize", "shelveOffload": "compute_shelve_offload_instance",
+	"attach_volume": "compute_attach_volume", "detach_volume": "compute_detach_volume",
+	"attach_interface": "compute_attach_interface", "detach_interface": "compute_detach_interface",
+}
+
+// wholeEvent is an action's work as one event.
+func wholeEvent(r *wire.Request, rec cloud.ActionRecord, s cloud.Server) wire.M {
+	name := eventNames[rec.Action]
+	if name == "" {
+		name = "compute_" + rec.Action + "_instance"
+	}
+	e := wire.M{"event": name, "start_time": stampMicro(rec.StartedAt), "finish_time": nil, "result": nil}
+	if rec.FinishedAt != nil {
+		e["finish_time"], e["result"] = stampMicro(*rec.FinishedAt), "Success"
+	}
+	if rec.Error != "" {
+		e["result"] = "Error"
+	}
+	if rec.Node != "" {
+		s.Node = rec.Node
+	}
+	addEventHost(r, e, s, cloud.Step{Error: rec.Error})
+	return e
 }
 
 // addEventHost adds what came with microversions, and what is an admin's.

@@ -26,6 +26,11 @@ func (a *api) listHosts(r *wire.Request) (*wire.Response, error) {
 	hosts, err := a.svc.Hosts(r.Context())
 	zone := r.URL.Query().Get("zone")
 	list := []wire.M{}
+	for _, binary := range headBinaries {
+		if zone == "" || zone == internalZone {
+			list = append(list, wire.M{"host_name": a.svc.Head(), "service": strings.TrimPrefix(binary, "nova-"), "zone": internalZone})
+		}
+	}
 	for _, h := range hosts {
 		if !h.Disabled && (zone == "" || zone == h.AvailabilityZone) {
 			list = append(list, wire.M{"host_name": h.Name, "service": "compute", "zone": h.AvailabilityZone})

@@ -67,13 +67,14 @@ func groupViews(groups []compute.GroupDetail) []wire.M {
 }
 
 func (a *api) listGroups(r *wire.Request) (*wire.Response, error) {
-	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+	all, _ := wire.ParseBool("all_tenants", r.URL.Query().Get("all_tenants")) // what is no boolean is no, as in nova
+	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, all)
 	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
 }
 
 func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
 	id := r.PathValue("id")
-	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, false)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (a *api) groupAnswer(r *wire.Request) func(compute.GroupDetail, error) (*wi
 		if err != nil {
 			return nil, err
 		}
-		groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+		groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, false)
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ func (a *api) createRule(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller)
+	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, false)
 	if err != nil {
 		return nil, err
 	}

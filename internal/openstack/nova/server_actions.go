@@ -2,19 +2,11 @@ package nova
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 )
-
-// notYet are nova's actions that Hearth does not have yet: it says so, rather
-// than that there is no such action.
-var notYet = strings.Fields("createBackup suspend resume " +
-	"shelve shelveOffload unshelve migrate os-migrateLive evacuate changePassword injectNetworkInfo " +
-	"trigger_crash_dump os-getVNCConsole os-getSPICEConsole " +
-	"os-getRDPConsole os-getSerialConsole os-getMKSConsole")
 
 // action does a server's action that a body asks for.
 type action func(r *wire.Request, raw []byte, id string) (*wire.Response, error)
@@ -54,16 +46,13 @@ func (a *api) serverAction(r *wire.Request) (*wire.Response, error) {
 		"rebuild": a.rebuild, "rescue": a.rescue, "unrescue": a.plainAction("unrescue", a.unrescue),
 		"restore": a.plainAction("restore", a.restore), "os-resetState": a.resetState, "resetNetwork": a.plainAction("resetNetwork", a.resetNetwork),
 	}[name]
-	if ok {
-		return do(r, raw, id)
+	if !ok {
+		do, ok = a.verbs()[name]
 	}
-	if !slices.Contains(notYet, name) {
+	if !ok {
 		return nil, noAction(name)
 	}
-	if _, err := a.svc.Server(r.Context(), r.Caller, id); err != nil {
-		return nil, err
-	}
-	return nil, cloud.E("nova.action", cloud.Unsupported, "Hearth cannot do the action %s yet", name)
+	return do(r, raw, id)
 }
 
 // read checks an action's body and puts it into v.

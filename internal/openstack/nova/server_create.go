@@ -32,7 +32,7 @@ type createBody struct {
 		Networks               json.RawMessage `json:"networks"`
 		Legacy                 []deviceBody    `json:"block_device_mapping"`
 		Devices                []deviceBody    `json:"block_device_mapping_v2"`
-		Personality            []any           `json:"personality"`
+		Personality            []fileBody      `json:"personality"`
 		Certs                  []string        `json:"trusted_image_certificates"`
 		AccessIPv4, AccessIPv6 string
 		Metadata               map[string]string
@@ -77,8 +77,6 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 	const op = "nova.createServer"
 	v := &in.Server
 	switch {
-	case len(v.Personality) > 0:
-		return req, cloud.E(op, cloud.Invalid, "personality is not implemented: files cannot be put into a guest; send user_data, or set config_drive")
 	case len(v.Certs) > 0:
 		return req, cloud.E(op, cloud.Invalid, "trusted_image_certificates is not implemented: signatures of images are not verified here")
 	case len(v.Legacy) > 0 && len(v.Devices) > 0:
@@ -114,6 +112,9 @@ func (in *createBody) request(r *wire.Request) (req compute.CreateRequest, err e
 	}
 	if req.UserData, err = decode64(v.UserData); err != nil {
 		return req, cloud.E(op, cloud.Invalid, "User data needs to be valid base 64.")
+	}
+	if req.Files, err = filesOf(op, v.Personality); err != nil {
+		return req, err
 	}
 	req.Hints = hintsOf(in.Hints, in.OldHint)
 	if v.ImageRef != nil {

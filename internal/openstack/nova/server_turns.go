@@ -96,7 +96,7 @@ type rebuildBody struct {
 		KeyName                wire.Opt[string] `json:"key_name"`
 		UserData               wire.Opt[string] `json:"user_data"`
 		Certs                  []string         `json:"trusted_image_certificates"`
-		Personality            []struct{}
+		Personality            []fileBody
 	}
 }
 
@@ -104,8 +104,6 @@ func (in *rebuildBody) request() (req compute.RebuildRequest, err error) {
 	const op = "nova.rebuild"
 	v := &in.Rebuild
 	switch {
-	case len(v.Personality) > 0:
-		return req, cloud.E(op, cloud.Invalid, "personality is not implemented: files cannot be put into a guest; send user_data, or set config_drive")
 	case len(v.Certs) > 0:
 		return req, cloud.E(op, cloud.Invalid, "trusted_image_certificates is not implemented: signatures of images are not verified here")
 	case bool(v.Preserve):
@@ -113,6 +111,9 @@ func (in *rebuildBody) request() (req compute.RebuildRequest, err error) {
 	}
 	req = compute.RebuildRequest{ImageID: v.Image, Metadata: v.Metadata,
 		Update: compute.ServerUpdate{Name: v.Name, Hostname: v.Hostname, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6}}
+	if req.Files, err = filesOf(op, v.Personality); err != nil {
+		return req, err
+	}
 	for _, address := range []*string{v.AccessIPv4, v.AccessIPv6} {
 		if address != nil {
 			*address = canonical(*address)

@@ -3,6 +3,7 @@ package nova
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,13 +16,37 @@ import (
 // service there is a record of.
 const computeBinary = "nova-compute"
 
+// headBinaries are nova's names for what the head does itself. They are in the
+// zone of nova's own services.
+var headBinaries = []string{"nova-conductor", "nova-scheduler"}
+
+const internalZone = "internal"
+
+// headServices are the services of the head. It answers, so they are up.
+func (a *api) headServices(r *wire.Request) (list []wire.M) {
+	for _, binary := range headBinaries {
+		m := wire.M{
+			"id": madeID(r, binary, a.svc.Head(), a.svc.Head()), "binary": binary, "host": a.svc.Head(), "zone": internalZone, "status": "enabled",
+			"state": "up", "updated_at": stampMicro(a.svc.Now()), "disabled_reason": nil,
+		}
+		if r.Version.AtLeast(11) {
+			m["forced_down"] = false
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
 // serviceID is the id of a host's service in a microversion: a UUID made of the
 // host's own from 2.53 on, a number before.
-func serviceID(r *wire.Request, h cloud.Host) any {
+func serviceID(r *wire.Request, h cloud.Host) any { return madeID(r, computeBinary, h.Name, h.ID) }
+
+// madeID makes an id of a service's name and of its host's name and id.
+func madeID(r *wire.Request, binary, host, id string) any {
 	if !r.Version.AtLeast(53) {
-		return number32(computeBinary + "/" + h.Name)
+		return number32(binary + "/" + host)
 	}
-	sum := sha256.Sum256([]byte(computeBinary + "/" + h.ID))
+	sum := sha256.Sum256([]byte(binary + "/" + id))
 	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80 // a UUID of version 8
 	s := hex.EncodeToString(sum[:16])
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
@@ -51,16 +76,14 @@ func (a *api) listServices(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
-	list := []wire.M{}
+	list := a.headServices(r)
 	for _, h := range hosts {
-		if host := q.Get("host"); host != "" && host != h.Name {
-			continue
-		}
-		if binary := q.Get("binary"); binary != "" && binary != computeBinary {
-			continue
-		}
 		list = append(list, serviceView(r, h.Host, h.Up))
 	}
+	list = slices.DeleteFunc(list, func(m wire.M) bool {
+		host, binary := q.Get("host"), q.Get("binary")
+		return host != "" && host != m["host"] || binary != "" && binary != m["binary"]
+	})
 	return wire.JSON(wire.M{"services": list}), nil
 }
 
@@ -162,6 +185,11 @@ func (a *api) deleteService(r *wire.Request) (*wire.Response, error) {
 
 // hostOfService finds the host of a service's id.
 func (a *api) hostOfService(r *wire.Request, id string) (compute.HostDetail, error) {
+	for _, m := range a.headServices(r) {
+		if numberOrText(m["id"]) == id {
+			return compute.HostDetail{}, cloud.E("nova.updateService", cloud.Invalid, "Updating a %s service is not supported. Only nova-compute services can be updated.", m["binary"])
+		}
+	}
 	hosts, err := a.svc.Hosts(r.Context())
 	for _, h := range hosts {
 		if numberOrText(serviceID(r, h.Host)) == id {

@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"strings"
 	"time"
 
 	"hearth/internal/cloud"
@@ -113,6 +114,9 @@ func (a *api) report(r *wire.Request, project string, detailed bool) (sums []*us
 }
 
 func (a *api) listUsage(r *wire.Request) (*wire.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/") { // a project that was left out is not all projects
+		return nil, cloud.E("nova.listUsage", cloud.NotFound, "The resource could not be found.")
+	}
 	sums, more, err := a.report(r, "", r.URL.Query().Get("detailed") == "1")
 	body := wire.M{"tenant_usages": sums}
 	if more != nil {

@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"hearth/internal/cloud"
@@ -26,6 +28,8 @@ type Mux struct {
 	auth Authenticator
 	opts Options
 	tree tree
+
+	bodies sync.Pool // buffers that bodies were made in: a list of 1,000 servers is more than a megabyte
 }
 
 // NewMux makes the dispatcher of the APIs. An API with the Prefix "" also
@@ -35,7 +39,7 @@ func NewMux(apis []API, auth Authenticator, opts Options) *Mux {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	opts.BaseURL = strings.TrimRight(opts.BaseURL, "/")
-	m := &Mux{apis: apis, auth: auth, opts: opts}
+	m := &Mux{apis: apis, auth: auth, opts: opts, bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	for i := range m.apis {
 		api := &m.apis[i]
 		for j := range api.Routes {

@@ -89,8 +89,10 @@ func (v *visit) body(status int, body any) {
 		h.Set("Content-Type", b.Type)
 		out = b.Bytes
 	default:
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
+		buf := v.mux.bodies.Get().(*bytes.Buffer)
+		defer v.mux.bodies.Put(buf)
+		buf.Reset()
+		enc := json.NewEncoder(buf)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(body); err != nil {
 			v.fault(cloud.E("wire.write", cloud.Internal, "the answer cannot be said in JSON: %w", err))

@@ -17,6 +17,7 @@ type CreateRequest struct {
 	Name, Hostname, Description string // Hostname "" is made of the name
 	ImageID, FlavorID, KeyName  string
 	UserData                    []byte
+	Files                       []cloud.GuestFile // the config drive brings them, so one is made
 	Metadata                    map[string]string
 	Tags                        []string
 	Networks                    Networks
@@ -96,7 +97,7 @@ func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v
 	now := s.clock.Now()
 	v = cloud.Server{
 		Name: r.Name, Hostname: r.Hostname, Description: r.Description, ProjectID: a.ProjectID, UserID: a.UserID,
-		UserData: r.UserData, Metadata: r.Metadata, Tags: unique(r.Tags), ConfigDrive: r.ConfigDrive,
+		UserData: r.UserData, Files: r.Files, Metadata: r.Metadata, Tags: unique(r.Tags), ConfigDrive: r.ConfigDrive || len(r.Files) > 0,
 		DiskConfig: r.DiskConfig, AccessIPv4: r.AccessIPv4, AccessIPv6: r.AccessIPv6, SchedulerHints: r.Hints,
 		Intent: cloud.Intent{Generation: 1, Power: cloud.PowerOn}, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 	}
@@ -121,6 +122,9 @@ func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v
 			return v, nil, err
 		}
 		v.Key = &key
+	}
+	if err := filesFit(tx, op, a.ProjectID, r.Files); err != nil {
+		return v, disks, err
 	}
 	return v, disks, metadataFits(tx, op, a.ProjectID, r.Metadata)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"hearth/internal/cloud"
+	"hearth/internal/service/placement"
 	"hearth/internal/service/volume"
 	"hearth/internal/store"
 )
@@ -182,6 +183,16 @@ func (s *Service) volumeFor(tx *store.Tx, op string, c cloud.Caller, v cloud.Ser
 func (s *Service) volumeZone(tx *store.Tx, v cloud.Server) string {
 	if h, err := tx.Hosts.Get(v.ForcedHost); err == nil && v.ForcedHost != "" {
 		return h.AvailabilityZone
+	}
+	hosts, err := tx.Hosts.List(store.Query{})
+	if err != nil {
+		return v.AvailabilityZone
+	}
+	// Aggregates make zones of servers, not of volumes: these are in their host's own.
+	for _, h := range hosts {
+		if zone, err := placement.ZoneTx(tx, h.Name); err == nil && v.AvailabilityZone != "" && zone == v.AvailabilityZone {
+			return h.AvailabilityZone
+		}
 	}
 	return v.AvailabilityZone
 }

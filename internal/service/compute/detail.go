@@ -46,17 +46,18 @@ func (s *Service) detailsTx(tx *store.Tx, servers []cloud.Server) ([]Detail, err
 	}
 	now := s.clock.Now()
 	out := make([]Detail, len(servers))
-	for i, v := range servers {
-		out[i] = b.detail(v, now)
+	for i := range servers { // by their places: a server is a kilobyte
+		out[i].Server = servers[i]
+		b.complete(&out[i], now)
 	}
 	return out, nil
 }
 
 // belongings are the rows of other tables that belong to some servers.
 type belongings struct {
-	ports    map[string][]cloud.Port // by server id
-	networks map[string]string       // id to name
-	groups   map[string]string       // id to name
+	ports    map[string][]*cloud.Port // by server id
+	networks map[string]string        // id to name
+	groups   map[string]string        // id to name
 	floating map[string][]FloatingAddress
 	hosts    map[string]cloud.Host
 	volumes  map[string][]cloud.VolumeAttachment // by server id
@@ -102,7 +103,7 @@ func soleProject(servers []cloud.Server) string {
 
 func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 	b := &belongings{
-		ports: map[string][]cloud.Port{}, networks: map[string]string{}, groups: map[string]string{},
+		ports: map[string][]*cloud.Port{}, networks: map[string]string{}, groups: map[string]string{},
 		floating: map[string][]FloatingAddress{}, hosts: map[string]cloud.Host{},
 		volumes: map[string][]cloud.VolumeAttachment{},
 	}
@@ -111,7 +112,8 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 		return nil, err
 	}
 	var portIDs []string
-	for _, p := range ports {
+	for i := range ports {
+		p := &ports[i]
 		b.ports[p.DeviceID] = append(b.ports[p.DeviceID], p)
 		portIDs = append(portIDs, p.ID)
 		b.networks[p.NetworkID] = ""
@@ -198,14 +200,14 @@ func (b *belongings) readNetwork(tx *store.Tx, floatingConds []store.Cond) error
 	return err
 }
 
-// detail puts one server together with what belongs to it.
-func (b *belongings) detail(v cloud.Server, now time.Time) Detail {
-	d := Detail{Server: v, Zone: v.AvailabilityZone, Volumes: serverVolumes(b.volumes[v.ID])}
-	if g := schedule.GroupOf(v); b.together[g] {
+// complete puts a server together with what belongs to it.
+func (b *belongings) complete(d *Detail, now time.Time) {
+	d.Zone, d.Volumes = d.AvailabilityZone, serverVolumes(b.volumes[d.ID])
+	if g := schedule.GroupOf(d.Server); b.together[g] {
 		d.ServerGroup = g
 	}
-	for _, p := range b.ports[v.ID] {
-		d.Ports = append(d.Ports, Interface{Port: p, Network: b.networks[p.NetworkID], Floating: b.floating[p.ID]})
+	for _, p := range b.ports[d.ID] {
+		d.Ports = append(d.Ports, Interface{Port: *p, Network: b.networks[p.NetworkID], Floating: b.floating[p.ID]})
 		for _, g := range p.SecurityGroups {
 			if name := b.groups[g]; name != "" && !slices.Contains(d.Groups, name) {
 				d.Groups = append(d.Groups, name)
@@ -214,14 +216,13 @@ func (b *belongings) detail(v cloud.Server, now time.Time) Detail {
 	}
 	if len(d.Ports) > 1 { // as they were asked for; those plugged in later, by age
 		slices.SortStableFunc(d.Ports, func(x, y Interface) int {
-			return cmp.Or(place(v.PortOrder, x.ID)-place(v.PortOrder, y.ID), x.CreatedAt.Compare(y.CreatedAt))
+			return cmp.Or(place(d.PortOrder, x.ID)-place(d.PortOrder, y.ID), x.CreatedAt.Compare(y.CreatedAt))
 		})
 	}
 	slices.Sort(d.Groups)
-	if h, ok := b.hosts[v.Node]; ok {
+	if h, ok := b.hosts[d.Node]; ok {
 		d.Zone, d.HostSeen = h.AvailabilityZone, hostSeen(h, now)
 	}
-	return d
 }
 
 // place is where a port stands in the order; the unknown come last.

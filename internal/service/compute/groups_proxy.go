@@ -10,11 +10,12 @@ import (
 // The security groups of nova's own API: the network service's, with nova's
 // kinds of refusals.
 
-// SecurityGroups lists the groups of the caller's project.
-func (s *Service) SecurityGroups(ctx context.Context, c cloud.Caller) (list []GroupDetail, err error) {
+// SecurityGroups lists the groups of the caller's project, or for an admin those
+// of all.
+func (s *Service) SecurityGroups(ctx context.Context, c cloud.Caller, all bool) (list []GroupDetail, err error) {
 	groups, err := s.network.ListGroups(ctx, c, network.Filter{}, "")
 	for _, g := range groups {
-		if g.ProjectID == c.ProjectID {
+		if g.ProjectID == c.ProjectID || all && c.IsAdmin() {
 			list = append(list, GroupDetail(g))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/service/network"
+	"hearth/internal/service/placement"
 	"hearth/internal/store"
 )
 
@@ -113,8 +114,8 @@ func (s *Service) onHost(tx *store.Tx, v cloud.Server, p cloud.Port) cloud.Port 
 		return p
 	}
 	p.Host = v.Node
-	if h, err := tx.Hosts.Get(v.Node); err == nil {
-		p.DeviceOwner = cloud.OwnerComputePrefix + h.AvailabilityZone
+	if zone, err := placement.ZoneTx(tx, v.Node); err == nil {
+		p.DeviceOwner = cloud.OwnerComputePrefix + zone
 	}
 	return p
 }
@@ -195,6 +196,7 @@ func (s *Service) readdress(ctx context.Context, op string, a Actor, id, action 
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(ports, func(x, y cloud.Port) int { return place(v.PortOrder, x.ID) - place(v.PortOrder, y.ID) })
 		for _, p := range ports {
 			ips, ok := choose(p)
 			if !ok {

@@ -37,7 +37,7 @@ func (s *Service) Stop(ctx context.Context, a Actor, id string) error {
 	const op = "compute.Stop"
 	return s.power(ctx, op, a, id, "stop", func(v cloud.Server) error {
 		return v.Check(op, "stop", cloud.VMActive, cloud.VMError)
-	}, func(i *cloud.Intent) { i.Power, i.Paused = cloud.PowerOff, false })
+	}, func(i *cloud.Intent) { i.Power, i.Paused, i.Suspended = cloud.PowerOff, false, false })
 }
 
 // Reboot reboots a server: softly by its power button, or hard by a new guest on
@@ -48,11 +48,11 @@ func (s *Service) Reboot(ctx context.Context, a Actor, id string, hard bool) err
 	return s.power(ctx, op, a, id, "reboot", func(v cloud.Server) error {
 		if hard {
 			return v.CheckBusy(op, "reboot", []string{cloud.TaskRebooting, cloud.TaskRebootHard},
-				cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMError)
+				cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMSuspended, cloud.VMError)
 		}
 		return v.Check(op, "reboot", cloud.VMActive)
 	}, func(i *cloud.Intent) {
-		i.Power, i.HardReboot, i.Paused = cloud.PowerOn, hard, false
+		i.Power, i.HardReboot, i.Paused, i.Suspended = cloud.PowerOn, hard, false, false
 		i.Reboots++
 	})
 }

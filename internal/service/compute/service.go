@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"hearth/internal/cloud"
@@ -19,6 +20,10 @@ type Consoles interface {
 	// log on a node. NotFound when there is none yet, Unavailable when the node
 	// cannot be reached.
 	Console(ctx context.Context, node, serverID string, max int) ([]byte, error)
+	// OpenConsole opens a console of a server's guest, and InstanceStats measures
+	// it. NotFound when none runs, Unavailable as above.
+	OpenConsole(ctx context.Context, node, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
+	InstanceStats(ctx context.Context, node, serverID string) (cloud.InstanceStats, error)
 }
 
 // ImageKeeper deletes images with their bytes.
@@ -33,6 +38,7 @@ type Options struct {
 	Ratios  schedule.Ratios // how far hosts are promised, as the housekeeper does it
 	Images  ImageKeeper     // where images are deleted; service/image is one
 	Volumes Volumes         // service/volume is one
+	Head    string          // the name of the host that the head is on; "head" for ""
 }
 
 // Service is the compute service.
@@ -45,6 +51,7 @@ type Service struct {
 	ratios   schedule.Ratios
 	images   ImageKeeper
 	volumes  Volumes
+	head     string
 }
 
 // New makes the service on its parts.
@@ -52,7 +59,12 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Service{store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes}
+	if o.Head == "" {
+		o.Head = "head"
+	}
+	return &Service{
+		store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes, head: o.Head,
+	}
 }
 
 // Actor is a caller in one request: who changes something, and the request's id
@@ -61,3 +73,7 @@ type Actor struct {
 	cloud.Caller
 	RequestID string
 }
+
+// Head is the name of the host that the head is on: it does what nova's scheduler
+// and conductor do.
+func (s *Service) Head() string { return s.head }

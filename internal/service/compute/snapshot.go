@@ -24,7 +24,7 @@ func (s *Service) CreateImage(ctx context.Context, a Actor, id, name string, pro
 		if err := unlocked(op, a.Caller, *v); err != nil {
 			return err
 		}
-		if err := v.Check(op, "createImage", cloud.VMActive, cloud.VMStopped, cloud.VMPaused); err != nil {
+		if err := v.Check(op, "createImage", cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMSuspended); err != nil {
 			return err
 		}
 		if err := metadataFits(tx, op, v.ProjectID, properties); err != nil {

@@ -53,8 +53,9 @@ type RebuildRequest struct {
 	Update   ServerUpdate
 	Metadata map[string]string
 	UserData *[]byte
-	KeyName  *string // "" takes the key away
-	Reimage  bool    // the volume that it boots from is to be made anew, too
+	KeyName  *string           // "" takes the key away
+	Files    []cloud.GuestFile // in place of those it had
+	Reimage  bool              // the volume that it boots from is to be made anew, too
 }
 
 // Rebuild makes the server's disks anew from an image.
@@ -72,6 +73,10 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 		if r.UserData != nil {
 			v.UserData = *r.UserData
 		}
+		if err := filesFit(tx, op, v.ProjectID, r.Files); err != nil {
+			return err
+		}
+		v.Files, v.ConfigDrive = r.Files, v.ConfigDrive || len(r.Files) > 0
 		if err := rekey(tx, op, a, v, r.KeyName); err != nil {
 			return err
 		}
@@ -83,7 +88,7 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 			return err
 		}
 		v.Rescue = nil
-		v.Intent.Paused, v.Intent.Disk = false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
+		v.Intent.Paused, v.Intent.Suspended, v.Intent.Disk = false, false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
 		return nil
 	})
 }
@@ -152,7 +157,7 @@ func (s *Service) Resize(ctx context.Context, a Actor, id, flavorID, diskConfig 
 		old := v.Flavor
 		v.OldFlavor, v.Flavor = &old, f
 		v.Intent.Disk = v.Intent.Disk.Next(cloud.DiskResize, true)
-		return nil
+		return s.migrateTx(tx, a, *v, old.ID)
 	})
 	return err
 }
@@ -192,19 +197,19 @@ func (s *Service) resizable(tx *store.Tx, op string, v cloud.Server, f cloud.Fla
 
 // ConfirmResize gives the old disk and flavor up.
 func (s *Service) ConfirmResize(ctx context.Context, a Actor, id string) error {
-	_, err := s.act(ctx, "compute.ConfirmResize", a, id, "confirmResize", []string{cloud.VMResized}, func(_ *store.Tx, v *cloud.Server) error {
+	_, err := s.act(ctx, "compute.ConfirmResize", a, id, "confirmResize", []string{cloud.VMResized}, func(tx *store.Tx, v *cloud.Server) error {
 		v.OldFlavor, v.Intent.Disk = nil, v.Intent.Disk.Stay()
-		return nil
+		return s.migratedTx(tx, v.ID, cloud.MigrationConfirmed)
 	})
 	return err
 }
 
 // RevertResize goes back to the old disk and flavor.
 func (s *Service) RevertResize(ctx context.Context, a Actor, id string) error {
-	_, err := s.act(ctx, "compute.RevertResize", a, id, "revertResize", []string{cloud.VMResized}, func(_ *store.Tx, v *cloud.Server) error {
+	_, err := s.act(ctx, "compute.RevertResize", a, id, "revertResize", []string{cloud.VMResized}, func(tx *store.Tx, v *cloud.Server) error {
 		v.Flavor, v.OldFlavor = *v.OldFlavor, nil
 		v.Intent.Disk = v.Intent.Disk.Back(cloud.DiskRevert)
-		return nil
+		return s.migratedTx(tx, v.ID, cloud.MigrationReverted)
 	})
 	return err
 }
@@ -236,7 +241,7 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string) error
 			rescue = ref(image)
 		}
 		v.Rescue = &rescue
-		v.Intent.Power, v.Intent.Paused = cloud.PowerOn, false
+		v.Intent.Power, v.Intent.Paused, v.Intent.Suspended = cloud.PowerOn, false, false
 		v.Intent.Disk = v.Intent.Disk.Next(cloud.DiskRescue, true)
 		return nil
 	})

@@ -81,7 +81,10 @@ func rulesOf(tx *store.Tx, ids []string) ([]cloud.AccessRule, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	return tx.AccessRules.List(store.Where(store.In("id", ids...)))
+	rules, err := tx.AccessRules.List(store.Where(store.In("id", ids...)))
+	at := func(r cloud.AccessRule) int { return slices.Index(ids, r.ID) } // in the order they were asked for in
+	slices.SortFunc(rules, func(a, b cloud.AccessRule) int { return at(a) - at(b) })
+	return rules, err
 }
 
 // RulesOf are the access rules of an application credential.

@@ -69,6 +69,9 @@ func (s *Service) MayMakeCredentials(ctx context.Context, caller cloud.Caller) e
 	if caller.TrustID != "" {
 		return cloud.E("identity.appcred", cloud.Forbidden, "The token of a trust is not good for managing credentials.")
 	}
+	if caller.OAuthAccessID != "" {
+		return cloud.E("identity.appcred", cloud.Forbidden, "The token of an OAuth consumer is not good for managing credentials.")
+	}
 	if caller.ApplicationCredentialID == "" {
 		return nil
 	}

@@ -133,6 +133,9 @@ func (s *Service) DeleteDomain(ctx context.Context, id string) error {
 		if _, err := tx.Limits.DeleteWhere(store.Eq("domain_id", id)); err != nil {
 			return err
 		}
+		if err := tx.DomainConfigs.Delete(id); err != nil && !cloud.Is(err, cloud.NotFound) {
+			return err
+		}
 		return tx.Domains.Delete(id)
 	})
 }

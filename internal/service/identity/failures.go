@@ -29,6 +29,7 @@ const (
 	UnknownAppCred  Reason = "unknown application credential"
 	AppCredExpired  Reason = "application credential expired"
 	WrongSecret     Reason = "wrong application credential secret"
+	BadSignature    Reason = "not a valid OAuth signature"
 	TokenInvalid    Reason = "not a valid token"
 	TokenExpired    Reason = "token expired"
 	TokenRevoked    Reason = "token revoked"
@@ -51,6 +52,7 @@ var advice = map[Reason]string{
 	UnknownAppCred:  "`openstack application credential create`",
 	AppCredExpired:  "`openstack application credential create`",
 	WrongSecret:     "`openstack application credential create`: a secret cannot be shown again",
+	BadSignature:    "the consumer signs with the secrets that it was given; `openstack consumer list`, and authorize it anew",
 	TokenInvalid:    "log in again: `openstack token issue`",
 	TokenExpired:    "log in again: `openstack token issue`; a token's life is identity.token_life in the configuration",
 	TokenRevoked:    "log in again: `openstack token issue`",

@@ -125,8 +125,12 @@ func (s *Service) resolve(tx *store.Tx, c claims) (cloud.Caller, error) {
 		return caller, nil
 	}
 	roles, err := rolesAt(tx, c.User, t)
-	if c.Trust != "" {
+	switch {
+	case err != nil:
+	case c.Trust != "":
 		roles, err = s.trusted(tx, c, &caller)
+	case c.OAuth != "":
+		roles, err = s.authorized(tx, c, roles, &caller)
 	}
 	if err != nil {
 		return caller, err

@@ -25,6 +25,7 @@ type claims struct {
 	System   bool      `json:"s,omitempty"`
 	AppCred  string    `json:"c,omitempty"`
 	Trust    string    `json:"t,omitempty"`
+	OAuth    string    `json:"o,omitempty"` // an access token of OAuth
 	AuditIDs []string  `json:"a"`
 	Issued   time.Time `json:"i"`
 	Expires  time.Time `json:"e"`

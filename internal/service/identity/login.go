@@ -60,6 +60,7 @@ type Login struct {
 	Password *PasswordLogin
 	Token    string
 	AppCred  *AppCredLogin
+	OAuth    *SignedRequest
 	Scope    Scope
 }
 
@@ -94,7 +95,7 @@ func (s *Service) prove(ctx context.Context, in Login) (claims, error) {
 	steps := []struct {
 		offered bool
 		prove   func(context.Context, Login, *claims) (string, error)
-	}{{in.Token != "", s.proveToken}, {in.Password != nil, s.provePassword}, {in.AppCred != nil, s.proveAppCred}}
+	}{{in.Token != "", s.proveToken}, {in.Password != nil, s.provePassword}, {in.AppCred != nil, s.proveAppCred}, {in.OAuth != nil, s.proveOAuth}}
 	for _, step := range steps {
 		if !step.offered {
 			continue
@@ -109,7 +110,7 @@ func (s *Service) prove(ctx context.Context, in Login) (claims, error) {
 		c.User = user
 	}
 	if c.User == "" {
-		return c, cloud.E("identity.Login", cloud.Invalid, "the login has no method that is known here: password, token or application_credential")
+		return c, cloud.E("identity.Login", cloud.Invalid, "the login has no method that is known here: password, token, application_credential or oauth1")
 	}
 	return c, nil
 }
@@ -141,6 +142,9 @@ func (s *Service) proveToken(ctx context.Context, in Login, c *claims) (string, 
 	}
 	if old.AppCred != "" {
 		return "", deny(NoRole, old.User, "the token of an application credential is for its own project only")
+	}
+	if old.OAuth != "" {
+		return "", cloud.E("identity.Login", cloud.Forbidden, "A token of an OAuth consumer is not good for another token.")
 	}
 	if old.Trust != "" {
 		return "", cloud.E("identity.Login", cloud.Forbidden, "Cannot create trust-scoped token: a token of a trust is not good for another token.")
@@ -255,7 +259,7 @@ func (s *Service) scoped(tx *store.Tx, c claims, want Scope) (cloud.Caller, clai
 	if err := place(tx, &c, want); err != nil {
 		return cloud.Caller{}, c, err
 	}
-	if want == (Scope{}) && c.AppCred == "" {
+	if want == (Scope{}) && c.AppCred == "" && c.OAuth == "" {
 		if caller, home, err := s.atHome(tx, c); err == nil {
 			return caller, home, nil
 		}
@@ -282,6 +286,8 @@ func (s *Service) atHome(tx *store.Tx, c claims) (cloud.Caller, claims, error) {
 func place(tx *store.Tx, c *claims, want Scope) error {
 	var err error
 	switch {
+	case c.OAuth != "":
+		return nil // it is for its own project, whatever is asked
 	case want.Project != nil:
 		var p cloud.Project
 		if p, err = findProject(tx, *want.Project); err == nil && c.AppCred != "" && p.ID != c.Project {

@@ -182,7 +182,7 @@ func deleteProjects(tx *store.Tx, ids ...string) error {
 // deleteOf removes what belongs to a user or to a project alone: application
 // credentials, credentials, trusts, limits, links.
 func deleteOf(tx *store.Tx, column, id string) error {
-	deletes := []func(...store.Cond) (int, error){tx.AppCreds.DeleteWhere, tx.Credentials.DeleteWhere}
+	deletes := []func(...store.Cond) (int, error){tx.AppCreds.DeleteWhere, tx.Credentials.DeleteWhere, tx.OAuthRequests.DeleteWhere, tx.OAuthAccesses.DeleteWhere}
 	if column == "project_id" {
 		deletes = append(deletes, tx.Trusts.DeleteWhere, tx.Limits.DeleteWhere, tx.EndpointLinks.DeleteWhere)
 	} else {

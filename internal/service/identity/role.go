@@ -37,7 +37,10 @@ func (s *Service) CreateRole(ctx context.Context, r cloud.Role) (cloud.Role, err
 }
 
 // RolePatch changes what is not nil.
-type RolePatch struct{ Name, Description *string }
+type RolePatch struct {
+	Name, Description *string
+	Extra             map[string]any // attributes to add; nil as a value takes one away
+}
 
 // UpdateRole changes a role; Forbidden for those that the policies know.
 func (s *Service) UpdateRole(ctx context.Context, id string, p RolePatch) (cloud.Role, error) {
@@ -51,6 +54,7 @@ func (s *Service) UpdateRole(ctx context.Context, id string, p RolePatch) (cloud
 		}
 		set(&r.Name, p.Name)
 		set(&r.Description, p.Description)
+		r.Extra = merge(r.Extra, p.Extra)
 		return r, taken(tx.Roles.Update(r), "role", r.Name)
 	})
 }

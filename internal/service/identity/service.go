@@ -46,7 +46,7 @@ type Service struct {
 // tables are those that a judgement of a token depends on.
 var tables = []string{
 	"domains", "projects", "users", "roles", "assignments", "application_credentials", "revocations", "memberships", "implied_roles", "trusts",
-	"access_rules",
+	"access_rules", "oauth_accesses",
 }
 
 // New makes the service over a store. Close it.

@@ -49,6 +49,8 @@ func (s *Service) CreateTrust(ctx context.Context, caller cloud.Caller, t cloud.
 		return t, cloud.E(op, cloud.Forbidden, "a trust is made by its trustor alone")
 	case caller.ApplicationCredentialID != "":
 		return t, cloud.E(op, cloud.Forbidden, "Using method 'application_credential' is not allowed for managing trusts.")
+	case caller.OAuthAccessID != "":
+		return t, cloud.E(op, cloud.Forbidden, "Oauth is not a valid method for managing trusts.")
 	case t.ProjectID != "" && len(roles) == 0:
 		return t, cloud.E(op, cloud.Forbidden, "At least one role should be specified.")
 	case t.ExpiresAt != nil && !now.Before(*t.ExpiresAt):
@@ -148,8 +150,8 @@ func deleteTrust(tx *store.Tx, id string) error {
 func (s *Service) useTrust(ctx context.Context, c claims, id string) (cloud.Caller, claims, error) {
 	const op = "identity.Login"
 	var caller cloud.Caller
-	if c.AppCred != "" {
-		return caller, c, deny(NoRole, c.User, "an application credential is for its project only")
+	if c.AppCred != "" || c.OAuth != "" {
+		return caller, c, deny(NoRole, c.User, "an application credential, and an OAuth consumer, is for its project only")
 	}
 	err := s.update(ctx, func(tx *store.Tx) error {
 		t, err := tx.Trusts.Get(id)

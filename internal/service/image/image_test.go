@@ -196,7 +196,7 @@ func TestRefusedBytes(t *testing.T) {
 		"cut short":         {qcow2(nil)[:70_000], "qcow2", cloud.Invalid, "outside of the file"},
 		"only a beginning":  {qcow2(nil)[:20], "qcow2", cloud.Invalid, "cut short"},
 		"kernel as ramdisk": {append(make([]byte, 0x202), "HdrS rest"...), "ari", cloud.Invalid, "a Linux kernel"},
-		"nothing":           {nil, "raw", cloud.Invalid, "no bytes"},
+		"nothing":           {nil, "qcow2", cloud.Invalid, "no bytes"},
 		"too many":          {make([]byte, 1<<20+1), "raw", cloud.TooLarge, "1048576"},
 	} {
 		for _, length := range []int64{int64(len(c.data)), -1} {

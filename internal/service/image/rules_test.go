@@ -274,3 +274,16 @@ func TestList(t *testing.T) {
 		t.Error("there is no more")
 	}
 }
+
+// TestEmptyRawImage: `openstack image create NAME` with nothing on its standard
+// input uploads no bytes, which glance takes.
+func TestEmptyRawImage(t *testing.T) {
+	h := newHouse(t, image.Options{})
+	img := h.image(ann, m{"disk_format": "raw"})
+	if err := h.upload(img.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(img.ID); got.Status != cloud.ImageActive || got.Size != 0 {
+		t.Errorf("%+v", got)
+	}
+}

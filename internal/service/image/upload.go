@@ -49,7 +49,7 @@ func (s *Service) sniffed(img cloud.Image, body io.Reader, length int64) (io.Rea
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, brokenOff(err)
-	case n == 0:
+	case n == 0 && disk.Format(img.DiskFormat) != disk.Raw: // glance lets an empty raw image be: clients make one where they have no file
 		return nil, cloud.E("image.Upload", cloud.Invalid, "The upload has no bytes: send the image as the body of the request.")
 	case errors.Is(err, io.EOF):
 		length = int64(n)

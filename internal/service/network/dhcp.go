@@ -65,7 +65,7 @@ func (s *Service) fitDHCPPort(tx *store.Tx, p cloud.Port, subnets []cloud.Subnet
 		if hasIPOn(p, sub.ID) {
 			continue
 		}
-		ip, err := s.serviceIP(tx, sub, p.MAC)
+		ip, err := serviceIP(tx, sub, p.MAC)
 		if err != nil {
 			return err
 		}
@@ -84,10 +84,15 @@ func (s *Service) fitDHCPPort(tx *store.Tx, p cloud.Port, subnets []cloud.Subnet
 }
 
 // serviceIP chooses the DHCP port's address on a subnet; an invalid one when
-// the subnet is full.
-func (s *Service) serviceIP(tx *store.Tx, sub cloud.Subnet, mac string) (netip.Addr, error) {
+// the subnet is full. It is the first free one, so that who makes a subnet knows
+// which addresses are left to ask for.
+func serviceIP(tx *store.Tx, sub cloud.Subnet, mac string) (netip.Addr, error) {
 	if auto(sub) {
 		return EUI64(sub.CIDR, mac)
 	}
-	return s.free(tx, sub)
+	first, err := freeOf(tx, sub, 1)
+	if err != nil || len(first) == 0 {
+		return netip.Addr{}, err
+	}
+	return first[0], nil
 }

@@ -75,7 +75,7 @@ func (s *Service) DNSDomain() string { return s.opts.DNSDomain }
 
 // update runs fn in a transaction and gives what it made.
 func update[T any](ctx context.Context, s *Service, fn func(tx *store.Tx) (T, error)) (T, error) {
-	return run(ctx, s.store.Update, fn)
+	return run(ctx, s.change, fn)
 }
 
 // view runs fn in a snapshot and gives what it read.

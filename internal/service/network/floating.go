@@ -167,7 +167,7 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c cloud.Caller, id strin
 
 // DeleteFloatingIP gives a floating IP back.
 func (s *Service) DeleteFloatingIP(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		f, err := ownFloatingIP(tx, c, id)
 		if err != nil {
 			return err

@@ -150,7 +150,7 @@ func (s *Service) UpdateForwarding(ctx context.Context, c cloud.Caller, floating
 
 // DeleteForwarding ends a port forwarding.
 func (s *Service) DeleteForwarding(ctx context.Context, c cloud.Caller, floatingID, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		f, err := ownForwarding(tx, c, floatingID, id)
 		if err != nil {
 			return err

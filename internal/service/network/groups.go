@@ -1,7 +1,9 @@
 package network
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -103,7 +105,7 @@ func (s *Service) ensureDefaultGroup(ctx context.Context, projectID string) erro
 	if err != nil || n > 0 {
 		return err
 	}
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		_, err := s.DefaultGroupTx(tx, projectID)
 		return err
 	})
@@ -122,6 +124,10 @@ func (s *Service) GetGroup(ctx context.Context, c cloud.Caller, id string) (Grou
 
 func viewGroup(tx *store.Tx, g cloud.SecurityGroup) (GroupView, error) {
 	rules, err := tx.SecurityRules.List(byAge([]store.Cond{store.Eq("group_id", g.ID)}))
+	// Those that a group begins with are of one moment: they keep their order.
+	slices.SortStableFunc(rules, func(a, b cloud.SecurityRule) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.Ethertype, b.Ethertype), strings.Compare(a.Direction, b.Direction))
+	})
 	return GroupView{SecurityGroup: g, Rules: rules}, err
 }
 
@@ -199,7 +205,7 @@ func groupUnused(tx *store.Tx, id string) error {
 // DeleteGroup removes a group that no port wears, with the rules that refer to
 // it.
 func (s *Service) DeleteGroup(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		g, err := ownGroup(tx, c, id)
 		if err != nil {
 			return err

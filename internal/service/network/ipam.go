@@ -23,9 +23,18 @@ const window = 10
 // free chooses a free address of the subnet's pools; an invalid one if there is
 // none.
 func (s *Service) free(tx *store.Tx, sub cloud.Subnet) (netip.Addr, error) {
+	choice, err := freeOf(tx, sub, window)
+	if err != nil || len(choice) == 0 {
+		return netip.Addr{}, err
+	}
+	return choice[s.pick(len(choice))], nil
+}
+
+// freeOf is the first free addresses of the subnet's pools, at most n.
+func freeOf(tx *store.Tx, sub cloud.Subnet, n int) ([]netip.Addr, error) {
 	rows, err := tx.Allocations.List(store.Where(store.Eq("subnet_id", sub.ID)))
 	if err != nil {
-		return netip.Addr{}, err
+		return nil, err
 	}
 	taken := make(map[netip.Addr]bool, len(rows)+1)
 	for _, a := range rows {
@@ -34,16 +43,13 @@ func (s *Service) free(tx *store.Tx, sub cloud.Subnet) (netip.Addr, error) {
 	taken[sub.Gateway] = true
 	var choice []netip.Addr
 	for _, pool := range sub.Pools {
-		for ip := pool.Start; ip.IsValid() && !pool.End.Less(ip) && len(choice) < window; ip = ip.Next() {
+		for ip := pool.Start; ip.IsValid() && !pool.End.Less(ip) && len(choice) < n; ip = ip.Next() {
 			if !taken[ip] {
 				choice = append(choice, ip)
 			}
 		}
 	}
-	if len(choice) == 0 {
-		return netip.Addr{}, nil
-	}
-	return choice[s.pick(len(choice))], nil
+	return choice, nil
 }
 
 // grab writes down that the port has an address.

@@ -265,7 +265,7 @@ func checkUnexternal(tx *store.Tx, id string) error {
 // DeleteNetwork removes a network with its subnets, unless a port is on it that
 // is not DHCP's nor an idle floating IP's.
 func (s *Service) DeleteNetwork(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		if _, err := ownNetwork(tx, c, id, "delete_network"); err != nil {
 			return err
 		}

@@ -218,7 +218,7 @@ func (s *Service) UpdatePool(ctx context.Context, c cloud.Caller, id string, r P
 
 // DeletePool removes a subnet pool that no subnet was cut from.
 func (s *Service) DeletePool(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		if _, err := ownPool(tx, c, id, "delete_subnetpool"); err != nil {
 			return err
 		}

@@ -249,7 +249,7 @@ func (s *Service) ListPorts(ctx context.Context, c cloud.Caller, f Filter) ([]cl
 
 // DeletePort removes a port that is no router's or floating IP's.
 func (s *Service) DeletePort(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		p, err := seePort(tx, c, id)
 		if err != nil {
 			return err

@@ -133,7 +133,7 @@ func (s *Service) changeQoS(ctx context.Context, c cloud.Caller, id string, chan
 
 // DeleteQoSPolicy removes a QoS policy that no port and no network has.
 func (s *Service) DeleteQoSPolicy(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		if _, err := seeQoS(tx, c, id); err != nil {
 			return err
 		}

@@ -159,7 +159,7 @@ func (s *Service) SetQuota(ctx context.Context, projectID string, changes map[st
 
 // ResetQuota gives a project the default limits again.
 func (s *Service) ResetQuota(ctx context.Context, projectID string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		err := tx.Quotas.Delete(cloud.Quota{Service: quotaService, ProjectID: projectID}.Key())
 		if cloud.Is(err, cloud.NotFound) {
 			return refuse(cloud.NotFound, "TenantQuotaNotFound", "Quota for tenant %s could not be found.", projectID)

@@ -213,7 +213,7 @@ func (s *Service) UpdateRBACPolicy(ctx context.Context, c cloud.Caller, id, targ
 
 // DeleteRBACPolicy withdraws a policy, unless its target uses the object.
 func (s *Service) DeleteRBACPolicy(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		p, err := ownRBAC(tx, c, id, "delete_rbac_policy")
 		if err != nil {
 			return err

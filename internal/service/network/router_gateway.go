@@ -40,9 +40,6 @@ func (s *Service) setGateway(tx *store.Tx, c cloud.Caller, r *cloud.Router, g Ga
 	if err != nil {
 		return err
 	}
-	if len(p.FixedIPs) == 0 {
-		return badRequest("router", "No IPs available for external network %s", n.ID)
-	}
 	r.GatewayNetworkID, r.GatewayPortID = n.ID, p.ID
 	return nil
 }

@@ -158,6 +158,9 @@ func (s *Service) changeRouter(ctx context.Context, c cloud.Caller, id string, c
 		if err := s.saveRouter(tx, r); err != nil {
 			return RouterView{}, err
 		}
+		if r, err = tx.Routers.Get(r.ID); err != nil { // with the revision that it has now
+			return RouterView{}, err
+		}
 		return viewRouter(tx, r)
 	})
 }
@@ -243,7 +246,7 @@ func routerPorts(tx *store.Tx, routerID string) ([]cloud.Port, error) {
 
 // DeleteRouter removes a router without interfaces, and its gateway port.
 func (s *Service) DeleteRouter(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		r, err := ownRouter(tx, c, id)
 		if err != nil {
 			return err

@@ -116,7 +116,7 @@ func (s *Service) ListRules(ctx context.Context, c cloud.Caller, f Filter) ([]cl
 
 // DeleteRule removes a rule.
 func (s *Service) DeleteRule(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		r, err := ownRule(tx, c, id)
 		if err != nil {
 			return err

@@ -109,7 +109,7 @@ func (s *Service) UpdateScope(ctx context.Context, c cloud.Caller, id string, r 
 
 // DeleteScope removes an address scope that no subnet pool is of.
 func (s *Service) DeleteScope(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		if _, err := ownScope(tx, c, id, "delete_address_scope"); err != nil {
 			return err
 		}

@@ -197,7 +197,7 @@ func (s *Service) UpdateSubnet(ctx context.Context, c cloud.Caller, id string, r
 // DeleteSubnet removes a subnet that no port has an address of, save the
 // cloud's own and those that hosts made for themselves.
 func (s *Service) DeleteSubnet(ctx context.Context, c cloud.Caller, id string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.change(ctx, func(tx *store.Tx) error {
 		sub, err := ownSubnet(tx, c, id, "delete_subnet")
 		if err != nil {
 			return err

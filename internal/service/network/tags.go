@@ -9,7 +9,7 @@ import (
 )
 
 // Tagged names the collections whose members have tags.
-var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools"}
+var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools", "qos/policies"}
 
 // maxTag is the length of a tag, characters.
 const maxTag = 60
@@ -109,6 +109,13 @@ func (s *Service) retag(tx *store.Tx, c cloud.Caller, collection, id string, cha
 			v, err = ownPool(tx, c, id, "update_subnetpools_tags")
 		}
 		return apply(tx.SubnetPools, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
+	}
+	if collection == "qos/policies" {
+		v, err := seeQoS(tx, c, id)
+		if err == nil && change != nil && !c.Owns(v.ProjectID) {
+			err = forbidden("rule:update_policies_tags")
+		}
+		return apply(tx.QoSPolicies, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
 	}
 	return nil, refuse(cloud.NotFound, "HTTPNotFound", "The resource could not be found.")
 }

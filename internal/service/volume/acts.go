@@ -94,11 +94,16 @@ func (s *Service) dropSnapshots(tx *store.Tx, op string, d *Detail, cascade bool
 }
 
 // Extend makes a volume larger, to so many GB. Invalid in other statuses than
-// available, and for a size that is not larger; QuotaExceeded.
-func (s *Service) Extend(ctx context.Context, c cloud.Caller, id string, size int) error {
+// available, or with attached in-use, and for a size that is not larger;
+// QuotaExceeded.
+func (s *Service) Extend(ctx context.Context, c cloud.Caller, id string, size int, attached bool) error {
 	const op = "volume.Extend"
 	_, err := s.change(ctx, c, id, func(tx *store.Tx, d *Detail) error {
-		if err := inStatus(op, d, cloud.VolumeAvailable); err != nil {
+		may := []string{cloud.VolumeAvailable}
+		if attached {
+			may = append(may, cloud.VolumeInUse)
+		}
+		if err := inStatus(op, d, may...); err != nil {
 			return err
 		}
 		if size <= d.SizeGB {
@@ -151,6 +156,9 @@ func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string) e
 		if err != nil {
 			return err
 		}
+		if err := plain(op, to); err != nil {
+			return err
+		}
 		if to.ID == d.TypeID {
 			return cloud.E(op, cloud.Invalid, "Invalid volume_type provided: New volume_type same as original: %s.", to.ID)
 		}
@@ -162,7 +170,7 @@ func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string) e
 			return err
 		}
 		d.TypeID = to.ID
-		d.Multiattach = to.ExtraSpecs["multiattach"] == "<is> True"
+		d.Multiattach = multiattach(to)
 		return nil
 	})
 	return err

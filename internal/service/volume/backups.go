@@ -136,7 +136,7 @@ func (s *Service) CreateBackup(ctx context.Context, c cloud.Caller, in NewBackup
 		if b.AvailabilityZone == "" {
 			b.AvailabilityZone = d.AvailabilityZone
 		}
-		b.Chain = b.ID
+		b.Chain, b.StoredID, b.VolumeData = b.ID, b.ID, maps.Clone(d.Metadata)
 		if err := s.knownZone(tx, in.Zone); err != nil {
 			return err
 		}
@@ -323,6 +323,7 @@ func (s *Service) Restore(ctx context.Context, c cloud.Caller, id, volumeID, nam
 func (s *Service) refill(tx *store.Tx, v *cloud.Volume, b Backup) error {
 	v.Refill = &cloud.VolumeRefill{BackupID: b.ID, Content: b.Content()}
 	v.Bootable, v.ImageMetadata = b.Bootable, maps.Clone(b.ImageMetadata)
+	v.Metadata = merged(b.VolumeData, v.Metadata, false)
 	b.RestoringID, b.UpdatedAt = v.ID, s.clock.Now()
 	return tx.Backups.Update(b.Backup)
 }
@@ -350,13 +351,24 @@ func (s *Service) fromBackup(tx *store.Tx, c cloud.Caller, op string, in Wanted,
 
 // BackupRecord is what another cloud needs to know of a backup in the same store.
 type BackupRecord struct {
-	Version                                             int
-	ID, Name, Description, VolumeID, SnapshotID         string
-	ParentID, Chain, Container, AvailabilityZone, Where string
-	SizeGB                                              int
-	Metadata, ImageMetadata                             map[string]string
-	Bootable                                            bool
-	DataAt                                              time.Time
+	Version          int               `json:"version"`
+	ID               string            `json:"id"`
+	Name             string            `json:"display_name"`
+	Description      string            `json:"display_description"`
+	VolumeID         string            `json:"volume_id"`
+	SnapshotID       string            `json:"snapshot_id"`
+	ParentID         string            `json:"parent_id"`
+	Chain            string            `json:"chain"`
+	StoredID         string            `json:"stored_id"`
+	Container        string            `json:"container"`
+	AvailabilityZone string            `json:"availability_zone"`
+	Where            string            `json:"where"`
+	SizeGB           int               `json:"size"`
+	Metadata         map[string]string `json:"backup_metadata"`
+	VolumeData       map[string]string `json:"volume_metadata"`
+	ImageMetadata    map[string]string `json:"volume_image_metadata"`
+	Bootable         bool              `json:"bootable"`
+	DataAt           time.Time         `json:"data_timestamp"`
 }
 
 // recordVersion is that of the records that are written here.
@@ -377,7 +389,7 @@ func (s *Service) ExportBackup(ctx context.Context, c cloud.Caller, id string) (
 	return BackupRecord{
 		Version: recordVersion, ID: b.ID, Name: b.Name, Description: b.Description, VolumeID: b.VolumeID, SnapshotID: b.SnapshotID, ParentID: b.ParentID,
 		Chain: b.Chain, Container: b.Container, AvailabilityZone: b.AvailabilityZone, Where: s.backups.Where(), SizeGB: b.SizeGB, Metadata: b.Metadata,
-		ImageMetadata: b.ImageMetadata, Bootable: b.Bootable, DataAt: b.DataAt,
+		StoredID: b.StoredID, VolumeData: b.VolumeData, ImageMetadata: b.ImageMetadata, Bootable: b.Bootable, DataAt: b.DataAt,
 	}, s.backups.Service(), nil
 }
 
@@ -390,14 +402,14 @@ func (s *Service) ImportBackup(ctx context.Context, c cloud.Caller, service stri
 		return b, cloud.E(op, cloud.Unsupported, "Backups are not set up in this cloud.")
 	case service != s.backups.Service():
 		return b, cloud.E(op, cloud.Invalid, "Invalid backup: the record is of a backup in a store of the kind %q; this cloud's is %q.", service, s.backups.Service())
-	case r.Version != recordVersion || !cloud.IsID(r.ID) || !cloud.IsID(r.Chain) || r.SizeGB < 1 || r.Container != "" && !containerForm.MatchString(r.Container):
+	case r.Version != recordVersion || !cloud.IsID(r.ID) || !cloud.IsID(r.Chain) || !cloud.IsID(r.StoredID) || r.SizeGB < 1 || r.Container != "" && !containerForm.MatchString(r.Container):
 		return b, cloud.E(op, cloud.Invalid, "Invalid backup: the record cannot be read: it is not one that this cloud exports.")
 	}
 	now := s.clock.Now()
 	b = cloud.Backup{
 		ID: r.ID, Name: r.Name, Description: r.Description, ProjectID: c.ProjectID, UserID: c.UserID, VolumeID: r.VolumeID, SnapshotID: r.SnapshotID,
 		ParentID: r.ParentID, Chain: r.Chain, Container: r.Container, SizeGB: r.SizeGB, AvailabilityZone: r.AvailabilityZone, Metadata: r.Metadata,
-		DataAt: r.DataAt, Bootable: r.Bootable, ImageMetadata: r.ImageMetadata, Imported: true, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
+		StoredID: r.StoredID, VolumeData: r.VolumeData, DataAt: r.DataAt, Bootable: r.Bootable, ImageMetadata: r.ImageMetadata, Imported: true, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 	}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Backups.Get(b.ID); !cloud.Is(err, cloud.NotFound) {

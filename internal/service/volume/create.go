@@ -3,7 +3,6 @@ package volume
 import (
 	"context"
 	"maps"
-	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -17,6 +16,7 @@ type Wanted struct {
 	GroupID, Transfer, BackupID, Host string
 	Metadata                          map[string]string
 	Multiattach                       bool
+	FollowImages                      bool // an image that stands for a snapshot is taken as that
 }
 
 // Create accepts a volume; the housekeeper makes it. Invalid, NotFound,
@@ -35,6 +35,9 @@ func (s *Service) Create(ctx context.Context, c cloud.Caller, in Wanted) (d Deta
 			return d, cloud.E(op, cloud.Invalid, "Image %s is not active.", img.ID)
 		}
 		image = &img
+		if from := serverSnapshot(image); from != "" && in.FollowImages {
+			image, in.SnapshotID = nil, from
+		}
 	}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		d, err = s.create(tx, c, in, image)
@@ -148,7 +151,10 @@ func (s *Service) settle(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volum
 	if err != nil {
 		return err
 	}
-	v.TypeID, v.Multiattach = kind.ID, strings.EqualFold(kind.ExtraSpecs["multiattach"], "<is> True")
+	if err := plain(op, kind); err != nil {
+		return err
+	}
+	v.TypeID, v.Multiattach = kind.ID, multiattach(kind)
 	if in.Multiattach && !v.Multiattach {
 		return cloud.E(op, cloud.Invalid, "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
 	}
@@ -182,7 +188,7 @@ func (s *Service) typeFor(tx *store.Tx, c cloud.Caller, asked, source string) (c
 	case source != "":
 		return tx.VolumeTypes.Get(source)
 	}
-	return defaultTypeTx(tx)
+	return defaultTypeTx(tx, c.ProjectID)
 }
 
 func (s *Service) knownZone(tx *store.Tx, zone string) error {

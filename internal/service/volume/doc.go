@@ -24,6 +24,8 @@ type Images interface {
 type Options struct {
 	Log  *slog.Logger // nil for none
 	Zone string       // the availability zone of hosts that have none set; "" for nova
+	// Disks tells what nodes have.
+	Disks Disks
 	// Backups is the store of backups; nil for none.
 	Backups BackupStore
 }
@@ -37,6 +39,7 @@ type Service struct {
 	zone   string
 
 	backups BackupStore
+	disks   Disks
 }
 
 // New makes the service on its parts.
@@ -47,7 +50,7 @@ func New(st *store.Store, clock cloud.Clock, images Images, o Options) *Service 
 	if o.Zone == "" {
 		o.Zone = "nova"
 	}
-	return &Service{store: st, clock: clock, images: images, log: o.Log, zone: o.Zone, backups: o.Backups}
+	return &Service{store: st, clock: clock, images: images, log: o.Log, zone: o.Zone, backups: o.Backups, disks: o.Disks}
 }
 
 // DefaultType is the name of the type that volumes have when none is asked for,

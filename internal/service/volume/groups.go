@@ -50,36 +50,13 @@ func wholeGroup(tx *store.Tx, g cloud.VolumeGroup) (Group, error) {
 }
 
 // Group gives a group that the caller sees; NotFound.
-func (s *Service) Group(ctx context.Context, c cloud.Caller, id string) (whole Group, err error) {
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		g, err := groupTx(tx, c, id)
-		if err == nil {
-			whole, err = wholeGroup(tx, g)
-		}
-		return err
-	})
-	return whole, err
+func (s *Service) Group(ctx context.Context, c cloud.Caller, id string) (Group, error) {
+	return groupKind().show(ctx, s, c, id)
 }
 
 // Groups lists the groups of the caller's project, or of all.
-func (s *Service) Groups(ctx context.Context, c cloud.Caller, l List) (list []Group, more bool, err error) {
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		groups, err := tx.VolumeGroups.List(scope(c, l))
-		list = list[:0]
-		for _, g := range groups {
-			whole, err := wholeGroup(tx, g)
-			if err != nil {
-				return err
-			}
-			list = append(list, whole)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	list, more, _, err = page(list, l, groupField, func(g Group) string { return g.ID })
-	return list, more, err
+func (s *Service) Groups(ctx context.Context, c cloud.Caller, l List) ([]Group, bool, error) {
+	return groupKind().list(ctx, s, c, l)
 }
 
 func groupField(g Group, name string) (any, bool) {
@@ -282,19 +259,5 @@ func (s *Service) DeleteGroup(ctx context.Context, c cloud.Caller, id string, wi
 
 // ResetGroup has a group shown in a status until it is given its own again.
 func (s *Service) ResetGroup(ctx context.Context, c cloud.Caller, id, status string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		g, err := groupTx(tx, c, id)
-		if err != nil {
-			return err
-		}
-		g.Forced = ""
-		whole, err := wholeGroup(tx, g)
-		if err != nil {
-			return err
-		}
-		if whole.Status != status {
-			g.Forced = status
-		}
-		return tx.VolumeGroups.Update(g)
-	})
+	return groupKind().reset(ctx, s, c, id, status, func(g *cloud.VolumeGroup, to string) { g.Forced = to }, func(g Group) string { return g.Status })
 }

@@ -40,36 +40,13 @@ func wholeGroupSnapshot(tx *store.Tx, g cloud.GroupSnapshot) (GroupSnapshot, err
 }
 
 // GroupSnapshot gives a group snapshot that the caller sees; NotFound.
-func (s *Service) GroupSnapshot(ctx context.Context, c cloud.Caller, id string) (whole GroupSnapshot, err error) {
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		g, err := groupSnapshotTx(tx, c, id)
-		if err == nil {
-			whole, err = wholeGroupSnapshot(tx, g)
-		}
-		return err
-	})
-	return whole, err
+func (s *Service) GroupSnapshot(ctx context.Context, c cloud.Caller, id string) (GroupSnapshot, error) {
+	return groupSnapshotKind().show(ctx, s, c, id)
 }
 
 // GroupSnapshots lists the group snapshots of the caller's project, or of all.
-func (s *Service) GroupSnapshots(ctx context.Context, c cloud.Caller, l List) (list []GroupSnapshot, more bool, err error) {
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		all, err := tx.GroupSnapshots.List(scope(c, l))
-		list = list[:0]
-		for _, g := range all {
-			whole, err := wholeGroupSnapshot(tx, g)
-			if err != nil {
-				return err
-			}
-			list = append(list, whole)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	list, more, _, err = page(list, l, groupSnapshotField, func(g GroupSnapshot) string { return g.ID })
-	return list, more, err
+func (s *Service) GroupSnapshots(ctx context.Context, c cloud.Caller, l List) ([]GroupSnapshot, bool, error) {
+	return groupSnapshotKind().list(ctx, s, c, l)
 }
 
 func groupSnapshotField(g GroupSnapshot, name string) (any, bool) {
@@ -145,21 +122,7 @@ func (s *Service) DeleteGroupSnapshot(ctx context.Context, c cloud.Caller, id st
 // ResetGroupSnapshot has a group snapshot shown in a status until it is given its
 // own again.
 func (s *Service) ResetGroupSnapshot(ctx context.Context, c cloud.Caller, id, status string) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		g, err := groupSnapshotTx(tx, c, id)
-		if err != nil {
-			return err
-		}
-		g.Forced = ""
-		whole, err := wholeGroupSnapshot(tx, g)
-		if err != nil {
-			return err
-		}
-		if whole.Status != status {
-			g.Forced = status
-		}
-		return tx.GroupSnapshots.Update(g)
-	})
+	return groupSnapshotKind().reset(ctx, s, c, id, status, func(g *cloud.GroupSnapshot, to string) { g.Forced = to }, func(g GroupSnapshot) string { return g.Status })
 }
 
 // groupTypeTx finds a group type that the caller sees, by id or name.

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"hearth/internal/cloud"
@@ -89,3 +90,28 @@ func (s *Service) Zones(ctx context.Context) (map[string]bool, error) {
 
 // Now is the service's time.
 func (s *Service) Now() time.Time { return s.clock.Now() }
+
+// Fits tells whether the pools here are fit for volumes of a type, by id or name;
+// NotFound.
+func (s *Service) Fits(ctx context.Context, c cloud.Caller, kind string) (fits bool, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		t, err := typeTx(tx, c, kind)
+		fits = err == nil && unfit(t.ExtraSpecs) == "" && t.Encryption == nil
+		return err
+	})
+	return fits, err
+}
+
+// LogLevel is the level of what is logged, in Python's words.
+func (s *Service) LogLevel(ctx context.Context) string {
+	h := s.log.Handler()
+	switch {
+	case h.Enabled(ctx, slog.LevelDebug):
+		return "DEBUG"
+	case h.Enabled(ctx, slog.LevelInfo):
+		return "INFO"
+	case h.Enabled(ctx, slog.LevelWarn):
+		return "WARNING"
+	}
+	return "ERROR"
+}

@@ -20,6 +20,7 @@ type List struct {
 	Equal    map[string]string
 	Like     map[string]string // parts of texts
 	Metadata map[string]string
+	Image    map[string]string // of the image that a volume was made from
 	Times    []TimeCond
 	Sort     []Sort
 	Marker   string
@@ -127,10 +128,10 @@ func matches[T any](v T, l List, field func(T, string) (any, bool)) bool {
 			return false
 		}
 	}
-	if len(l.Metadata) > 0 {
-		have, _ := field(v, "metadata")
+	for name, all := range map[string]map[string]string{"metadata": l.Metadata, "glance_metadata": l.Image} {
+		have, _ := field(v, name)
 		m, _ := have.(map[string]string)
-		for k, want := range l.Metadata {
+		for k, want := range all {
 			if got, ok := m[k]; !ok || got != want {
 				return false
 			}
@@ -212,6 +213,10 @@ func volumeField(d Detail, name string) (any, bool) {
 		return d.Metadata, true
 	case "glance_metadata":
 		return d.ImageMetadata, true
+	case "consumes_quota":
+		return true, true
+	case "migration_status":
+		return "", true
 	case "encryption_key_id":
 		return "", true
 	}

@@ -97,12 +97,15 @@ func (s *Service) UpdateSnapshot(ctx context.Context, c cloud.Caller, id string,
 // DeleteSnapshot gives a snapshot up. force leaves its status out of account.
 func (s *Service) DeleteSnapshot(ctx context.Context, c cloud.Caller, id string, force bool) error {
 	const op = "volume.DeleteSnapshot"
-	_, err := s.changeSnapshot(ctx, c, id, func(_ *store.Tx, snap *cloud.Snapshot) error {
+	_, err := s.changeSnapshot(ctx, c, id, func(tx *store.Tx, snap *cloud.Snapshot) error {
+		if err := idleSnapshot(tx, op, *snap); err != nil {
+			return err
+		}
 		status := snap.Status()
 		switch {
 		case snap.Deleted:
 			return nil
-		case !force && status != cloud.VolumeAvailable && status != cloud.VolumeError:
+		case !force && status != cloud.VolumeAvailable && status != cloud.VolumeError && status != cloud.VolumeErrorManaging:
 			return cloud.E(op, cloud.Invalid, "Invalid snapshot: Snapshot %s has status %s: it must be available or error to be deleted.", id, status)
 		case !force && snap.GroupSnapshotID != "":
 			return cloud.E(op, cloud.Invalid, "Invalid snapshot: Snapshot %s is a part of the group snapshot %s: delete that.", id, snap.GroupSnapshotID)
@@ -173,6 +176,8 @@ func snapshotField(s cloud.Snapshot, name string) (any, bool) {
 		return s.UpdatedAt, true
 	case "metadata":
 		return s.Metadata, true
+	case "consumes_quota":
+		return true, true
 	}
 	return nil, false
 }

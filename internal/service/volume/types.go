@@ -31,8 +31,14 @@ func seesType(c cloud.Caller, t cloud.VolumeType) bool {
 	return t.Public || c.IsAdmin() || slices.Contains(t.Projects, c.ProjectID)
 }
 
-// defaultTypeTx is the type of volumes that ask for none.
-func defaultTypeTx(tx *store.Tx) (cloud.VolumeType, error) {
+// defaultTypeTx is the type of a project's volumes that ask for none.
+func defaultTypeTx(tx *store.Tx, project string) (cloud.VolumeType, error) {
+	if own, err := tx.DefaultTypes.Get(project); !cloud.Is(err, cloud.NotFound) {
+		if err != nil {
+			return cloud.VolumeType{}, err
+		}
+		return tx.VolumeTypes.Get(own.TypeID)
+	}
 	list, err := tx.VolumeTypes.List(store.Where(store.Eq("name", DefaultType)))
 	if err == nil && len(list) == 0 {
 		err = cloud.E("volume.Type", cloud.NotFound, "There is no default volume type: name one.")
@@ -47,7 +53,7 @@ func defaultTypeTx(tx *store.Tx) (cloud.VolumeType, error) {
 func (s *Service) Type(ctx context.Context, c cloud.Caller, id string) (t cloud.VolumeType, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		if id == "default" {
-			t, err = defaultTypeTx(tx)
+			t, err = defaultTypeTx(tx, c.ProjectID)
 		} else {
 			t, err = typeByID(tx, c, id)
 		}
@@ -139,6 +145,9 @@ func (s *Service) DeleteType(ctx context.Context, c cloud.Caller, id string) err
 		}
 		if t.Name == DefaultType {
 			return cloud.E(op, cloud.Invalid, "The volume type %s is the default volume type and cannot be deleted.", id)
+		}
+		if n, err := tx.DefaultTypes.Count(store.Eq("type_id", t.ID)); err != nil || n > 0 {
+			return firstError(err, cloud.E(op, cloud.Invalid, "The volume type %s is the default volume type of a project and cannot be deleted.", id))
 		}
 		n, err := tx.Volumes.Count(store.Eq("type_id", t.ID))
 		if err != nil {

@@ -57,6 +57,8 @@ func everyNoun(t *testing.T, st *store.Store) {
 		each(t, tx.Keypairs, cloud.Keypair{UserID: "u", Name: "k"})
 		each(t, tx.Servers, cloud.Server{ID: "s", NextAttemptAt: at})
 		each(t, tx.Actions, cloud.ActionRecord{ID: "a", StartedAt: at})
+		each(t, tx.Migrations, cloud.Migration{ID: "m", CreatedAt: at})
+		each(t, tx.ConsoleTokens, cloud.ConsoleToken{Hash: "h", ExpiresAt: at})
 		each(t, tx.Hosts, cloud.Host{Name: "h", SeenAt: at})
 		each(t, tx.Networks, cloud.Network{ID: "n", MTU: 1450})
 		each(t, tx.Subnets, cloud.Subnet{ID: "s", CIDR: net, DNS: []netip.Addr{ip}, Pools: []cloud.AddressRange{{Start: ip, End: ip}}})

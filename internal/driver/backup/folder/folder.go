@@ -40,7 +40,7 @@ func Open(dir string) (*Folder, error) {
 }
 
 // Service implements backup.Objects.
-func (f *Folder) Service() string { return "directory" }
+func (f *Folder) Service() string { return backup.ServiceName + "directory" }
 
 // Where implements backup.Objects.
 func (f *Folder) Where() string { return "file://" + f.dir }

@@ -64,7 +64,7 @@ func Open(cfg Config) (*Bucket, error) {
 }
 
 // Service implements backup.Objects.
-func (b *Bucket) Service() string { return "s3" }
+func (b *Bucket) Service() string { return backup.ServiceName + "s3" }
 
 // Where implements backup.Objects.
 func (b *Bucket) Where() string {

@@ -43,6 +43,10 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	if err != nil {
 		return nil, cloud.E(op, cloud.Invalid, "the guest's directory: %w", err)
 	}
+	begun, err := saved(cfg, dir)
+	if err != nil {
+		return nil, err
+	}
 	h := d.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,7 +64,11 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	handle := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: dir, PID: h.last, Started: uint64(h.last) * 100, BootID: h.bootID}
 	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}}
 	h.guests[handle.PID] = m
-	h.boot(m)
+	if cfg.Saved {
+		m.state, m.begun = hypervisor.StatePaused, h.clock.Now().Add(-begun)
+	} else {
+		h.boot(m)
+	}
 	return d.attach(m), nil
 }
 

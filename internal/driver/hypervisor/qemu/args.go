@@ -42,13 +42,16 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	a.option("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=on")
 	a.spareSlots(or(cfg.Machine, h.machine))
 	a.boot(cfg)
+	if cfg.Saved {
+		a.option("-incoming", "defer")
+	}
 	return a.words, a.files
 }
 
 // board is the machine without its devices.
 func (a *arguments) board(cfg hypervisor.Config, h host) {
 	name := "guest=" + escape(cfg.ID) + ",debug-threads=on"
-	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none", "-msg", "timestamp=on")
+	a.option("-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-vnc", "none", "-vga", "none", "-msg", "timestamp=on")
 	machine := h.machine
 	if cfg.Machine != "" {
 		machine = cfg.Machine

@@ -33,6 +33,10 @@ func (g *guest) Reset(ctx context.Context) error {
 	return g.command(ctx, "hypervisor.Reset", "system_reset", nil)
 }
 
+func (g *guest) Interrupt(ctx context.Context) error {
+	return g.command(ctx, "hypervisor.Interrupt", "inject-nmi", nil)
+}
+
 func (g *guest) Pause(ctx context.Context) error {
 	return g.command(ctx, "hypervisor.Pause", "stop", nil)
 }

@@ -31,6 +31,7 @@ type guest struct {
 	consoleMax int64
 
 	events chan hypervisor.Event
+	moved  chan struct{} // signalled when what Save began has got further
 	close  sync.Once
 	closed chan struct{}
 	ended  chan struct{} // closed when follow has ended
@@ -38,7 +39,7 @@ type guest struct {
 
 func newGuest(h hypervisor.Handle, p *process, mon *qmp.Client, log *slog.Logger, consoleMax int64) *guest {
 	g := &guest{handle: h, proc: p, mon: mon, log: log.With("guest", h.ID), consoleMax: consoleMax,
-		events: make(chan hypervisor.Event, eventBacklog), closed: make(chan struct{}), ended: make(chan struct{})}
+		events: make(chan hypervisor.Event, eventBacklog), moved: make(chan struct{}, 1), closed: make(chan struct{}), ended: make(chan struct{})}
 	go g.follow()
 	return g
 }
@@ -67,6 +68,8 @@ func (g *guest) follow() {
 		case e, open := <-incoming:
 			if !open {
 				incoming = nil
+			} else if e.Name == eventMigration {
+				g.nudge()
 			} else if ours, ok := translate(e); ok {
 				g.publish(ours)
 			}

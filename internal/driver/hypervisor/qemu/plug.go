@@ -215,7 +215,11 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 	if err := g.dropNet(ctx, op, id); err != nil {
 		return false, err
 	}
-	return true, g.dropBlock(ctx, op, id)
+	err = g.dropBlock(ctx, op, id)
+	if cloud.Is(err, cloud.Conflict) && strings.Contains(err.Error(), "is in use") {
+		return false, nil // the device is on its way out: a SCSI disk leaves its bus before it lets go of its file
+	}
+	return err == nil, err
 }
 
 // ResizeDisk implements hypervisor.Guest.

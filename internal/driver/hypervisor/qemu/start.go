@@ -33,6 +33,9 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 		return nil, err
 	}
 	cfg.Dir = dir
+	if err := hasMemory(cfg); err != nil {
+		return nil, err
+	}
 	lock, err := takeLock(cfg)
 	if err != nil {
 		return nil, err
@@ -76,6 +79,11 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 	closeAll(c.files[1:], nil) // so that the monitor's socket ends when QEMU does
 	h := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: cfg.Dir, PID: p.pid, Started: p.started, BootID: boot}
 	mon, err := dial(ctx, cfg.Dir)
+	if err == nil && cfg.Saved {
+		if err = load(ctx, mon, cfg.Dir); err != nil {
+			mon.Close()
+		}
+	}
 	if err == nil {
 		return newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax), nil
 	}

@@ -179,6 +179,11 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 	})
 }
 
+// CopyRoot implements storage.Driver.
+func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	return d.CopyDisk(ctx, id, from, size)
+}
+
 // GrowDisk implements storage.Driver.
 func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.Disk, error) {
 	if err := d.faulty(ctx, "GrowDisk", id); err != nil {
@@ -237,6 +242,28 @@ func (d *Driver) RevertDisk(ctx context.Context, id, from string) (storage.Disk,
 	}
 	source.ID = id
 	return d.replace(ctx, "RevertDisk", source, func() error { return nil })
+}
+
+// AdoptDisk implements storage.Driver.
+func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
+	if !idForm.MatchString(id) || !idForm.MatchString(from) {
+		return storage.Disk{}, cloud.E("storage.AdoptDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	}
+	disk, err := d.Disk(ctx, from)
+	known, gone := d.Disk(ctx, id)
+	switch {
+	case err == nil && gone == nil:
+		return known, cloud.E("storage.AdoptDisk", cloud.Conflict, "the disk %s cannot take the place of %s, which is there", from, id)
+	case gone == nil:
+		return known, nil
+	case err != nil:
+		return disk, err
+	}
+	disk.ID, disk.Path = id, ""
+	if disk, err = d.make(ctx, "AdoptDisk", disk, func() error { return nil }); err != nil {
+		return disk, err
+	}
+	return disk, d.RemoveDisk(ctx, from)
 }
 
 // replace records a disk in place of what is there, once read has succeeded.

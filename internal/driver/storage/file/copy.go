@@ -17,6 +17,26 @@ import (
 // can; elsewhere a raw disk's data is copied without its holes, and of an overlay
 // only what was written to it, for the copy reads from the same image.
 func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	return d.copyDisk(ctx, id, from, size, d.resize)
+}
+
+// CopyRoot implements storage.Driver.
+func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
+	return d.copyDisk(ctx, id, from, size, func(ctx context.Context, disk *storage.Disk, path string, was int64) (err error) {
+		if disk.Size <= was {
+			return nil
+		}
+		disk.Grown, err = d.Kitchen.Grow(ctx, chain(*disk, path), disk.Size)
+		if cloud.Is(err, cloud.Unsupported) { // the file system is left to the guest
+			disk.Grown = "not grown: " + cloud.Message(err)
+			return d.resize(ctx, disk, path, was)
+		}
+		return err
+	})
+}
+
+// copyDisk copies a disk and has fit make the copy's file of the right size.
+func (d *Driver) copyDisk(ctx context.Context, id, from string, size int64, fit func(ctx context.Context, disk *storage.Disk, path string, was int64) error) (storage.Disk, error) {
 	const op = "storage.CopyDisk"
 	place, err := d.diskDir(id)
 	if err != nil {
@@ -48,24 +68,29 @@ func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (sto
 		if err := d.copyFile(ctx, source.Path, path); err != nil {
 			return err
 		}
-		return d.resize(ctx, *disk, path, source.Size)
+		return fit(ctx, disk, path, source.Size)
 	})
 	return disk, hostError(op, err)
 }
 
 // resize gives the file of a disk its size; was is what it has.
-func (d *Driver) resize(ctx context.Context, disk storage.Disk, path string, was int64) error {
+func (d *Driver) resize(ctx context.Context, disk *storage.Disk, path string, was int64) error {
 	switch {
 	case disk.Size <= was:
 		return nil
 	case disk.Format == "raw":
 		return os.Truncate(path, disk.Size)
 	}
-	chain := []Layer{{path, disk.Format}}
+	return d.Kitchen.Resize(ctx, chain(*disk, path), disk.Size)
+}
+
+// chain is what a disk with its own layer at path is made of.
+func chain(disk storage.Disk, path string) []Layer {
+	layers := []Layer{{path, disk.Format}}
 	if disk.Backing != "" {
-		chain = append(chain, Layer{disk.Backing, "raw"})
+		layers = append(layers, Layer{disk.Backing, "raw"})
 	}
-	return d.Kitchen.Resize(ctx, chain, disk.Size)
+	return layers
 }
 
 // GrowDisk implements storage.Driver. The record is written last: after a crash
@@ -90,7 +115,7 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 	if disk.Format != "raw" && overlaySize(disk.Path) >= disk.Size {
 		was = disk.Size // the guest that has it has made it so
 	}
-	if err := d.resize(ctx, disk, disk.Path, was); err != nil {
+	if err := d.resize(ctx, &disk, disk.Path, was); err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
 	if err := d.sync(disk.Path); err != nil {

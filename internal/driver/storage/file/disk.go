@@ -93,11 +93,11 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 	return disk, hostError(op, err)
 }
 
-// readDisk reads the record of a disk; the path is where its folder is now.
+// readDisk reads the record of a disk; name and path are those of its folder now.
 func readDisk(place string) (storage.Disk, error) {
 	var disk storage.Disk
 	err := readMeta(place, &disk)
-	disk.Path = filepath.Join(place, diskName)
+	disk.ID, disk.Path = filepath.Base(place), filepath.Join(place, diskName)
 	return disk, err
 }
 

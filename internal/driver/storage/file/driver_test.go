@@ -115,6 +115,33 @@ func TestGrownDiskIsWhole(t *testing.T) {
 	}
 }
 
+func TestCopiedRootIsGrown(t *testing.T) {
+	d := open(t, t.TempDir())
+	src := extImage(t)
+	img, err := d.EnsureImage(t.Context(), refOf(t, src, "raw"), src, noOpen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.CloneDisk(t.Context(), "small", img, 64*mib); err != nil {
+		t.Fatal(err)
+	}
+	for _, grown := range []string{"ext file system", "not grown"} {
+		id := strings.ReplaceAll(grown, " ", "-")
+		if grown == "not grown" {
+			d.Kitchen = noOverlay{d.Kitchen}
+		}
+		disk, err := d.CopyRoot(t.Context(), id, "small", 128*mib)
+		if err != nil || disk.Size != 128*mib || disk.Backing != "" && !strings.Contains(disk.Grown, grown) {
+			t.Fatalf("%s: %+v, %v", id, disk, err)
+		}
+		path := flat(t, disk)
+		run(t, "e2fsck", "-f", "-n", path)
+		if fi, err := os.Stat(path); err != nil || fi.Size() != 128*mib {
+			t.Errorf("%s: %v, %v", id, fi, err)
+		}
+	}
+}
+
 // noOverlay is a kitchen on a host where overlays cannot be grown (no FUSE).
 type noOverlay struct{ Kitchen }
 

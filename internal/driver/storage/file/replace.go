@@ -76,3 +76,38 @@ func (d *Driver) replaceDisk(ctx context.Context, disk storage.Disk, write func(
 	disk.Path = filepath.Join(place, diskName)
 	return disk, d.publish(work, place, disk)
 }
+
+// AdoptDisk implements storage.Driver: a folder changes its name.
+func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
+	const op = "storage.AdoptDisk"
+	place, err := d.diskDir(id)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	source, err := d.diskDir(from)
+	if err != nil {
+		return storage.Disk{}, err
+	}
+	unlock, err := d.locks.lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	defer unlock()
+	_, missing := d.Disk(ctx, from)
+	disk, err := d.Disk(ctx, id)
+	switch {
+	case err == nil && missing == nil:
+		return disk, cloud.E(op, cloud.Conflict, "the disk %s cannot take the place of %s, which is there", from, id)
+	case err == nil || missing != nil && !cloud.Is(missing, cloud.NotFound):
+		return disk, err
+	case missing != nil:
+		return disk, missing
+	}
+	if err := os.Rename(source, place); err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	if err := d.sync(filepath.Dir(place)); err != nil {
+		return storage.Disk{}, hostError(op, err)
+	}
+	return d.Disk(ctx, id)
+}

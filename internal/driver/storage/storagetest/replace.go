@@ -101,3 +101,33 @@ func reverting(t *testing.T, d storage.Driver) {
 	_, err := d.RevertDisk(t.Context(), "volume-r", "snapshot-gone")
 	wantKind(t, err, cloud.NotFound)
 }
+
+func adopting(t *testing.T, d storage.Driver) {
+	for _, disk := range two(t, d) {
+		id := "volume-new-" + disk.ID
+		var made storage.Disk
+		for range 2 {
+			var err error
+			if made, err = d.AdoptDisk(t.Context(), id, disk.ID); err != nil || made.ID != id || made.Size != disk.Size || made.Path == disk.Path {
+				t.Fatalf("%+v, %v; was %+v", made, err, disk)
+			}
+		}
+		if found, err := d.Disk(t.Context(), id); err != nil || found != made {
+			t.Errorf("found %+v, %v; adopted as %+v", found, err, made)
+		}
+		_, err := d.Disk(t.Context(), disk.ID)
+		wantKind(t, err, cloud.NotFound)
+		if n := length(t, d, id); n != disk.Size {
+			t.Errorf("%d bytes are read of %+v", n, made)
+		}
+		if _, err := d.BlankDisk(t.Context(), "volume-other", mib, ""); err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.AdoptDisk(t.Context(), id, "volume-other")
+		wantKind(t, err, cloud.Conflict)
+	}
+	_, err := d.AdoptDisk(t.Context(), "volume-a", "volume-nothing")
+	wantKind(t, err, cloud.NotFound)
+	_, err = d.AdoptDisk(t.Context(), "../x", "volume-other")
+	wantKind(t, err, cloud.Invalid)
+}

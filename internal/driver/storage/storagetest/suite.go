@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Driver) {
 		"a disk is written whole":               writing,
 		"a failed write leaves what was":        brokenWrite,
 		"a disk goes back to a copy":            reverting,
+		"a disk takes another name":             adopting,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

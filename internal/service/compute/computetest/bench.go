@@ -5,8 +5,11 @@ package computetest
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/service/compute"
@@ -48,6 +51,24 @@ func (b *Bench) Console(_ context.Context, node, _ string, max int) ([]byte, err
 		log = log[len(log)-max:]
 	}
 	return log, nil
+}
+
+// OpenConsole gives a console on which a guest says hello and then hears what is
+// typed.
+func (b *Bench) OpenConsole(_ context.Context, _, _ string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		if _, err := io.WriteString(theirs, "hello, "+string(kind)); err == nil {
+			_, _ = io.Copy(theirs, theirs)
+		}
+	}()
+	return ours, nil
+}
+
+// InstanceStats is a guest that has computed for a second.
+func (b *Bench) InstanceStats(context.Context, string, string) (cloud.InstanceStats, error) {
+	return cloud.InstanceStats{CPU: time.Second, ResidentBytes: 64 << 20, Hypervisor: "tcg"}, nil
 }
 
 // New makes the cloud.

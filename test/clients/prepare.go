@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// settings are what suites are told of the cloud.
+type settings struct {
+	dir                  string // where tests run and logs lie
+	gopherDir            string // gophercloud's sources
+	gopherEnv, pythonEnv []string
+}
+
+type m = map[string]any
+
+// The people of the suites, as DevStack has them.
+const (
+	admin    = "admin"
+	password = "hearth-clients-1"
+)
+
+// prepare gives the cloud what DevStack has and suites count on: the users admin,
+// demo and alt_demo, an image called cirros. Flavors and networks it has.
+func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
+	project, err := c.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.people(ctx, project); err != nil {
+		return nil, err
+	}
+	image, err := c.image(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nets, err := c.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{dir: filepath.Join(c.work, "suites")}
+	s.gopherEnv = []string{
+		"OS_AUTH_URL=" + c.base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
+		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",
+		"OS_NETWORK_NAME=private", "OS_NETWORK_ID=" + nets["private"].ID, "OS_SUBNET_ID=" + nets["private"].first(),
+		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
+	}
+	s.pythonEnv = []string{
+		"OS_CLIENT_CONFIG_FILE=" + filepath.Join(s.dir, "clouds.yaml"), "PYTHONWARNINGS=ignore", "OPENSTACKSDK_FUNC_TEST_TIMEOUT=60",
+		"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	// A test of openstacksdk uploads this file of its own sources.
+	if err := os.WriteFile(filepath.Join(s.dir, "CONTRIBUTING.rst"), []byte("anything\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return s, os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600)
+}
+
+// login takes a token for the operator, and gives the project.
+func (c *theCloud) login(ctx context.Context) (string, error) {
+	var who struct {
+		User     string `json:"username"`
+		Password string `json:"password"`
+		Project  string `json:"project_name"`
+	}
+	body, err := os.ReadFile(filepath.Join(c.work, "data", "operator.json"))
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(body, &who); err != nil {
+		return "", err
+	}
+	domain := m{"id": "default"}
+	var made struct {
+		Token struct{ Project struct{ ID string } }
+	}
+	header, err := c.do(ctx, "POST", "/v3/auth/tokens", m{"auth": m{
+		"identity": m{"methods": []string{"password"}, "password": m{"user": m{"name": who.User, "domain": domain, "password": who.Password}}},
+		"scope":    m{"project": m{"name": who.Project, "domain": domain}},
+	}}, &made)
+	c.token = header.Get("X-Subject-Token")
+	return made.Token.Project.ID, err
+}
+
+// people makes the users with their projects and roles.
+func (c *theCloud) people(ctx context.Context, operators string) error {
+	var list struct{ Roles []struct{ ID, Name string } }
+	if _, err := c.do(ctx, "GET", "/v3/roles", nil, &list); err != nil {
+		return err
+	}
+	roles := map[string]string{}
+	for _, r := range list.Roles {
+		roles[r.Name] = r.ID
+	}
+	for _, name := range []string{admin, "demo", "alt_demo"} {
+		user, err := c.user(ctx, name)
+		if err != nil {
+			return err
+		}
+		if name != admin {
+			project, err := c.project(ctx, name)
+			if err != nil {
+				return err
+			}
+			if _, err := c.do(ctx, "PUT", "/v3/projects/"+project+"/users/"+user+"/roles/"+roles["member"], nil, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, at := range []string{"projects/" + operators, "domains/default", "system"} {
+			if _, err := c.do(ctx, "PUT", "/v3/"+at+"/users/"+user+"/roles/"+roles["admin"], nil, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// user makes a user, or gives the one there is the password.
+func (c *theCloud) user(ctx context.Context, name string) (string, error) {
+	var found struct{ Users []struct{ ID string } }
+	if _, err := c.do(ctx, "GET", "/v3/users?name="+name, nil, &found); err != nil {
+		return "", err
+	}
+	method, path := "POST", "/v3/users"
+	if len(found.Users) > 0 {
+		method, path = "PATCH", path+"/"+found.Users[0].ID
+	}
+	var made struct{ User struct{ ID string } }
+	_, err := c.do(ctx, method, path, m{"user": m{"name": name, "password": password}}, &made)
+	return made.User.ID, err
+}
+
+// project makes a project, or finds the one there is.
+func (c *theCloud) project(ctx context.Context, name string) (string, error) {
+	var found struct{ Projects []struct{ ID string } }
+	if _, err := c.do(ctx, "GET", "/v3/projects?name="+name, nil, &found); err != nil || len(found.Projects) > 0 {
+		return append(found.Projects, struct{ ID string }{})[0].ID, err
+	}
+	var made struct{ Project struct{ ID string } }
+	_, err := c.do(ctx, "POST", "/v3/projects", m{"project": m{"name": name}}, &made)
+	return made.Project.ID, err
+}
+
+// image uploads what the fake driver boots as well as any other.
+func (c *theCloud) image(ctx context.Context) (string, error) {
+	var made struct{ ID string }
+	for _, name := range []string{"cirros-0.6.2-x86_64-uec", "cirros-0.6.2-x86_64-disk"} { // the names that suites look for
+		if _, err := c.do(ctx, "POST", "/image/v2/images", m{"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}, &made); err != nil {
+			return "", err
+		}
+		if _, err := c.do(ctx, "PUT", "/image/v2/images/"+made.ID+"/file", make([]byte, 1<<20), nil); err != nil {
+			return "", err
+		}
+	}
+	return made.ID, nil
+}
+
+type found struct {
+	ID, Name string
+	Subnets  []string
+}
+
+func (n found) first() string { return append(n.Subnets, "")[0] }
+
+// networks are those that every cloud begins with.
+func (c *theCloud) networks(ctx context.Context) (map[string]found, error) {
+	var list struct{ Networks []found }
+	_, err := c.do(ctx, "GET", "/network/v2.0/networks", nil, &list)
+	out := map[string]found{}
+	for _, n := range list.Networks {
+		out[n.Name] = n
+	}
+	return out, err
+}
+
+// clouds is clouds.yaml, with DevStack's names.
+func (c *theCloud) clouds() string {
+	var b strings.Builder
+	b.WriteString("clouds:\n")
+	entry := func(name, user, scope string) {
+		fmt.Fprintf(&b, "  %s:\n    auth: {auth_url: %s/v3, username: %s, password: %s, user_domain_id: default, %s}\n", name, c.base(), user, password, scope)
+		b.WriteString("    region_name: RegionOne\n    identity_api_version: '3'\n    volume_api_version: '3'\n")
+	}
+	for name, user := range map[string]string{"devstack-admin": admin, "devstack": "demo", "devstack-alt": "alt_demo"} {
+		entry(name, user, "project_domain_id: default, project_name: "+user)
+	}
+	entry("devstack-system-admin", admin, "system_scope: all")
+	return b.String()
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// area is a part of a suite, of about one API.
+type area struct{ suite, name, path string }
+
+// areas are all there are: packages of gophercloud, folders of Debian's Python.
+var areas = []area{
+	{"gophercloud", "identity", "identity/v3"},
+	{"gophercloud", "image", "image/v2"},
+	{"gophercloud", "networking", "networking/v2/..."},
+	{"gophercloud", "blockstorage", "blockstorage/..."},
+	{"gophercloud", "compute", "compute/v2"},
+	{"gophercloud", "placement", "placement/v1"},
+	{"sdk", "identity", "openstack/tests/functional/identity"},
+	{"sdk", "image", "openstack/tests/functional/image"},
+	{"sdk", "network", "openstack/tests/functional/network"},
+	{"sdk", "block_storage", "openstack/tests/functional/block_storage"},
+	{"sdk", "compute", "openstack/tests/functional/compute"},
+	{"sdk", "placement", "openstack/tests/functional/placement"},
+	{"sdk", "cloud", "openstack/tests/functional/cloud"},
+	{"osc", "identity", "openstackclient/tests/functional/identity"},
+	{"osc", "image", "openstackclient/tests/functional/image"},
+	{"osc", "network", "openstackclient/tests/functional/network"},
+	{"osc", "volume", "openstackclient/tests/functional/volume"},
+	{"osc", "compute", "openstackclient/tests/functional/compute"},
+}
+
+const (
+	gophercloud = "github.com/gophercloud/gophercloud/v2"
+	python      = "/usr/bin/python3" // Debian's, which has Debian's packages
+	debian      = "/usr/lib/python3/dist-packages"
+)
+
+//go:embed results.py
+var resultsPy []byte
+
+// missing says why an area cannot run; "" when it can.
+func (a area) missing(ctx context.Context, s *settings) string {
+	if a.suite != "gophercloud" {
+		if _, err := os.Stat(filepath.Join(debian, a.path)); err != nil {
+			return "it is not installed: " + err.Error()
+		}
+		return ""
+	}
+	if s.gopherDir != "" {
+		return ""
+	}
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", gophercloud).Output()
+	if s.gopherDir = strings.TrimSpace(string(out)); err != nil || s.gopherDir == "" {
+		return "the module cache has no " + gophercloud + " ('go mod download' fetches it)"
+	}
+	return ""
+}
+
+// run runs the tests of an area one by one; the log is kept.
+func (a area) run(ctx context.Context, s *settings) ([]result, error) {
+	cmd, parse := a.command(ctx, s)
+	log, err := os.Create(filepath.Join(s.dir, a.suite+"-"+a.name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	results, perr := parse(io.TeeReader(out, log))
+	if perr != nil {
+		return results, perr
+	}
+	if err := cmd.Wait(); len(results) == 0 && err != nil {
+		return nil, fmt.Errorf("no test ran (%w); see %s", err, log.Name())
+	}
+	return results, nil
+}
+
+func (a area) command(ctx context.Context, s *settings) (*exec.Cmd, func(io.Reader) ([]result, error)) {
+	if a.suite == "gophercloud" {
+		cmd := exec.CommandContext(ctx, "go", "test", "-json", "-tags", "acceptance", "-p", "1", "-count", "1", "-timeout", "5m", "./internal/acceptance/openstack/"+a.path)
+		cmd.Dir, cmd.Env = s.gopherDir, append(os.Environ(), s.gopherEnv...)
+		return cmd, parseGo
+	}
+	cmd := exec.CommandContext(ctx, python, "-", filepath.Join(debian, a.path), debian)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.pythonEnv...), bytes.NewReader(resultsPy)
+	return cmd, parsePython
+}
+
+// colour is what gophercloud paints its failures with.
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// parseGo reads test2json. Names are those of the package below openstack/, a
+// dot, the test. A test that began and did not end hung.
+func parseGo(in io.Reader) (results []result, err error) {
+	open, words := map[string]bool{}, map[string]string{}
+	var order []string
+	dec := json.NewDecoder(in)
+	for {
+		var e struct{ Action, Package, Test, Output string }
+		if err = dec.Decode(&e); err != nil {
+			break
+		}
+		if e.Test == "" || strings.Contains(e.Test, "/") {
+			continue
+		}
+		_, pkg, _ := strings.Cut(e.Package, "/acceptance/openstack/")
+		name := pkg + "." + e.Test
+		switch e.Action {
+		case "run":
+			open[name] = true
+			order = append(order, name)
+		case "output":
+			if text := strings.TrimSpace(colour.ReplaceAllString(e.Output, "")); strings.Contains(text, ".go:") {
+				words[name] = text
+			}
+		case "pass", "fail", "skip":
+			delete(open, name)
+			r := result{name: name, state: map[string]string{"pass": passed, "fail": failed, "skip": skipped}[e.Action]}
+			if r.state != passed {
+				r.reason = words[name]
+			}
+			results = append(results, r)
+		}
+	}
+	for _, name := range order {
+		if open[name] {
+			results = append(results, result{name, failed, "it did not end"})
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return results, err
+}
+
+// parsePython reads what results.py writes, among what tests print themselves.
+func parsePython(in io.Reader) (results []result, err error) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if f := strings.SplitN(lines.Text(), "\t", 4); len(f) == 4 && f[0] == "RESULT" {
+			results = append(results, result{f[2], f[1], f[3]})
+		}
+	}
+	return results, lines.Err()
+}
