@@ -155,6 +155,7 @@ func (a *api) rebuild(r *wire.Request, raw []byte, id string) (*wire.Response, e
 	if err != nil {
 		return nil, err
 	}
+	req.Reimage = r.Version.AtLeast(93)
 	d, err := a.svc.Rebuild(r.Context(), actor(r), id, req)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ type RebuildRequest struct {
 	UserData *[]byte
 	KeyName  *string           // "" takes the key away
 	Files    []cloud.GuestFile // in place of those it had
+	Reimage  bool              // the volume that it boots from is to be made anew, too
 }
 
 // Rebuild makes the server's disks anew from an image.
@@ -79,13 +80,46 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 		if err := rekey(tx, op, a, v, r.KeyName); err != nil {
 			return err
 		}
-		if err := useImage(tx, op, a.Caller, r.ImageID, v); err != nil {
+		if v.VolumeBoot {
+			if err := s.sameImage(tx, op, a.Caller, r, *v); err != nil {
+				return err
+			}
+		} else if err := useImage(tx, op, a.Caller, r.ImageID, v); err != nil {
 			return err
 		}
 		v.Rescue = nil
 		v.Intent.Paused, v.Intent.Suspended, v.Intent.Disk = false, false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
 		return nil
 	})
+}
+
+// sameImage refuses a rebuild that would give a boot volume other data. Of the
+// same image the volume stays as it is, and all else is made anew.
+func (s *Service) sameImage(tx *store.Tx, op string, c cloud.Caller, r RebuildRequest, v cloud.Server) error {
+	image, err := imageTx(tx, op, c, r.ImageID)
+	if err != nil {
+		return err
+	}
+	if r.Reimage {
+		return cloud.E(op, cloud.Unsupported, "Hearth does not write an image over the volume that instance %s boots from: ask in a microversion below 2.93 for a rebuild that keeps the volume, or make a server with a new one.", v.ID)
+	}
+	list, err := attachmentsTx(tx, v.ID)
+	if err != nil {
+		return err
+	}
+	for _, at := range list {
+		if !at.Boot {
+			continue
+		}
+		d, err := s.volumes.VolumeTx(tx, c, at.VolumeID)
+		if err != nil {
+			return err
+		}
+		if d.ImageMetadata["image_id"] == image.ID {
+			return nil
+		}
+	}
+	return unacceptable(op, image.ID, "Unable to rebuild with a different image for a volume-backed server.")
 }
 
 // rekey gives the server another keypair of the caller's; nil leaves it.
@@ -140,7 +174,7 @@ func (s *Service) resizable(tx *store.Tx, op string, v cloud.Server, f cloud.Fla
 		return asInvalid(op, noFlavor(op, f.ID))
 	case f.ID == v.Flavor.ID:
 		return cloud.E(op, cloud.Invalid, "When resizing, instances must change flavor!")
-	case f.RootGB < v.Flavor.RootGB, f.EphemeralGB < v.Flavor.EphemeralGB:
+	case f.RootGB < v.Flavor.RootGB && !v.VolumeBoot, f.EphemeralGB < v.Flavor.EphemeralGB:
 		return cloud.E(op, cloud.Invalid, "Unable to resize disk down: the server has %d GB of root and %d GB of ephemeral disk, the flavor %d and %d.",
 			v.Flavor.RootGB, v.Flavor.EphemeralGB, f.RootGB, f.EphemeralGB)
 	}
@@ -188,6 +222,9 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string) error
 	_, err := s.act(ctx, op, a, id, "rescue", states, func(tx *store.Tx, v *cloud.Server) error {
 		if v.OldFlavor != nil {
 			return cloud.E(op, cloud.Conflict, "Cannot 'rescue' instance %s while its resize is neither confirmed nor reverted", v.ID)
+		}
+		if v.VolumeBoot && (imageID == "" || imageID == v.ImageID) {
+			return cloud.E(op, cloud.Invalid, "Instance %s cannot be rescued: Cannot rescue a volume-backed instance", v.ID)
 		}
 		rescue := v.Image
 		if imageID != "" && imageID != v.ImageID {

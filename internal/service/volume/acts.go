@@ -39,6 +39,9 @@ func (s *Service) Delete(ctx context.Context, c cloud.Caller, id string, cascade
 		if d.Deleted {
 			return nil
 		}
+		if at := plugged(d.Attachments); at != nil {
+			return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is still attached to the server %s, detach volume first.", d.ID, at.ServerID)
+		}
 		if !force {
 			if err := deletable(op, d); err != nil {
 				return err
@@ -208,7 +211,7 @@ func unfit(specs map[string]string) string {
 func (s *Service) ResetStatus(ctx context.Context, c cloud.Caller, id, status, attach string) error {
 	_, err := s.change(ctx, c, id, func(tx *store.Tx, d *Detail) error {
 		if attach == "detached" {
-			if _, err := tx.VolumeAttachments.DeleteWhere(store.Eq("volume_id", d.ID)); err != nil {
+			if err := forget(tx, d.Attachments); err != nil {
 				return err
 			}
 		}
@@ -227,6 +230,24 @@ func (s *Service) ResetStatus(ctx context.Context, c cloud.Caller, id, status, a
 		return nil
 	})
 	return err
+}
+
+// forget drops attachments, but those that a server has: only its node ends them.
+func forget(tx *store.Tx, list []cloud.VolumeAttachment) error {
+	for _, a := range list {
+		if a.Plug {
+			if _, err := tx.Servers.Get(a.ServerID); !cloud.Is(err, cloud.NotFound) {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := tx.VolumeAttachments.Delete(a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetMetadata adds to a volume's metadata, or replaces all of it.
@@ -283,7 +304,8 @@ type NewImage struct {
 	Force                             bool // although the volume is attached
 }
 
-// Upload makes an image of a volume; the housekeeper moves the bytes.
+// Upload makes an image of a volume; the housekeeper moves the bytes. Of one that a
+// server is using, if forced, the image is what the disk was at a moment.
 func (s *Service) Upload(ctx context.Context, c cloud.Caller, id string, in NewImage) (d Detail, img cloud.Image, err error) {
 	const op = "volume.Upload"
 	if in.DiskFormat != "raw" {
@@ -292,7 +314,11 @@ func (s *Service) Upload(ctx context.Context, c cloud.Caller, id string, in NewI
 	if d, err = s.Get(ctx, c, id); err != nil {
 		return d, img, err
 	}
-	if err := inStatus(op, &d, cloud.VolumeAvailable); err != nil {
+	may := []string{cloud.VolumeAvailable}
+	if in.Force {
+		may = append(may, cloud.VolumeInUse)
+	}
+	if err := inStatus(op, &d, may...); err != nil {
 		return d, img, err
 	}
 	attributes := map[string]any{"name": in.Name, "container_format": in.ContainerFormat, "disk_format": in.DiskFormat}
@@ -306,7 +332,7 @@ func (s *Service) Upload(ctx context.Context, c cloud.Caller, id string, in NewI
 		return d, img, err
 	}
 	d, err = s.change(ctx, c, id, func(tx *store.Tx, d *Detail) error {
-		if err := inStatus(op, d, cloud.VolumeAvailable); err != nil {
+		if err := inStatus(op, d, may...); err != nil {
 			return err
 		}
 		d.UploadID = img.ID

@@ -95,6 +95,9 @@ func (s *Service) Detach(ctx context.Context, c cloud.Caller, id, attachment str
 				continue
 			}
 			found = true
+			if err := ours(op, a); err != nil {
+				return err
+			}
 			if err := tx.VolumeAttachments.Delete(a.ID); err != nil {
 				return err
 			}
@@ -106,6 +109,25 @@ func (s *Service) Detach(ctx context.Context, c cloud.Caller, id, attachment str
 		return nil
 	})
 	return err
+}
+
+// ours refuses to end an attachment that the compute service made: the server would
+// go on with a disk that nobody knows it has (cinder's bug 2004555).
+func ours(op string, a cloud.VolumeAttachment) error {
+	if a.Plug {
+		return cloud.E(op, cloud.Conflict, "Detach volume from instance %s using the Compute API", a.ServerID)
+	}
+	return nil
+}
+
+// plugged is an attachment that the compute service made; nil for none.
+func plugged(list []cloud.VolumeAttachment) *cloud.VolumeAttachment {
+	for i := range list {
+		if list[i].Plug {
+			return &list[i]
+		}
+	}
+	return nil
 }
 
 // Connection tells how a host reaches a volume.
@@ -276,6 +298,9 @@ func (s *Service) CompleteAttachment(ctx context.Context, c cloud.Caller, id str
 func (s *Service) DeleteAttachment(ctx context.Context, c cloud.Caller, id string) (left []cloud.VolumeAttachment, err error) {
 	a, err := s.Attachment(ctx, c, id)
 	if err != nil {
+		return nil, err
+	}
+	if err := ours("volume.DeleteAttachment", a); err != nil {
 		return nil, err
 	}
 	d, err := s.change(ctx, c, a.VolumeID, func(tx *store.Tx, d *Detail) error {

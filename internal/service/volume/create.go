@@ -89,8 +89,8 @@ func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 		if err != nil {
 			return err
 		}
-		if src.Status != cloud.VolumeAvailable && src.Status != cloud.VolumeReserved {
-			return cloud.E(op, cloud.Invalid, "Source volume's status must be available to be copied: it is %s.", src.Status)
+		if src.Status != cloud.VolumeAvailable && src.Status != cloud.VolumeReserved && src.Status != cloud.VolumeInUse {
+			return cloud.E(op, cloud.Invalid, "Source volume's status must be available or in-use to be copied: it is %s.", src.Status)
 		}
 		v.SourceID, v.Node, v.TypeID, v.Bootable, v.ImageMetadata = src.ID, src.Node, src.TypeID, src.Bootable, maps.Clone(src.ImageMetadata)
 		return atLeast(op, "volume", src.SizeGB, v)
