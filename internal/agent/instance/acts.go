@@ -128,7 +128,8 @@ func (w *worker) settle(in cloud.Intent) error {
 func (w *worker) halt(ctx context.Context, in cloud.Intent) (again time.Duration, err error) {
 	now := w.m.Clock.Now()
 	hard := in.Power == cloud.PowerOn && in.HardReboot && w.rec.Reboots < in.Reboots ||
-		in.Disk.Why == cloud.DiskRebuild && w.rec.Turn != in.Disk.Turn // its disk is given up
+		in.Disk.Why == cloud.DiskRebuild && w.rec.Turn != in.Disk.Turn || // its disk is given up
+		w.rec.State == cloud.InstancePaused // nobody in it can heed a button
 	if w.deadline.IsZero() && !hard {
 		if err := w.guest.Shutdown(ctx); err != nil && !cloud.Is(err, cloud.NotFound) {
 			w.log.Warn("the power button of the guest does not work; it is ended by force", "error", err)

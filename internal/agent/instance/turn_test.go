@@ -157,3 +157,16 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A guest whose processors stand still cannot heed its power button: it is ended
+// at once, and nobody waits out the grace.
+func TestAPausedGuestIsEndedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	m, spec := running(t, w)
+	spec = with(spec, func(in *cloud.Intent) { in.Paused = true })
+	must(t, m.Apply(t.Context(), spec))
+	awaitState(t, m, spec.ID, cloud.InstancePaused, spec.Intent.Generation)
+	spec = with(spec, off)
+	must(t, m.Apply(t.Context(), spec))
+	awaitState(t, m, spec.ID, cloud.InstanceStopped, spec.Intent.Generation)
+}
