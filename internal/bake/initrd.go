@@ -24,7 +24,7 @@ func initialRamdisk(busybox []byte, mods modules) ([]byte, error) {
 	t := newTree()
 	t.dir(0o755, "/dev", "/proc", "/sys", "/root")
 	t.file("/bin/busybox", 0o755, busybox)
-	for _, name := range []string{"sh", "mount", "insmod", "blkid", "switch_root", "sleep", "cat", "cp"} {
+	for _, name := range []string{"sh", "mount", "insmod", "dd", "hexdump", "tr", "switch_root", "sleep", "cat", "cp"} {
 		t.symlink("/bin/"+name, "busybox")
 	}
 	var wanted []string
