@@ -267,3 +267,33 @@ func (k *Housekeeper) releaseVolumes(tx *store.Tx, server string) error {
 	}
 	return nil
 }
+
+// tellExtended writes into the histories of the servers that have a volume that it
+// is larger now: in nova it is cinder who has that written.
+func (k *Housekeeper) tellExtended(tx *store.Tx, v cloud.Volume) error {
+	list, err := tx.VolumeAttachments.List(store.Where(store.Eq("volume_id", v.ID)))
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if !a.Plug || a.State != cloud.AttachmentAttached {
+			continue
+		}
+		s, err := tx.Servers.Get(a.ServerID)
+		if err != nil {
+			if err = unlessGone(err); err != nil {
+				return err
+			}
+			continue
+		}
+		now := k.Clock.Now()
+		err = tx.Actions.Insert(cloud.ActionRecord{
+			ID: cloud.NewID(), ServerID: s.ID, Action: "extend_volume", RequestID: "req-" + cloud.NewID(), UserID: v.UserID, ProjectID: s.ProjectID,
+			StartedAt: now, UpdatedAt: now, Node: s.Node, FinishedAt: &now,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

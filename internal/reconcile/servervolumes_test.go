@@ -226,6 +226,30 @@ func TestServerWaitsForItsBootVolume(t *testing.T) {
 	}
 }
 
+// A volume that grows while a server has it is told in the server's history, once.
+func TestExtensionIsInTheHistory(t *testing.T) {
+	w := newWorld(t)
+	w.join("node-2")
+	w.want("a", 512)
+	w.attach("a", "v", func(a *cloud.VolumeAttachment) { a.State = cloud.AttachmentAttached })
+	w.attach("b", "v2", nil)
+	w.write(func(tx *store.Tx) error {
+		v, err := tx.Volumes.Get("v")
+		v.Node, v.SizeGB, v.NextAttemptAt = "node-2", 2, w.clock.Now()
+		return firstError(err, tx.Volumes.Update(v))
+	})
+	w.ProcessVolume(t.Context(), "v")
+	w.ProcessVolume(t.Context(), "v")
+	var told []cloud.ActionRecord
+	w.write(func(tx *store.Tx) (err error) {
+		told, err = tx.Actions.List(store.Where(store.Eq("server_id", "a")))
+		return err
+	})
+	if len(told) != 1 || told[0].Action != "extend_volume" || told[0].FinishedAt == nil || told[0].Error != "" || told[0].RequestID == "" {
+		t.Errorf("the history says %+v", told)
+	}
+}
+
 func TestServerWhoseVolumeFailsFails(t *testing.T) {
 	w := newWorld(t)
 	w.write(func(tx *store.Tx) error {

@@ -155,7 +155,7 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 		if err != nil {
 			return unlessGone(err)
 		}
-		at := k.Clock.Now()
+		at, was := k.Clock.Now(), now.Seen
 		now.Seen = cloud.VolumeSeen{Ready: true, SizeBytes: status.SizeBytes, Path: status.Path, Format: status.Format, At: at}
 		now.Fault, now.Attempt, now.UpdatedAt = "", 0, at
 		if v.Refill != nil && now.Refill != nil && *v.Refill == *now.Refill {
@@ -173,6 +173,11 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 		}
 		if !now.Deleted && now.SizeGB == v.SizeGB { // else there is more to do at once
 			now.NextAttemptAt = time.Time{}
+		}
+		if was.Ready && was.SizeBytes < status.SizeBytes {
+			if err := k.tellExtended(tx, now); err != nil {
+				return err
+			}
 		}
 		if err := k.wakeServers(tx, v.ID); err != nil {
 			return err

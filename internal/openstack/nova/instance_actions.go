@@ -128,7 +128,7 @@ var eventNames = map[string]string{
 	"create": "compute__do_build_and_run_instance", "delete": "compute_terminate_instance", "createImage": "compute_snapshot_instance",
 	"createBackup": "compute_backup_instance", "rebuild": "compute_rebuild_instance", "resize": "compute_prep_resize",
 	"confirmResize": "compute_confirm_resize", "revertResize": "compute_finish_revert_resize", "shelveOffload": "compute_shelve_offload_instance",
-	"attach_volume": "compute_attach_volume", "detach_volume": "compute_detach_volume",
+	"attach_volume": "compute_attach_volume", "detach_volume": "compute_detach_volume", "extend_volume": "compute_extend_volume",
 	"attach_interface": "compute_attach_interface", "detach_interface": "compute_detach_interface",
 }
 
