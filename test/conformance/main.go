@@ -30,6 +30,7 @@ type options struct {
 	concurrency int
 	coverage    string
 	keep        bool
+	times       int
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of Tempest's workers run at once; 0: what suits the mode")
 	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv; from a whole run")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
+	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|ssh|scenario\n")
 		flag.PrintDefaults()
@@ -91,12 +93,11 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 		return false, err
 	}
 	before := c.pss()
-	began := time.Now()
-	results, err := ws.tempest(ctx, o, m)
+	results, took, err := o.repeat(ctx, c, ws, m)
 	if err != nil {
 		return false, err
 	}
-	return o.report(c, ws, m, results, time.Since(began), before)
+	return o.report(c, ws, m, results, took, before)
 }
 
 // report prints the closing lines.
