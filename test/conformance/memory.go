@@ -14,7 +14,7 @@ import (
 // the next is a leak.
 func (c *theCloud) memory(ctx context.Context) (string, error) {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(c.data(), "control.sock"))
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(c.Data(), "control.sock"))
 	}}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hearth/memory", nil)
 	if err != nil {
