@@ -5,8 +5,8 @@
 // that is there and passes, so that the list can only shrink.
 //
 // Modes: union (interop-union.list, fake driver), api (all of tempest.api that
-// fits one host, fake driver), ssh and scenario (real guests; as root, with
-// QEMU).
+// fits one host, fake driver), ssh and scenario (the list of that name, each of
+// whose tests must pass; real guests: as root, with QEMU).
 package main
 
 import (
@@ -41,7 +41,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "test/conformance", "where the lists are")
 	flag.StringVar(&o.regex, "regex", "", "of the mode's tests, those that match only; nothing is then said of the others")
 	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of Tempest's workers run at once; 0: what suits the mode")
-	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv; from a whole run")
+	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv, from a whole run; ssh and scenario add the routes it lacks")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
 	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
@@ -122,7 +122,7 @@ func (o options) report(c *theCloud, ws *workspace, m mode, results []result, to
 	fmt.Printf("%s: %d passed, %d failed (%d expected), %d skipped, of %d; %s; memory of hearth %.1f MiB before, %.1f MiB after\n",
 		o.mode, v.passed, v.failed, v.expected, v.skipped, v.passed+v.failed+v.skipped, took.Round(time.Second), before, c.pss())
 	if o.coverage != "" {
-		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results)
+		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results, m.guests)
 		if err != nil {
 			return false, err
 		}
