@@ -41,7 +41,7 @@ func main() {
 	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv; from a whole run")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|ssh|scenario\n")
+		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|neutron|ssh|scenario\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

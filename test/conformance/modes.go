@@ -41,7 +41,10 @@ var real = []string{
 var modes = map[string]mode{
 	"union": {conf: quick, list: "interop-union.list", omit: inGuest, xen: true, compliance: true, concurrency: 4},
 	// os-agents are Xen's, and no hypervisor here has them.
-	"api":      {conf: quick, match: `^tempest\.api\.`, omit: inGuest + `|tempest\.api\.object_storage|tempest\.api\.compute\.admin\.test_agents|tempest\.api\.identity\.(admin\.)?v2\.`, xen: true, compliance: true, concurrency: 4},
+	"api": {conf: quick, match: `^tempest\.api\.`, omit: inGuest + `|tempest\.api\.object_storage|tempest\.api\.compute\.admin\.test_agents|tempest\.api\.identity\.(admin\.)?v2\.`, xen: true, compliance: true, concurrency: 4},
+	// A suite of its own, by Neutron's developers: the package neutron-tempest-plugin. What is not advertised skips itself.
+	// One worker: tests that page through all policies meet others' that go meanwhile.
+	"neutron":  {conf: quick, match: `^neutron_tempest_plugin\.api\.`, concurrency: 1},
 	"ssh":      {conf: real, match: inGuest, guests: true, concurrency: 1},
 	"scenario": {conf: real, match: scenarios, guests: true, concurrency: 1},
 }
