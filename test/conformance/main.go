@@ -45,7 +45,7 @@ func main() {
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
 	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|ssh|scenario\n")
+		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|neutron|ssh|scenario\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
