@@ -113,7 +113,13 @@ func page(r *wire.Request) (limit int, marker string, err error) {
 // strict refuses query parameters that nova does not know: from 2.75 on it says
 // so, before it ignored them.
 func strict(r *wire.Request, known ...string) error {
-	if !r.Version.AtLeast(75) {
+	return strictFrom(75, r, known...)
+}
+
+// strictFrom refuses query parameters that are not known from 2.n on: some lists
+// said so before 2.75.
+func strictFrom(n int, r *wire.Request, known ...string) error {
+	if !r.Version.AtLeast(n) {
 		return nil
 	}
 	for name := range r.URL.Query() {
