@@ -23,15 +23,14 @@ func (a *api) verbRoutes() []wire.Route {
 }
 
 // serverPassword is the encrypted password that a guest has posted to its
-// metadata service. Hearth's takes none, so no server has one.
+// metadata service.
 func (a *api) serverPassword(r *wire.Request) (*wire.Response, error) {
-	_, err := a.svc.Server(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.JSON(wire.M{"password": ""}), err
+	password, err := a.svc.GuestPassword(r.Context(), r.Caller, r.PathValue("id"))
+	return wire.JSON(wire.M{"password": password}), err
 }
 
 func (a *api) clearPassword(r *wire.Request) (*wire.Response, error) {
-	_, err := a.svc.Server(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.NoContent(), err
+	return wire.NoContent(), a.svc.ClearGuestPassword(r.Context(), r.Caller, r.PathValue("id"))
 }
 
 // consoleTypes are the consoles that there are: type to what it shows. SPICE,
