@@ -24,6 +24,9 @@ type Consoles interface {
 	// it. NotFound when none runs, Unavailable as above.
 	OpenConsole(ctx context.Context, node, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
 	InstanceStats(ctx context.Context, node, serverID string) (cloud.InstanceStats, error)
+	// SetPassword has the agent in a server's guest change a user's password; see
+	// node.Node.
+	SetPassword(ctx context.Context, node, serverID, user, password string) error
 }
 
 // ImageKeeper deletes images with their bytes.
