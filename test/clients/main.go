@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hearth/test/outside"
 )
 
 func main() {
@@ -38,7 +40,7 @@ func run(ctx context.Context) error {
 	expectedFile := flag.String("expected", "test/clients/expected-failures.txt", "known failures")
 	work := flag.String("work", "", "a `directory` for data and logs, kept; else a temporary one")
 	flag.Parse()
-	expected, err := readExpected(*expectedFile)
+	expected, err := outside.ReadExpected(*expectedFile)
 	if err != nil {
 		return err
 	}
@@ -56,12 +58,19 @@ func run(ctx context.Context) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	c := &theCloud{bin: *bin, work: dir, listen: *listen}
-	if err := c.up(ctx); err != nil {
+	own, err := outside.New(*bin, dir, *listen, "HEARTH_DRIVER=fake", "HEARTH_IDENTITY_BCRYPT_COST=4", "HEARTH_IMAGE_IMPORT_FROM=127.0.0.0/8")
+	if err != nil {
 		return err
 	}
-	defer c.down()
-	s, err := c.prepare(ctx)
+	defer own.Down()
+	if err := own.Up(ctx); err != nil {
+		return err
+	}
+	operator, err := own.Login(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := (&theCloud{own, operator}).prepare(ctx)
 	if err != nil {
 		return err
 	}

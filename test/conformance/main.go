@@ -19,6 +19,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"hearth/test/outside"
 )
 
 // options are what the command line says.
@@ -83,9 +85,13 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 		}
 		fmt.Println("logs are left in", work)
 	}()
-	c := &theCloud{bin: o.bin, work: work, conf: m.conf}
-	defer c.down()
-	if err := c.up(ctx); err != nil {
+	own, err := outside.New(o.bin, work, "", append([]string{"HEARTH_NODE=conformance", "HEARTH_LOG_LEVEL=info"}, m.conf...)...)
+	if err != nil {
+		return false, err
+	}
+	c := &theCloud{own}
+	defer c.Down()
+	if err := c.Up(ctx); err != nil {
 		return false, err
 	}
 	ws, err := c.prepare(ctx, m)
@@ -103,7 +109,7 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 
 // report prints the closing lines.
 func (o options) report(c *theCloud, ws *workspace, m mode, results []result, took time.Duration, before float64) (bool, error) {
-	expected, err := readExpected(filepath.Join(o.dir, "expected-failures.txt"))
+	expected, err := outside.ReadExpected(filepath.Join(o.dir, "expected-failures.txt"))
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +123,7 @@ func (o options) report(c *theCloud, ws *workspace, m mode, results []result, to
 	fmt.Printf("%s: %d passed, %d failed (%d expected), %d skipped, of %d; %s; memory of hearth %.1f MiB before, %.1f MiB after\n",
 		o.mode, v.passed, v.failed, v.expected, v.skipped, v.passed+v.failed+v.skipped, took.Round(time.Second), before, c.pss())
 	if o.coverage != "" {
-		n, err := writeCoverage(o.coverage, ws.log(), c.logFile(), results)
+		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results)
 		if err != nil {
 			return false, err
 		}

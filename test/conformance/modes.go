@@ -85,16 +85,16 @@ func (o options) wantedTests(m mode) ([]string, error) {
 // guests, else a disk of nothing in particular.
 func (c *theCloud) imageFile(ctx context.Context, m mode) (file, format, user string, err error) {
 	if !m.guests {
-		file = filepath.Join(c.work, "disk.raw")
+		file = filepath.Join(c.Work, "disk.raw")
 		return file, "raw", "nobody", os.WriteFile(file, bytes.Repeat([]byte("conformance\n"), 8192), 0o600)
 	}
 	const cache = "/var/cache/hearth-e2e" // shared with test/e2e
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", "", "", err
 	}
-	out := filepath.Join(c.work, "ember")
-	cmd := exec.CommandContext(ctx, c.bin, "bake", "ember", "--out", out, "--cache", cache)
-	cmd.Env = c.env
+	out := filepath.Join(c.Work, "ember")
+	cmd := exec.CommandContext(ctx, c.Bin, "bake", "ember", "--out", out, "--cache", cache)
+	cmd.Env = c.Env
 	said, err := cmd.Output()
 	if err != nil {
 		return "", "", "", fmt.Errorf("hearth bake ember: %w\n%s", err, said)

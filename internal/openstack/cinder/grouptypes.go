@@ -34,18 +34,9 @@ func (a *api) listGroupTypes(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	yes := true
-	public := &yes
-	switch text := r.URL.Query().Get("is_public"); {
-	case text == "" || !r.Caller.IsAdmin():
-	case text == "None" || text == "none":
-		public = nil
-	default:
-		v, err := wire.ParseBool("is_public", text)
-		if err != nil {
-			return nil, err
-		}
-		public = &v
+	public, err := publicFilter(r)
+	if err != nil {
+		return nil, err
 	}
 	list, more, err := a.svc.GroupTypes(r.Context(), r.Caller, public, l)
 	if err != nil {

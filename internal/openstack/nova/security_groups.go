@@ -54,11 +54,17 @@ func ruleView(r cloud.SecurityRule, project string, names map[string]string) wir
 	return m
 }
 
-func groupViews(groups []compute.GroupDetail) []wire.M {
+// groupNames are the names of groups by their ids.
+func groupNames(groups []compute.GroupDetail) map[string]string {
 	names := map[string]string{}
 	for _, g := range groups {
 		names[g.ID] = g.Name
 	}
+	return names
+}
+
+func groupViews(groups []compute.GroupDetail) []wire.M {
+	names := groupNames(groups)
 	views := []wire.M{}
 	for _, g := range groups {
 		views = append(views, groupView(g, names))
@@ -101,10 +107,6 @@ func (a *api) groupAnswer(r *wire.Request) func(compute.GroupDetail, error) (*wi
 		if err != nil {
 			return nil, err
 		}
-		names := map[string]string{}
-		for _, other := range groups {
-			names[other.ID] = other.Name
-		}
-		return wire.JSON(wire.M{"security_group": groupView(g, names)}), nil
+		return wire.JSON(wire.M{"security_group": groupView(g, groupNames(groups))}), nil
 	}
 }
