@@ -92,7 +92,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h.place = placement.New(st, clock, ratios)
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
-	h.operate = operate.New(st, h.fleet, blobs, log)
+	h.operate = operate.New(st, clock, h.fleet, blobs, ratios, log)
 	return h, nil
 }
 
