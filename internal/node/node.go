@@ -41,6 +41,13 @@ type Node interface {
 	// instance that is not on the node.
 	Password(ctx context.Context, id string) (string, error)
 	ForgetPassword(ctx context.Context, id string) error
+	// SetPassword changes the password of a user of an instance's guest, by the agent
+	// in it. NotFound when no guest runs, Unsupported when its agent does not answer,
+	// Conflict with the agent's words when it refuses.
+	SetPassword(ctx context.Context, id, user, password string) error
+
+	// CacheImage brings an image into the node's cache, for instances to come.
+	CacheImage(ctx context.Context, ref cloud.ImageRef) error
 
 	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
 	// returns when it is there, whole. NotFound when what it is to be made from is

@@ -31,6 +31,7 @@ type options struct {
 	regex       string
 	concurrency int
 	coverage    string
+	rest        string
 	keep        bool
 	times       int
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.regex, "regex", "", "of the mode's tests, those that match only; nothing is then said of the others")
 	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of Tempest's workers run at once; 0: what suits the mode")
 	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv, from a whole run; ssh and scenario add the routes it lacks")
+	flag.StringVar(&o.rest, "rest", "", "file to write the table of the skipped tests to, as docs/conformance-rest.md; from a whole run")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
 	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
@@ -127,6 +129,11 @@ func (o options) report(c *theCloud, ws *workspace, m mode, results []result, to
 			return false, err
 		}
 		fmt.Printf("%d routes are covered, written to %s\n", n, o.coverage)
+	}
+	if o.rest != "" {
+		if err := writeRest(o.rest, o.mode, v, results); err != nil {
+			return false, err
+		}
 	}
 	return len(v.wrong)+len(v.stale) == 0, nil
 }

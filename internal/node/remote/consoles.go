@@ -33,6 +33,19 @@ func (c *client) ForgetPassword(ctx context.Context, id string) error {
 	return tell(ctx, c, callForgetPassword, id)
 }
 
+// password is one that a user of a guest is to have.
+type password struct{ ID, User, Password string }
+
+// SetPassword implements node.Node.
+func (c *client) SetPassword(ctx context.Context, id, user, secret string) error {
+	return tell(ctx, c, callSetPassword, password{id, user, secret})
+}
+
+// CacheImage implements node.Node.
+func (c *client) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
+	return tell(ctx, c, callCacheImage, ref)
+}
+
 // OpenConsole implements node.Node. An empty part says that it is open.
 func (c *client) OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
 	const op = "node.OpenConsole"

@@ -26,6 +26,8 @@ const (
 	callInstances      = service + "Instances"
 	callOpenConsole    = service + "OpenConsole"
 	callStats          = service + "InstanceStats"
+	callSetPassword    = service + "SetPassword"
+	callCacheImage     = service + "CacheImage"
 	callConsole        = service + "Console"
 	callPassword       = service + "Password"
 	callForgetPassword = service + "ForgetPassword"

@@ -230,6 +230,10 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	if r.Version.AtLeast(47) {
 		want.BackupID = text(in.BackupID)
 	}
+	if want.Multiattach && r.Version.AtLeast(50) {
+		return nil, cloud.E(op, cloud.Invalid, "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. "+
+			"Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
+	}
 	err = wire.First(checkName(&want.Name, &want.Description), checkMetadata(in.Metadata), needUUID("snapshot_id", want.SnapshotID),
 		needUUID("source_volid", want.SourceID), needUUID("group_id", want.GroupID), needUUID("backup_id", want.BackupID))
 	switch {

@@ -79,7 +79,29 @@ func readImport(body map[string]any) (task cloud.ImageTask, err error) {
 	if name == cloud.ImportWebDownload && uri == "" {
 		return task, badImport("The method web-download requires a 'uri'.")
 	}
-	return cloud.ImageTask{Method: name, URI: uri, Request: body}, nil
+	task = cloud.ImageTask{Method: name, URI: uri, Request: body}
+	if name == cloud.ImportGlanceDownload {
+		task.Remote, err = remoteImage(method)
+	}
+	return task, err
+}
+
+// remoteImage reads which image of another service is meant.
+func remoteImage(method map[string]any) (*cloud.RemoteImage, error) {
+	for _, field := range []string{"glance_region", "glance_image_id"} {
+		if _, there := method[field]; !there {
+			return nil, badImport("'%s' needs to be set for glance-download import method", field)
+		}
+	}
+	said := func(field string) string { s, _ := method[field].(string); return s }
+	of := cloud.RemoteImage{ID: said("glance_image_id"), Region: said("glance_region"), Interface: said("glance_service_interface")}
+	if of.Interface == "" {
+		of.Interface = "public"
+	}
+	if !cloud.IsID(of.ID) {
+		return nil, badImport("Remote image id does not look like a UUID: %s", of.ID)
+	}
+	return &of, nil
 }
 
 func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
@@ -92,7 +114,7 @@ func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	task.RequestID = r.ID
-	if _, err = h.images.Import(r.Context(), r.Caller, r.PathValue("image"), task); err != nil {
+	if _, err = h.images.Import(r.Context(), r.Caller, r.PathValue("image"), r.Header.Get("X-Auth-Token"), task); err != nil {
 		return nil, err
 	}
 	return wire.Accepted(nil), nil

@@ -74,7 +74,7 @@ func (h handlers) createTask(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	task := cloud.ImageTask{Method: cloud.ImportWebDownload, URI: in.From, Request: body, RequestID: r.ID}
-	if task, err = h.images.Import(r.Context(), r.Caller, img.ID, task); err != nil {
+	if task, err = h.images.Import(r.Context(), r.Caller, img.ID, r.Header.Get("X-Auth-Token"), task); err != nil {
 		_ = h.images.Delete(r.Context(), r.Caller, img.ID) // what the client is told is why there is no task
 		return nil, err
 	}

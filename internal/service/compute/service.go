@@ -29,6 +29,9 @@ type Consoles interface {
 	// is not there, Unavailable as above.
 	Password(ctx context.Context, node, serverID string) (string, error)
 	ForgetPassword(ctx context.Context, node, serverID string) error
+	// SetPassword has the agent in a server's guest change a user's password; see
+	// node.Node.
+	SetPassword(ctx context.Context, node, serverID, user, password string) error
 }
 
 // ImageKeeper deletes images with their bytes.

@@ -40,6 +40,8 @@ type Bench struct {
 	Net     cloud.Network // Project's only one, 10.0.0.0/24
 	Log     string        // what every console says
 	Posted  string        // the password that every guest has posted
+
+	Passwords []string // that guests' agents were told, as server=password
 }
 
 // Console gives the log.
@@ -78,6 +80,15 @@ func (b *Bench) Password(context.Context, string, string) (string, error) { retu
 // ForgetPassword forgets it.
 func (b *Bench) ForgetPassword(context.Context, string, string) error {
 	b.Posted = ""
+	return nil
+}
+
+// SetPassword is an agent that knows root only.
+func (b *Bench) SetPassword(_ context.Context, _, server, user, password string) error {
+	if user != "root" {
+		return cloud.E("computetest.SetPassword", cloud.Unsupported, "the agent does not answer")
+	}
+	b.Passwords = append(b.Passwords, server+"="+password)
 	return nil
 }
 
