@@ -1,9 +1,10 @@
 // Command clients holds a cloud of its own, with the fake driver, against the
 // functional suites that clients bring along: gophercloud's acceptance tests (in
 // the module cache), those of openstacksdk and of python-openstackclient (in
-// Debian's packages). A suite that is not installed is left out, and said so.
+// Debian's packages). The suite seeds is the command lines of the documents that
+// Hearth comes from, as they stand there. A suite that is not installed is left out, and said so.
 //
-//	clients [flags] [SUITE[/AREA] …]    gophercloud, sdk, osc; all but osc for none
+//	clients [flags] [SUITE[/AREA] …]    seeds, gophercloud, sdk, osc; all but osc for none
 //
 // Failures that are known, with their reasons, stand in expected-failures.txt. A
 // failure that does not, and a line there that is no longer true, fail the run.
@@ -116,7 +117,7 @@ func report(v verdict) error {
 // choose finds the areas that were asked for.
 func choose(asked []string) ([]area, error) {
 	if len(asked) == 0 {
-		asked = []string{"gophercloud", "sdk"}
+		asked = []string{"seeds", "gophercloud", "sdk"}
 	}
 	var out []area
 	for _, name := range asked {

@@ -16,6 +16,8 @@ type settings struct {
 	dir                  string // where tests run and logs lie
 	gopherDir            string // gophercloud's sources
 	gopherEnv, pythonEnv []string
+	cloud                *theCloud
+	image, network       string // ids
 }
 
 type m = map[string]any
@@ -46,7 +48,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{dir: filepath.Join(c.Work, "suites")}
+	s := &settings{dir: filepath.Join(c.Work, "suites"), cloud: c, image: image, network: nets["private"].ID}
 	s.gopherEnv = []string{
 		"OS_AUTH_URL=" + c.Cloud.Base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
 		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",

@@ -3,6 +3,7 @@ package cinder
 import (
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
+	"net/http"
 )
 
 func (a *api) groupTypeRoutes() []wire.Route {
@@ -63,7 +64,11 @@ type groupTypeIn struct {
 }
 
 func readGroupType(r *wire.Request) (in groupTypeIn, err error) {
-	if err := r.DecodeObject("group_type", &in); err != nil {
+	known := "name description is_public"
+	if r.Method == http.MethodPost {
+		known += " group_specs"
+	}
+	if err := strictObject(r, "group_type", &in, known); err != nil {
 		return in, err
 	}
 	if in.Name != nil {

@@ -74,8 +74,16 @@ func groupViews(groups []compute.GroupDetail) []wire.M {
 
 func (a *api) listGroups(r *wire.Request) (*wire.Response, error) {
 	all, _ := wire.ParseBool("all_tenants", r.URL.Query().Get("all_tenants")) // what is no boolean is no, as in nova
+	first, last, err := slice(r)
+	if err != nil {
+		return nil, err
+	}
 	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, all)
-	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
+	if err != nil {
+		return nil, err
+	}
+	views := groupViews(groups)
+	return wire.JSON(wire.M{"security_groups": views[min(first, len(views)):min(last, len(views))]}), nil
 }
 
 func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
