@@ -69,8 +69,9 @@ func describeTrunk(tx *store.Tx, t cloud.Trunk) (TrunkView, error) {
 	return v, nil
 }
 
+// subPortsOf gives a trunk's sub-ports by their VLANs.
 func subPortsOf(tx *store.Tx, trunkID string) ([]cloud.SubPort, error) {
-	return tx.SubPorts.List(byAge([]store.Cond{store.Eq("trunk_id", trunkID)}))
+	return tx.SubPorts.List(store.Query{Where: []store.Cond{store.Eq("trunk_id", trunkID)}, Order: []store.Order{{Column: "vlan"}}})
 }
 
 // CreateTrunks makes trunks, all or none.

@@ -28,7 +28,6 @@ const (
 	opAnd      = 0x57 // dst &= value
 	opIfEqual  = 0x15 // if dst == value, go offset on
 	opIfNot    = 0x55 // if dst != value, go offset on
-	opGo       = 0x05 // go offset on
 	opCall     = 0x85 // call the kernel's helper value
 	opExit     = 0x95
 	helperPush = 18 // bpf_skb_vlan_push(packet, protocol, id)
