@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/compute/computetest"
 )
