@@ -169,7 +169,9 @@ func (k *Housekeeper) volumesSeen(tx *store.Tx, server *cloud.Server) error {
 			err = k.stillAttached(tx, server, a, cmp.Or(why, server.Seen.Refused[swapper(list, a)], "the guest did not let go of it"))
 		case a.Detaching:
 		case held && a.State != cloud.AttachmentAttached:
-			err = k.attached(tx, swapped(list, a))
+			if err = k.attached(tx, swapped(list, a)); err == nil && a.Swaps != "" {
+				k.respecify(server) // its node is to know, too, that nothing is to be copied any more
+			}
 		case !held && answered && why != "" && a.State != cloud.AttachmentAttached:
 			err = k.notAttached(tx, server, a, why)
 		}

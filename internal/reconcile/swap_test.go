@@ -39,6 +39,10 @@ func TestSwapIsFollowed(t *testing.T) {
 	w.report("a", cloud.InstanceRunning, "")
 	w.wantVolume("v1", cloud.VolumeAvailable, "")
 	w.wantVolume("v2", cloud.VolumeInUse, cloud.AttachmentAttached)
+	w.step()
+	if spec := w.node.specs[len(w.node.specs)-1]; len(spec.Volumes) != 1 || spec.Volumes[0].Swaps != "" {
+		t.Errorf("the node would copy again: %+v", spec.Volumes)
+	}
 	err := w.Store.View(t.Context(), func(tx *store.Tx) error {
 		a, err := tx.VolumeAttachments.Get("at-v2")
 		if err != nil || a.Swaps != "" || !a.DeleteOnTermination {

@@ -35,7 +35,7 @@ var why = []struct {
 }
 
 // mentioned shortens a reason that quotes the cloud.
-var mentioned = regexp.MustCompile(`[:(]? ?\[.*`)
+var mentioned = regexp.MustCompile(`: \[\{.*`)
 
 // restOf is the table of what was skipped, in order.
 func restOf(mode string, v verdict, results []result) string {
