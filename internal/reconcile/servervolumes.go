@@ -168,7 +168,7 @@ func (k *Housekeeper) volumesSeen(tx *store.Tx, server *cloud.Server) error {
 		case a.Detaching && held && answered:
 			err = k.stillAttached(tx, server, a, cmp.Or(why, server.Seen.Refused[swapper(list, a)], "the guest did not let go of it"))
 		case a.Detaching:
-		case held && a.State != cloud.AttachmentAttached:
+		case held && a.State != cloud.AttachmentAttached && (a.Swaps == "" || answered): // a swap is over when the old disk is closed
 			if err = k.attached(tx, swapped(list, a)); err == nil && a.Swaps != "" {
 				k.respecify(server) // its node is to know, too, that nothing is to be copied any more
 			}

@@ -290,11 +290,12 @@ func (w *worker) plugMissing(ctx context.Context, spec cloud.InstanceSpec, have 
 		return err
 	}
 	for _, v := range spec.Volumes {
-		if _, there := have[volumeDevice(v.VolumeID)]; there {
+		_, there := have[volumeDevice(v.VolumeID)]
+		if there && !w.switching(v) {
 			continue
 		}
 		do := func() error { return w.plugVolume(ctx, spec, v) }
-		if w.swapDevice(v, have) {
+		if there || w.swapDevice(v, have) {
 			do = func() error {
 				wait, err := w.swapVolume(ctx, spec, v)
 				if err == nil && wait > 0 {

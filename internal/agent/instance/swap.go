@@ -100,6 +100,12 @@ func (w *worker) swapOffline(ctx context.Context, spec cloud.InstanceSpec) error
 	return nil
 }
 
+// switching tells whether a volume has its data, and the guest is being switched to
+// it, or was, and the old disk's file is to be closed.
+func (w *worker) switching(v cloud.InstanceVolume) bool {
+	return v.Swaps != "" && slices.Contains(w.rec.Swapped, v.VolumeID)
+}
+
 // swapDevice tells whether the guest has the disk whose place a volume is to take.
 func (w *worker) swapDevice(v cloud.InstanceVolume, have map[string]hypervisor.Device) bool {
 	if v.Swaps == "" {

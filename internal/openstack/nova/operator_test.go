@@ -28,7 +28,7 @@ func TestOperator(t *testing.T) {
 		{1, "POST", "/os-aggregates/1/action", wire.M{"add_host": wire.M{"host": "none"}}, 404, ""},
 		{1, "POST", "/os-aggregates/1/action", wire.M{"set_metadata": wire.M{"metadata": wire.M{"k": "v"}}}, 200, `"k":"v"`},
 		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": computetest.ImageID}}}, 202, ""},
-		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": cloud.NewID()}}}, 400, "could not be found"},
+		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": cloud.NewID()}}}, 400, "Can not find requested image"},
 		{80, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": computetest.ImageID}}}, 404, ""},
 		{1, "GET", "/os-availability-zone", nil, 200, `"zoneName":"z"`},
 		{1, "PUT", "/os-services/force-down", wire.M{"host": "node-1", "binary": "nova-compute"}, 404, "Unknown action"},

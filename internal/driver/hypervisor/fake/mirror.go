@@ -37,7 +37,7 @@ func (g *guest) MirrorDisk(ctx context.Context, id string, to hypervisor.Disk) (
 	return alike, err
 }
 
-// SwitchDisk implements hypervisor.Guest: it is done at once.
+// SwitchDisk implements hypervisor.Guest: the second question finds it done.
 func (g *guest) SwitchDisk(ctx context.Context, id, to string) (done bool, err error) {
 	const op = "hypervisor.SwitchDisk"
 	err = g.on(ctx, op, func(h *Host) error {
@@ -53,7 +53,6 @@ func (g *guest) SwitchDisk(ctx context.Context, id, to string) (done bool, err e
 		disks[at] = g.m.targets[i]
 		g.m.cfg.Disks, g.m.targets = disks, slices.Delete(g.m.targets, i, i+1)
 		h.tell(g.m, hypervisor.EventMirrored, to)
-		done = true
 		return nil
 	})
 	return done, err
