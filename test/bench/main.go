@@ -91,9 +91,7 @@ func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		tidy()
-		if undoing != nil {
-			undoing()
-		}
+		undo()
 		os.Exit(1)
 	}
 }
