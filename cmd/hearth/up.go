@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,6 +49,7 @@ func up(ctx context.Context, cfg *config.Config, out, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
+	collectLess()
 	h, err := openHead(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -63,6 +65,16 @@ func up(ctx context.Context, cfg *config.Config, out, logTo io.Writer) error {
 	}
 	defer os.Remove(cfg.Paths().PID())
 	return h.serve(ctx)
+}
+
+// collectLess lets the heap, which is a few MiB, grow to three times what is in
+// use before a collection. What a request makes is garbage at its end; a fifth of
+// the time of a long list was the collector's. GOGC says otherwise.
+func collectLess() {
+	const growth = 200 // per cent
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(growth)
+	}
 }
 
 // newLog is the structured log, one line an event.

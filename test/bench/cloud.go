@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type aCloud struct {
 // is to be undone after them.
 var (
 	running []*aCloud
-	undoing func()
+	undoing []func()
 )
 
 func tidy() {
@@ -38,6 +39,14 @@ func tidy() {
 		c.down()
 	}
 	running = nil
+}
+
+// undo undoes it, the last first.
+func undo() {
+	for _, f := range slices.Backward(undoing) {
+		f()
+	}
+	undoing = nil
 }
 
 func (b bench) newCloud(driver string, conf ...string) *aCloud {

@@ -30,15 +30,16 @@ func median(values []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
+// String is the figure's row in docs/performance.md.
 func (f figure) String() string {
-	mark := "     "
+	goal := f.goal
 	switch {
-	case f.goal != "" && f.met:
-		mark = "met  "
-	case f.goal != "":
-		mark = "MISSED"
+	case goal != "" && !f.met:
+		goal += " " + f.unit + " MISSED"
+	case goal != "":
+		goal += " " + f.unit
 	}
-	return fmt.Sprintf("%-58s %10.2f %-6s (%.2f to %.2f, n=%d)  %-10s %s", f.what, median(f.values), f.unit, slices.Min(f.values), slices.Max(f.values), len(f.values), f.goal, mark)
+	return fmt.Sprintf("| %s | %.2f %s | %.2f–%.2f, %d | %s |", f.what, median(f.values), f.unit, slices.Min(f.values), slices.Max(f.values), len(f.values), goal)
 }
 
 // atMost and atLeast judge a figure by its median.
@@ -71,6 +72,7 @@ func main() {
 	b.bin, err = filepath.Abs(b.bin)
 	check(err)
 	fmt.Println(conditions(b.bin))
+	fmt.Print("| what | measured | range, runs | goal |\n| --- | --- | --- | --- |\n")
 	for _, part := range []struct {
 		name string
 		run  func() []figure
@@ -82,7 +84,7 @@ func main() {
 		for _, f := range part.run() {
 			fmt.Println(f)
 		}
-		fmt.Printf("  (%s took %s)\n", part.name, time.Since(began).Round(time.Second))
+		fmt.Fprintf(os.Stderr, "%s took %s\n", part.name, time.Since(began).Round(time.Second)) // not of the table
 	}
 }
 
@@ -91,9 +93,7 @@ func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		tidy()
-		if undoing != nil {
-			undoing()
-		}
+		undo()
 		os.Exit(1)
 	}
 }

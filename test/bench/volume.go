@@ -23,7 +23,8 @@ const volumeMiB = 256
 // against qemu-img convert of the same bytes and against a reflink.
 func (b bench) volume() (out []figure) {
 	image := twoGiB()
-	defer os.Remove(image)
+	undoing = append(undoing, func() { _ = os.Remove(image) })
+	defer undo()
 	for _, on := range []struct {
 		name string
 		at   func() (dir string, undo func())
@@ -31,12 +32,10 @@ func (b bench) volume() (out []figure) {
 		{"/tmp", func() (string, func()) { return "/tmp", func() {} }},
 		{"XFS", loopXFS},
 	} {
-		dir, undo := on.at()
-		undoing = undo
+		dir, leave := on.at()
+		undoing = append(undoing, leave)
 		out = append(out, b.volumesOn(dir, on.name, image)...)
 		tidy()
-		undoing = nil
-		undo()
 	}
 	return out
 }
@@ -142,7 +141,7 @@ func (c *aCloud) there(began time.Time, id string, status func() (string, error)
 		now, err := status()
 		check(err)
 		if took := time.Since(began); now == "available" {
-			found, err := filepath.Glob(filepath.Join(c.data, "node", "*", "storage", "disks", "*"+id, "disk"))
+			found, err := filepath.Glob(filepath.Join(c.data, "node", "disks", "*"+id, "disk"))
 			check(err)
 			if len(found) != 1 {
 				check(fmt.Errorf("the disk of %s is not where disks are: %q", id, found))
