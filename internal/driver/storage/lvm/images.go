@@ -41,9 +41,12 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, cloud.E(op, cloud.Unavailable, "stopped before it was done: %w", err)
 	}
 	defer d.locks.lock(ref.Digest)()
-	_, v, found, err := d.find(ctx, imageName(ref.Digest))
-	if err != nil || found && v.has(tagImage) {
-		return as(imageOf(v), ref.Format), err
+	g, err := d.writable(ctx)
+	if err != nil {
+		return storage.Image{}, err
+	}
+	if v, there := g.find(imageName(ref.Digest)); there && v.has(tagImage) {
+		return as(imageOf(v), ref.Format), nil
 	}
 	dir, err := os.MkdirTemp(d.Tmp, "image")
 	if err != nil {
@@ -64,8 +67,11 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, hostError(err)
 	}
 	p := plan{size: sectors(max(fi.Size(), 512)), fill: func(dev *os.File) error { return copyData(ctx, dev, f) }}
-	v, err = d.make(ctx, imageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, fi.Size()))
-	return as(imageOf(v), ref.Format), err
+	v, err := d.make(ctx, g, imageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, fi.Size()))
+	if err != nil {
+		return storage.Image{}, err
+	}
+	return as(imageOf(v), ref.Format), nil
 }
 
 // raw gives a file with the raw bytes of an image, which were checked.
@@ -115,33 +121,28 @@ func fetch(ctx context.Context, ref cloud.ImageRef, open func() (io.ReadCloser, 
 // they are: the host's tools do not write to what a guest owns on a device.
 func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, size int64) (storage.Disk, error) {
 	const op = "storage.CloneDisk"
-	if disk, there, err := d.again(ctx, op, id); err != nil || there {
-		return disk, err
-	}
-	if size == 0 {
-		size = image.VirtualSize
-	}
-	if size < image.VirtualSize {
-		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
-	}
 	defer d.locks.lock(image.Digest)()
-	if _, v, found, err := d.find(ctx, imageName(image.Digest)); err != nil || !found || !v.has(tagImage) {
-		if err == nil {
-			err = cloud.E(op, cloud.Unavailable, "image %s is no longer in the node's cache; it is fetched again at the next try", image.Digest)
+	return d.disk(ctx, op, id, func(g group) (plan, error) {
+		if size == 0 {
+			size = image.VirtualSize
 		}
-		return storage.Disk{}, err
-	}
-	return d.disk(ctx, op, id, plan{from: imageName(image.Digest), size: sectors(size)})
+		if size < image.VirtualSize {
+			return plan{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
+		}
+		if !digestForm.MatchString(image.Digest) {
+			return plan{}, cloud.E(op, cloud.Invalid, "%q is no image digest", image.Digest)
+		}
+		if v, there := g.find(imageName(image.Digest)); !there || !v.has(tagImage) {
+			return plan{}, cloud.E(op, cloud.Unavailable, "image %s is no longer in the cache of the volume group %s; it is fetched again at the next try", image.Digest, g.Name)
+		}
+		return plan{from: imageName(image.Digest), size: sectors(size)}, nil
+	})
 }
 
 // Images implements storage.Driver.
 func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 	g, err := d.group(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := d.volumes(ctx, g.Name)
-	for _, v := range all {
+	for _, v := range g.LVs {
 		if v.has(tagImage) {
 			out = append(out, imageOf(v))
 		}
@@ -155,10 +156,5 @@ func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
 	if !digestForm.MatchString(digest) {
 		return cloud.E("storage.RemoveImage", cloud.Invalid, "%q is no image digest", digest)
 	}
-	defer d.locks.lock(digest)()
-	g, v, found, err := d.find(ctx, imageName(digest))
-	if err != nil || !found || !v.has(tagImage) {
-		return err
-	}
-	return d.lvm(ctx, "lvremove", "--yes", g.Name+"/"+v.Name)
+	return d.remove(ctx, digest, imageName(digest), tagImage)
 }
