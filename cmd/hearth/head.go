@@ -162,6 +162,24 @@ func (c consoles) InstanceStats(ctx context.Context, name, serverID string) (clo
 	return n.InstanceStats(ctx, serverID)
 }
 
+// Password implements compute.Consoles.
+func (c consoles) Password(ctx context.Context, name, serverID string) (string, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return "", err
+	}
+	return n.Password(ctx, serverID)
+}
+
+// ForgetPassword implements compute.Consoles.
+func (c consoles) ForgetPassword(ctx context.Context, name, serverID string) error {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return err
+	}
+	return n.ForgetPassword(ctx, serverID)
+}
+
 // nodeDisks tells what disks nodes have.
 type nodeDisks struct{ fleet *node.Fleet }
 

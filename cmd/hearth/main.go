@@ -23,7 +23,11 @@ var version = "devel"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := newRoot().ExecuteContext(ctx); err != nil {
+	root := newRoot()
+	if name := oldName(os.Args[0]); name != "" {
+		root.SetArgs(append([]string{name}, os.Args[1:]...))
+	}
+	if err := root.ExecuteContext(ctx); err != nil {
 		var code exitCode
 		if errors.As(err, &code) {
 			os.Exit(int(code))
@@ -52,7 +56,8 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root, &cfg)
 	root.AddCommand(
 		newUp(&cfg), newDown(&cfg), newWait(&cfg), newInit(&cfg), newAuth(&cfg), newOpenrc(&cfg), newCloudsYAML(&cfg),
-		newDoctor(&cfg), newExplain(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(), newBake(&cfg), newImage(&cfg), newDemo(&cfg), newRoutes(&cfg),
+		newDoctor(&cfg), newExplain(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(), newBake(&cfg), newImage(&cfg), newDemo(&cfg), newRoutes(&cfg), newOldNames(),
 	)
+	root.AddCommand(newOldTools(&cfg)...)
 	return root
 }

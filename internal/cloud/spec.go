@@ -163,6 +163,15 @@ type PortSpec struct {
 	Hostname            string
 	DHCPOptions         []DHCPOption
 	Egress, Ingress     Bandwidth // what the guest sends and receives
+	SubPorts            []SubPortSpec
+}
+
+// SubPortSpec is a port, of whatever network on the same node, that a guest reaches
+// by frames with a VLAN tag on the port which has it.
+type SubPortSpec struct {
+	PortID, NetworkID string
+	VLAN              int
+	MTU               int // of its network
 }
 
 // Bandwidth bounds one direction of a port; the zero one does not.
@@ -196,6 +205,13 @@ type RouterSpec struct {
 	FloatingIPs []FloatingSpec
 	Forwards    []ForwardSpec
 	Routes      []Route
+	Meters      []MeterSpec
+}
+
+// MeterSpec is a metering label with its rules, as a router counts by them.
+type MeterSpec struct {
+	ID, Name string
+	Rules    []MeteringRule
 }
 
 // RouterPort is an interface of a router.

@@ -36,6 +36,11 @@ type Node interface {
 	OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
 	// InstanceStats measures an instance's guest; NotFound when none runs.
 	InstanceStats(ctx context.Context, id string) (cloud.InstanceStats, error)
+	// Password gives the encrypted password that an instance's guest posted to its
+	// metadata service, "" for none, and ForgetPassword drops it. NotFound for an
+	// instance that is not on the node.
+	Password(ctx context.Context, id string) (string, error)
+	ForgetPassword(ctx context.Context, id string) error
 
 	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
 	// returns when it is there, whole. NotFound when what it is to be made from is

@@ -15,7 +15,7 @@ func (b bench) start() []figure {
 		c := b.newCloud("qemu")
 		answers, ready := c.start()
 		first, firstReady = append(first, answers.Seconds()), append(firstReady, ready.Seconds())
-		c.stop()
+		c.Stop()
 		answers, ready = c.start()
 		second, secondReady = append(second, answers.Seconds()), append(secondReady, ready.Seconds())
 		if len(pss) == 0 {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -24,31 +22,8 @@ type verdict struct {
 	wrong                   []string // sentences
 }
 
-// readExpected reads known failures: a test, a tab, the reason. A test may end
-// in * for all that begin so. Empty lines and those that begin with # are not read.
-func readExpected(path string) (map[string]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	expected := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		test, reason, _ := strings.Cut(line, "\t")
-		if strings.TrimSpace(reason) == "" {
-			return nil, fmt.Errorf("%s:%d: a known failure needs a tab and a reason", path, n)
-		}
-		expected[test] = reason
-	}
-	return expected, lines.Err()
-}
-
-// lineFor is the line of the list that speaks of a test; "" for none.
+// lineFor is the line of the list that speaks of a test; "" for none. A line may
+// end in * for all tests that begin so.
 func lineFor(name string, expected map[string]string) string {
 	if _, ok := expected[name]; ok {
 		return name

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hearth/test/outside"
 )
 
 func TestJudge(t *testing.T) {
@@ -35,7 +37,7 @@ func TestParseGo(t *testing.T) {
 }
 
 func TestKnownFailuresHaveReasons(t *testing.T) {
-	if list, err := readExpected("expected-failures.txt"); err != nil || len(list) == 0 {
+	if list, err := outside.ReadExpected("expected-failures.txt"); err != nil || len(list) == 0 {
 		t.Errorf("%d lines, %v", len(list), err)
 	}
 }

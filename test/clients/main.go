@@ -1,9 +1,10 @@
 // Command clients holds a cloud of its own, with the fake driver, against the
 // functional suites that clients bring along: gophercloud's acceptance tests (in
 // the module cache), those of openstacksdk and of python-openstackclient (in
-// Debian's packages). A suite that is not installed is left out, and said so.
+// Debian's packages). The suite seeds is the command lines of the documents that
+// Hearth comes from, as they stand there. A suite that is not installed is left out, and said so.
 //
-//	clients [flags] [SUITE[/AREA] …]    gophercloud, sdk, osc; all but osc for none
+//	clients [flags] [SUITE[/AREA] …]    seeds, gophercloud, sdk, osc; all but osc for none
 //
 // Failures that are known, with their reasons, stand in expected-failures.txt. A
 // failure that does not, and a line there that is no longer true, fail the run.
@@ -20,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hearth/test/outside"
 )
 
 func main() {
@@ -38,7 +41,7 @@ func run(ctx context.Context) error {
 	expectedFile := flag.String("expected", "test/clients/expected-failures.txt", "known failures")
 	work := flag.String("work", "", "a `directory` for data and logs, kept; else a temporary one")
 	flag.Parse()
-	expected, err := readExpected(*expectedFile)
+	expected, err := outside.ReadExpected(*expectedFile)
 	if err != nil {
 		return err
 	}
@@ -56,12 +59,19 @@ func run(ctx context.Context) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	c := &theCloud{bin: *bin, work: dir, listen: *listen}
-	if err := c.up(ctx); err != nil {
+	own, err := outside.New(*bin, dir, *listen, "HEARTH_DRIVER=fake", "HEARTH_IDENTITY_BCRYPT_COST=4", "HEARTH_IMAGE_IMPORT_FROM=127.0.0.0/8")
+	if err != nil {
 		return err
 	}
-	defer c.down()
-	s, err := c.prepare(ctx)
+	defer own.Down()
+	if err := own.Up(ctx); err != nil {
+		return err
+	}
+	operator, err := own.Login(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := (&theCloud{own, operator}).prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -107,7 +117,7 @@ func report(v verdict) error {
 // choose finds the areas that were asked for.
 func choose(asked []string) ([]area, error) {
 	if len(asked) == 0 {
-		asked = []string{"gophercloud", "sdk"}
+		asked = []string{"seeds", "gophercloud", "sdk"}
 	}
 	var out []area
 	for _, name := range asked {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hearth/test/outside"
 )
 
 // settings are what suites are told of the cloud.
@@ -14,9 +16,17 @@ type settings struct {
 	dir                  string // where tests run and logs lie
 	gopherDir            string // gophercloud's sources
 	gopherEnv, pythonEnv []string
+	cloud                *theCloud
+	image, network       string // ids
 }
 
 type m = map[string]any
+
+// theCloud is a hearth of this run's own, with the fake driver, and its operator.
+type theCloud struct {
+	*outside.Cloud
+	*outside.Client
+}
 
 // The people of the suites, as DevStack has them.
 const (
@@ -27,11 +37,7 @@ const (
 // prepare gives the cloud what DevStack has and suites count on: the users admin,
 // demo and alt_demo, an image called cirros. Flavors and networks it has.
 func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
-	project, err := c.login(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.people(ctx, project); err != nil {
+	if err := c.people(ctx); err != nil {
 		return nil, err
 	}
 	image, err := c.image(ctx)
@@ -42,9 +48,9 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{dir: filepath.Join(c.work, "suites")}
+	s := &settings{dir: filepath.Join(c.Work, "suites"), cloud: c, image: image, network: nets["private"].ID}
 	s.gopherEnv = []string{
-		"OS_AUTH_URL=" + c.base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
+		"OS_AUTH_URL=" + c.Cloud.Base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
 		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",
 		"OS_NETWORK_NAME=private", "OS_NETWORK_ID=" + nets["private"].ID, "OS_SUBNET_ID=" + nets["private"].first(),
 		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
@@ -63,36 +69,10 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	return s, os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600)
 }
 
-// login takes a token for the operator, and gives the project.
-func (c *theCloud) login(ctx context.Context) (string, error) {
-	var who struct {
-		User     string `json:"username"`
-		Password string `json:"password"`
-		Project  string `json:"project_name"`
-	}
-	body, err := os.ReadFile(filepath.Join(c.work, "data", "operator.json"))
-	if err != nil {
-		return "", err
-	}
-	if err := json.Unmarshal(body, &who); err != nil {
-		return "", err
-	}
-	domain := m{"id": "default"}
-	var made struct {
-		Token struct{ Project struct{ ID string } }
-	}
-	header, err := c.do(ctx, "POST", "/v3/auth/tokens", m{"auth": m{
-		"identity": m{"methods": []string{"password"}, "password": m{"user": m{"name": who.User, "domain": domain, "password": who.Password}}},
-		"scope":    m{"project": m{"name": who.Project, "domain": domain}},
-	}}, &made)
-	c.token = header.Get("X-Subject-Token")
-	return made.Token.Project.ID, err
-}
-
 // people makes the users with their projects and roles.
-func (c *theCloud) people(ctx context.Context, operators string) error {
+func (c *theCloud) people(ctx context.Context) error {
 	var list struct{ Roles []struct{ ID, Name string } }
-	if _, err := c.do(ctx, "GET", "/v3/roles", nil, &list); err != nil {
+	if err := c.Get(ctx, "/v3/roles", &list); err != nil {
 		return err
 	}
 	roles := map[string]string{}
@@ -109,13 +89,13 @@ func (c *theCloud) people(ctx context.Context, operators string) error {
 			if err != nil {
 				return err
 			}
-			if _, err := c.do(ctx, "PUT", "/v3/projects/"+project+"/users/"+user+"/roles/"+roles["member"], nil, nil); err != nil {
+			if err := c.Do(ctx, "PUT", "/v3/projects/"+project+"/users/"+user+"/roles/"+roles["member"], nil, nil); err != nil {
 				return err
 			}
 			continue
 		}
-		for _, at := range []string{"projects/" + operators, "domains/default", "system"} {
-			if _, err := c.do(ctx, "PUT", "/v3/"+at+"/users/"+user+"/roles/"+roles["admin"], nil, nil); err != nil {
+		for _, at := range []string{"projects/" + c.Project, "domains/default", "system"} {
+			if err := c.Do(ctx, "PUT", "/v3/"+at+"/users/"+user+"/roles/"+roles["admin"], nil, nil); err != nil {
 				return err
 			}
 		}
@@ -126,7 +106,7 @@ func (c *theCloud) people(ctx context.Context, operators string) error {
 // user makes a user, or gives the one there is the password.
 func (c *theCloud) user(ctx context.Context, name string) (string, error) {
 	var found struct{ Users []struct{ ID string } }
-	if _, err := c.do(ctx, "GET", "/v3/users?name="+name, nil, &found); err != nil {
+	if err := c.Get(ctx, "/v3/users?name="+name, &found); err != nil {
 		return "", err
 	}
 	method, path := "POST", "/v3/users"
@@ -134,18 +114,18 @@ func (c *theCloud) user(ctx context.Context, name string) (string, error) {
 		method, path = "PATCH", path+"/"+found.Users[0].ID
 	}
 	var made struct{ User struct{ ID string } }
-	_, err := c.do(ctx, method, path, m{"user": m{"name": name, "password": password}}, &made)
+	err := c.Do(ctx, method, path, m{"user": m{"name": name, "password": password}}, &made)
 	return made.User.ID, err
 }
 
 // project makes a project, or finds the one there is.
 func (c *theCloud) project(ctx context.Context, name string) (string, error) {
 	var found struct{ Projects []struct{ ID string } }
-	if _, err := c.do(ctx, "GET", "/v3/projects?name="+name, nil, &found); err != nil || len(found.Projects) > 0 {
+	if err := c.Get(ctx, "/v3/projects?name="+name, &found); err != nil || len(found.Projects) > 0 {
 		return append(found.Projects, struct{ ID string }{})[0].ID, err
 	}
 	var made struct{ Project struct{ ID string } }
-	_, err := c.do(ctx, "POST", "/v3/projects", m{"project": m{"name": name}}, &made)
+	err := c.Do(ctx, "POST", "/v3/projects", m{"project": m{"name": name}}, &made)
 	return made.Project.ID, err
 }
 
@@ -153,10 +133,10 @@ func (c *theCloud) project(ctx context.Context, name string) (string, error) {
 func (c *theCloud) image(ctx context.Context) (string, error) {
 	var made struct{ ID string }
 	for _, name := range []string{"cirros-0.6.2-x86_64-uec", "cirros-0.6.2-x86_64-disk"} { // the names that suites look for
-		if _, err := c.do(ctx, "POST", "/image/v2/images", m{"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}, &made); err != nil {
+		if err := c.Do(ctx, "POST", "/image/v2/images", m{"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}, &made); err != nil {
 			return "", err
 		}
-		if _, err := c.do(ctx, "PUT", "/image/v2/images/"+made.ID+"/file", make([]byte, 1<<20), nil); err != nil {
+		if err := c.Upload(ctx, "/image/v2/images/"+made.ID+"/file", bytes.NewReader(make([]byte, 1<<20))); err != nil {
 			return "", err
 		}
 	}
@@ -173,7 +153,7 @@ func (n found) first() string { return append(n.Subnets, "")[0] }
 // networks are those that every cloud begins with.
 func (c *theCloud) networks(ctx context.Context) (map[string]found, error) {
 	var list struct{ Networks []found }
-	_, err := c.do(ctx, "GET", "/network/v2.0/networks", nil, &list)
+	err := c.Get(ctx, "/network/v2.0/networks", &list)
 	out := map[string]found{}
 	for _, n := range list.Networks {
 		out[n.Name] = n
@@ -186,7 +166,7 @@ func (c *theCloud) clouds() string {
 	var b strings.Builder
 	b.WriteString("clouds:\n")
 	entry := func(name, user, scope string) {
-		fmt.Fprintf(&b, "  %s:\n    auth: {auth_url: %s/v3, username: %s, password: %s, user_domain_id: default, %s}\n", name, c.base(), user, password, scope)
+		fmt.Fprintf(&b, "  %s:\n    auth: {auth_url: %s/v3, username: %s, password: %s, user_domain_id: default, %s}\n", name, c.Cloud.Base(), user, password, scope)
 		b.WriteString("    region_name: RegionOne\n    identity_api_version: '3'\n    volume_api_version: '3'\n")
 	}
 	for name, user := range map[string]string{"devstack-admin": admin, "devstack": "demo", "devstack-alt": "alt_demo"} {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -14,30 +11,6 @@ type verdict struct {
 	expected                int      // of those that failed
 	wrong                   []string // sentences: a test that should not have come out so
 	stale                   []string // sentences: a line of the list that is no longer true
-}
-
-// readExpected reads expected-failures.txt: a test without its tags, a tab, the
-// reason. Empty lines and those that begin with # are left out.
-func readExpected(path string) (map[string]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	expected := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		test, reason, _ := strings.Cut(line, "\t")
-		if strings.TrimSpace(reason) == "" {
-			return nil, fmt.Errorf("%s:%d: a known failure needs a tab and a reason", path, n)
-		}
-		expected[test] = reason
-	}
-	return expected, lines.Err()
 }
 
 // bare is a test's name without its tags.

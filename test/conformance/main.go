@@ -5,8 +5,8 @@
 // that is there and passes, so that the list can only shrink.
 //
 // Modes: union (interop-union.list, fake driver), api (all of tempest.api that
-// fits one host, fake driver), ssh and scenario (real guests; as root, with
-// QEMU).
+// fits one host, fake driver), ssh and scenario (the list of that name, each of
+// whose tests must pass; real guests: as root, with QEMU).
 package main
 
 import (
@@ -19,6 +19,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"hearth/test/outside"
 )
 
 // options are what the command line says.
@@ -30,6 +32,7 @@ type options struct {
 	concurrency int
 	coverage    string
 	keep        bool
+	times       int
 }
 
 func main() {
@@ -38,10 +41,11 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "test/conformance", "where the lists are")
 	flag.StringVar(&o.regex, "regex", "", "of the mode's tests, those that match only; nothing is then said of the others")
 	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of Tempest's workers run at once; 0: what suits the mode")
-	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv; from a whole run")
+	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv, from a whole run; ssh and scenario add the routes it lacks")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
+	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|ssh|scenario\n")
+		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|neutron|ssh|scenario\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -81,9 +85,13 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 		}
 		fmt.Println("logs are left in", work)
 	}()
-	c := &theCloud{bin: o.bin, work: work, conf: m.conf}
-	defer c.down()
-	if err := c.up(ctx); err != nil {
+	own, err := outside.New(o.bin, work, "", append([]string{"HEARTH_NODE=conformance", "HEARTH_LOG_LEVEL=info"}, m.conf...)...)
+	if err != nil {
+		return false, err
+	}
+	c := &theCloud{own}
+	defer c.Down()
+	if err := c.Up(ctx); err != nil {
 		return false, err
 	}
 	ws, err := c.prepare(ctx, m)
@@ -91,17 +99,16 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 		return false, err
 	}
 	before := c.pss()
-	began := time.Now()
-	results, err := ws.tempest(ctx, o, m)
+	results, took, err := o.repeat(ctx, c, ws, m)
 	if err != nil {
 		return false, err
 	}
-	return o.report(c, ws, m, results, time.Since(began), before)
+	return o.report(c, ws, m, results, took, before)
 }
 
 // report prints the closing lines.
 func (o options) report(c *theCloud, ws *workspace, m mode, results []result, took time.Duration, before float64) (bool, error) {
-	expected, err := readExpected(filepath.Join(o.dir, "expected-failures.txt"))
+	expected, err := outside.ReadExpected(filepath.Join(o.dir, "expected-failures.txt"))
 	if err != nil {
 		return false, err
 	}
@@ -115,7 +122,7 @@ func (o options) report(c *theCloud, ws *workspace, m mode, results []result, to
 	fmt.Printf("%s: %d passed, %d failed (%d expected), %d skipped, of %d; %s; memory of hearth %.1f MiB before, %.1f MiB after\n",
 		o.mode, v.passed, v.failed, v.expected, v.skipped, v.passed+v.failed+v.skipped, took.Round(time.Second), before, c.pss())
 	if o.coverage != "" {
-		n, err := writeCoverage(o.coverage, ws.log(), c.logFile(), results)
+		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results, m.guests)
 		if err != nil {
 			return false, err
 		}

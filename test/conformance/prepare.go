@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"hearth/test/outside"
 )
 
 //go:embed tempest.conf.template
@@ -51,7 +53,7 @@ func (w *workspace) log() string { return filepath.Join(w.dir, "tempest.log") }
 // settings fill tempest.conf.template.
 type settings struct {
 	Workspace, Base                         string
-	Operator                                operator
+	Operator                                outside.Operator
 	Image, ImageAlt, ImageFile, ImageFormat string
 	Flavor, FlavorAlt                       string
 	PublicID, PublicName, PrivateName       string
@@ -66,15 +68,19 @@ type settings struct {
 // prepare gives the cloud images and flavors and writes Tempest's settings from
 // what the cloud says of itself: its versions, its extensions, its networks.
 func (c *theCloud) prepare(ctx context.Context, m mode) (*workspace, error) {
-	cl, err := c.login(ctx)
+	cl, err := c.Login(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := settings{Workspace: filepath.Join(c.work, "tempest"), Base: cl.base, Operator: c.operator, Xen: m.xen, Compliance: m.compliance, Guests: m.guests}
+	op, err := c.Operator()
+	if err != nil {
+		return nil, err
+	}
+	s := settings{Workspace: filepath.Join(c.Work, "tempest"), Base: cl.Base, Operator: op, Xen: m.xen, Compliance: m.compliance, Guests: m.guests}
 	if s.ImageFile, s.ImageFormat, s.User, err = c.imageFile(ctx, m); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context, *client) error{s.images, s.flavors, s.networks, s.versions, s.extensions, s.pools}
+	steps := []func(context.Context, *outside.Client) error{s.images, s.flavors, s.networks, s.versions, s.extensions, s.pools}
 	for _, step := range steps {
 		if err := step(ctx, cl); err != nil {
 			return nil, err
@@ -87,10 +93,10 @@ func (c *theCloud) prepare(ctx context.Context, m mode) (*workspace, error) {
 }
 
 // images uploads the two images: the same bytes twice will do.
-func (s *settings) images(ctx context.Context, cl *client) error {
+func (s *settings) images(ctx context.Context, cl *outside.Client) error {
 	for name, id := range map[string]*string{"conformance": &s.Image, "conformance-alt": &s.ImageAlt} {
 		var made struct{ ID string }
-		err := cl.do(ctx, http.MethodPost, "/image/v2/images", map[string]any{"name": name, "disk_format": s.ImageFormat, "container_format": "bare", "visibility": "public"}, &made)
+		err := cl.Do(ctx, http.MethodPost, "/image/v2/images", map[string]any{"name": name, "disk_format": s.ImageFormat, "container_format": "bare", "visibility": "public"}, &made)
 		if err != nil {
 			return err
 		}
@@ -98,12 +104,11 @@ func (s *settings) images(ctx context.Context, cl *client) error {
 		if err != nil {
 			return err
 		}
-		resp, err := cl.send(ctx, http.MethodPut, "/image/v2/images/"+made.ID+"/file", "application/octet-stream", f)
+		err = cl.Upload(ctx, "/image/v2/images/"+made.ID+"/file", f)
 		_ = f.Close()
 		if err != nil {
 			return err
 		}
-		_ = resp.Body.Close()
 		*id = made.ID
 	}
 	return nil
@@ -111,14 +116,14 @@ func (s *settings) images(ctx context.Context, cl *client) error {
 
 // flavors makes the two that guests of the suite need: the second is larger in
 // all, for resizes.
-func (s *settings) flavors(ctx context.Context, cl *client) error {
+func (s *settings) flavors(ctx context.Context, cl *outside.Client) error {
 	for _, f := range []struct {
 		name      string
 		ram, disk int
 		id        *string
 	}{{"conformance", 192, 1, &s.Flavor}, {"conformance-alt", 256, 2, &s.FlavorAlt}} {
 		var made struct{ Flavor struct{ ID string } }
-		if err := cl.do(ctx, http.MethodPost, "/compute/v2.1/flavors", map[string]any{"flavor": map[string]any{"name": f.name, "ram": f.ram, "disk": f.disk, "vcpus": 1}}, &made); err != nil {
+		if err := cl.Do(ctx, http.MethodPost, "/compute/v2.1/flavors", map[string]any{"flavor": map[string]any{"name": f.name, "ram": f.ram, "disk": f.disk, "vcpus": 1}}, &made); err != nil {
 			return err
 		}
 		*f.id = made.Flavor.ID
@@ -127,10 +132,10 @@ func (s *settings) flavors(ctx context.Context, cl *client) error {
 }
 
 // networks finds those that every cloud begins with, and what kind of host it is.
-func (s *settings) networks(ctx context.Context, cl *client) error {
+func (s *settings) networks(ctx context.Context, cl *outside.Client) error {
 	s.PublicName, s.PrivateName = "public", "private"
 	var found struct{ Networks []struct{ ID string } }
-	if err := cl.get(ctx, "/network/v2.0/networks?name="+s.PublicName, &found); err != nil {
+	if err := cl.Get(ctx, "/network/v2.0/networks?name="+s.PublicName, &found); err != nil {
 		return err
 	}
 	if len(found.Networks) != 1 {
@@ -142,7 +147,7 @@ func (s *settings) networks(ctx context.Context, cl *client) error {
 			Type string `json:"hypervisor_type"`
 		}
 	}
-	if err := cl.get(ctx, "/compute/v2.1/os-hypervisors/detail", &hosts); err != nil {
+	if err := cl.Get(ctx, "/compute/v2.1/os-hypervisors/detail", &hosts); err != nil {
 		return err
 	}
 	for _, h := range hosts.Hypervisors {
@@ -152,7 +157,7 @@ func (s *settings) networks(ctx context.Context, cl *client) error {
 }
 
 // versions asks each API how far its microversions go.
-func (s *settings) versions(ctx context.Context, cl *client) error {
+func (s *settings) versions(ctx context.Context, cl *outside.Client) error {
 	for path, max := range map[string]*string{"/compute/": &s.ComputeMax, "/volume/": &s.VolumeMax, "/placement/": &s.PlacementMax} {
 		var doc struct {
 			Versions []struct {
@@ -161,7 +166,7 @@ func (s *settings) versions(ctx context.Context, cl *client) error {
 			}
 		}
 		// A cloud without placement answers 404; the suite then leaves it out.
-		if err := cl.get(ctx, path, &doc); err != nil && path != "/placement/" {
+		if err := cl.Get(ctx, path, &doc); err != nil && path != "/placement/" {
 			return err
 		}
 		for _, v := range doc.Versions {
@@ -172,9 +177,9 @@ func (s *settings) versions(ctx context.Context, cl *client) error {
 }
 
 // extensions asks neutron what it has, so that tests of the rest are skipped.
-func (s *settings) extensions(ctx context.Context, cl *client) error {
+func (s *settings) extensions(ctx context.Context, cl *outside.Client) error {
 	var found struct{ Extensions []struct{ Alias string } }
-	if err := cl.get(ctx, "/network/v2.0/extensions", &found); err != nil {
+	if err := cl.Get(ctx, "/network/v2.0/extensions", &found); err != nil {
 		return err
 	}
 	var all []string
@@ -187,7 +192,7 @@ func (s *settings) extensions(ctx context.Context, cl *client) error {
 }
 
 // pools asks cinder what it is made of.
-func (s *settings) pools(ctx context.Context, cl *client) error {
+func (s *settings) pools(ctx context.Context, cl *outside.Client) error {
 	var found struct {
 		Pools []struct {
 			Capabilities struct {
@@ -196,7 +201,7 @@ func (s *settings) pools(ctx context.Context, cl *client) error {
 			}
 		}
 	}
-	if err := cl.get(ctx, "/volume/v3/scheduler-stats/get_pools?detail=True", &found); err != nil {
+	if err := cl.Get(ctx, "/volume/v3/scheduler-stats/get_pools?detail=True", &found); err != nil {
 		return err
 	}
 	var names []string

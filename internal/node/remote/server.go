@@ -32,6 +32,8 @@ func handler(n node.Node) http.Handler {
 			return toWire(read(ctx, n, *r.Msg, out.Send))
 		}, options...))
 	unary(mux, options, callStats, n.InstanceStats)
+	unary(mux, options, callPassword, n.Password)
+	act(mux, options, callForgetPassword, n.ForgetPassword)
 	mux.Handle(callOpenConsole, connect.NewBidiStreamHandler(callOpenConsole, func(ctx context.Context, stream *connect.BidiStream[keys, part]) error {
 		return toWire(console(ctx, n, stream))
 	}, options...))

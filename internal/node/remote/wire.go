@@ -27,6 +27,8 @@ const (
 	callOpenConsole    = service + "OpenConsole"
 	callStats          = service + "InstanceStats"
 	callConsole        = service + "Console"
+	callPassword       = service + "Password"
+	callForgetPassword = service + "ForgetPassword"
 	callApplyVolume    = service + "ApplyVolume"
 	callRemoveVolume   = service + "RemoveVolume"
 	callReadVolume     = service + "ReadVolume"

@@ -256,7 +256,7 @@ const newVolumeMembers = "name display_name description display_description size
 // readNewVolume reads a create; as of 3.53 with no member that it does not have.
 func readNewVolume(r *wire.Request, in *createIn) error {
 	if !r.Version.AtLeast(53) {
-		return r.DecodeObject("volume", in)
+		return onlyObject(r, "volume", in)
 	}
 	return strictObject(r, "volume", in, newVolumeMembers, at(13, "group_id"), at(47, "backup_id"))
 }
@@ -322,13 +322,11 @@ type changesIn struct {
 // changes reads an update of a volume or snapshot.
 func changes(r *wire.Request, noun string) (volume.Changes, error) {
 	var in changesIn
-	var err error
-	if noun == "volume" && r.Version.AtLeast(53) {
-		err = strictObject(r, noun, &in, "name display_name description display_description metadata")
-	} else {
-		err = r.DecodeObject(noun, &in)
+	known := "name display_name description display_description"
+	if noun == "volume" {
+		known += " metadata"
 	}
-	if err != nil {
+	if err := strictObject(r, noun, &in, known); err != nil {
 		return volume.Changes{}, err
 	}
 	ch := volume.Changes{Name: first(in.Name, in.DisplayName), Description: first(in.Description, in.DisplayDesc), Metadata: in.Metadata}

@@ -23,6 +23,7 @@ func (h handlers) importRoutes() []wire.Route {
 		{Method: "POST", Path: "/v2/images/{image}/import", Policy: write("modify_image"), Handler: h.importImage},
 		{Method: "GET", Path: "/v2/images/{image}/tasks", Policy: read("get_image"), Handler: h.imageTasks},
 		{Method: "GET", Path: "/v2/tasks", Policy: admin, Handler: h.tasks},
+		{Method: "POST", Path: "/v2/tasks", Policy: admin, Handler: h.createTask},
 		{Method: "GET", Path: "/v2/tasks/{task}", Policy: admin, Handler: h.task},
 		{Method: "GET", Path: "/v2/schemas/task", Policy: anyone("get_schema"), Handler: schema(taskSchema)},
 		{Method: "GET", Path: "/v2/schemas/tasks", Policy: anyone("get_schema"), Handler: schema(tasksSchema)},
@@ -100,7 +101,7 @@ func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
 // renderTask is a task among others.
 func renderTask(t cloud.ImageTask) wire.M {
 	m := wire.M{
-		"id": t.ID, "type": "api_image_import", "status": t.Status, "owner": t.ProjectID, "created_at": stamp(t.CreatedAt), "updated_at": stamp(t.UpdatedAt),
+		"id": t.ID, "type": taskType(t), "status": t.Status, "owner": t.ProjectID, "created_at": stamp(t.CreatedAt), "updated_at": stamp(t.UpdatedAt),
 		"self": "/v2/tasks/" + t.ID, "schema": "/v2/schemas/task",
 	}
 	if !t.ExpiresAt.IsZero() {
@@ -116,6 +117,9 @@ func renderFullTask(t cloud.ImageTask) wire.M {
 		"input":  wire.M{"image_id": t.ImageID, "import_req": t.Request, "backend": []any{nil}},
 		"result": nil, "message": t.Message, "image_id": t.ImageID, "user_id": t.UserID, "request_id": t.RequestID,
 	})
+	if input, ok := t.Request["input"]; ok && taskType(t) == importTask {
+		m["input"] = input
+	}
 	if t.Status == cloud.TaskSuccess {
 		m["result"] = wire.M{"image_id": t.ImageID}
 	}
@@ -178,7 +182,7 @@ func taskSchema() wire.M {
 	plain := func(description string) wire.M { return field("string", description, nil) }
 	return wire.M{"name": "task", "properties": wire.M{
 		"id":     field("string", "An identifier for the task", wire.M{"pattern": uuidPattern}),
-		"type":   field("string", "The type of task represented by this content", wire.M{"enum": []string{"api_image_import"}}),
+		"type":   field("string", "The type of task represented by this content", wire.M{"enum": []string{importTask, imageImport}}),
 		"status": field("string", "The current status of this task", wire.M{"enum": []string{"pending", "processing", "success", "failure"}}),
 		"input":  field([]string{"null", "object"}, "The parameters required by task, JSON blob", nil),
 		"result": field([]string{"null", "object"}, "The result of current task, JSON blob", nil),

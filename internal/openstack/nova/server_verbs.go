@@ -99,15 +99,7 @@ func (a *api) createBackup(r *wire.Request, raw []byte, id string) (*wire.Respon
 	}
 	b := in.Backup
 	image, err := a.svc.CreateBackup(r.Context(), actor(r), id, compute.BackupRequest{Name: b.Name, Kind: b.Kind, Keep: int(b.Rotation), Properties: b.Metadata})
-	if err != nil {
-		return nil, err
-	}
-	if r.Version.AtLeast(45) {
-		return wire.Accepted(wire.M{"image_id": image}), nil
-	}
-	resp := wire.Accepted(nil)
-	resp.Header = http.Header{"Location": {r.Link("/images/" + image)}}
-	return resp, nil
+	return imageAnswer(r, image, err)
 }
 
 func (a *api) migrate(r *wire.Request, raw []byte, id string) (*wire.Response, error) {
