@@ -19,6 +19,7 @@ import (
 	"hearth/internal/driver/hypervisor/qemu"
 	"hearth/internal/driver/network/linux"
 	"hearth/internal/driver/storage/file"
+	"hearth/internal/driver/storage/pools"
 	"hearth/internal/node"
 	"hearth/internal/node/fake"
 	"hearth/internal/node/local"
@@ -52,8 +53,9 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		places := pools.New(world.Storage, h.cfg.Volume.Backends.Own(), fakeBackends(h.cfg.Volume.Backends, dir)...)
 		n, err := fake.New(ctx, dir, contents{h.blobs, h.backups}, fake.Options{
-			World: world, Log: h.log, Hook: failpoint(h.log), Grace: h.cfg.Compute.ShutdownGrace,
+			World: world, Storage: places, Pools: places.Pools, Log: h.log, Hook: failpoint(h.log), Grace: h.cfg.Compute.ShutdownGrace,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -119,9 +121,10 @@ func agentConfig(cfg *config.Config, log *slog.Logger, network *linux.Driver, by
 	if err != nil {
 		return agent.Config{}, err
 	}
+	places := pools.New(disks, cfg.Volume.Backends.Own(), backends(cfg)...)
 	resolver := upstream(cfg, log)
 	return agent.Config{
-		Dir: dir, Storage: disks, Hypervisor: newHypervisor(cfg, log), Network: network, Images: bytes,
+		Dir: dir, Storage: places, Pools: places.Pools, Hypervisor: newHypervisor(cfg, log), Network: network, Images: bytes,
 		NewNetworks: func(find agent.Find) (agent.Networks, error) {
 			return port.New(filepath.Join(dir, "networks"), network, port.Instances(find), port.Options{
 				Log: log, Resolver: resolver,

@@ -54,6 +54,7 @@ type Find func(id string) (cloud.InstanceSpec, bool)
 type Config struct {
 	Dir        string // absolute: everything the agent keeps
 	Storage    storage.Driver
+	Pools      func(ctx context.Context) []cloud.PoolStatus // where volumes are kept; nil: with all other disks
 	Hypervisor hypervisor.Driver
 	Network    network.Driver
 	// NewNetworks makes the keeper of networks, which asks find about instances.

@@ -13,7 +13,8 @@ type Host struct {
 	ForcedDown       bool // the operator says that it is down, whatever it reports
 	VolumesDisabled  bool // it is given no new volumes
 	VolumesReason    string
-	Precache         []string // ids of images that its node is asked to have in its cache
+	Precache         []string          // ids of images that its node is asked to have in its cache
+	PoolsDisabled    map[string]string // pools beside VolumePool that are given no new volumes, and why
 	AvailabilityZone string
 	CreatedAt        time.Time
 	SeenAt           time.Time // when it last reported
@@ -42,6 +43,7 @@ type HostStatus struct {
 	BootID            string
 	BootedAt          time.Time  // zero where it is not known
 	Load              [3]float64 // average number of running tasks over 1, 5 and 15 minutes
+	Pools             []PoolStatus
 }
 
 // Fact is one line of an explanation: where a part of something is.

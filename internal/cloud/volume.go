@@ -1,6 +1,9 @@
 package cloud
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Volume is a disk that outlives the servers it is attached to. Its status is
 // computed from what is wanted and what was last seen of it, never kept.
@@ -21,10 +24,16 @@ type Volume struct {
 	SourceID   string
 	Adopt      string // a disk of the node that belongs to no volume
 
-	Node    string // the host it is on; "" while unplaced
-	Deleted bool   // it is wanted no more
-	Seen    VolumeSeen
-	Fault   string // why it could not be made, or not be extended
+	Node       string // the host it is on; "" while unplaced
+	Pool       string // the pool of that host; "" is VolumePool
+	SourcePool string // that of what it is made from
+	Deleted    bool   // it is wanted no more
+	Seen       VolumeSeen
+	Fault      string // why it could not be made, or not be extended
+
+	Move            *VolumeMove // to another pool; nil for none
+	MigrationStatus string      // how the last move went; "" when there was none
+	Stale           string      // a pool of the node that still has a disk of it, after a move; "" for none
 
 	// What others do with it.
 	BackupID  string        // the backup that is being made of it
@@ -80,6 +89,8 @@ func (v Volume) Status(attachments []VolumeAttachment) string {
 		return v.Forced
 	case v.Refill != nil:
 		return v.refilling()
+	case v.Move != nil && v.Seen.Ready:
+		return v.Move.status()
 	case !v.Seen.Ready && v.Adopt != "" && v.Fault != "":
 		return VolumeErrorManaging
 	case !v.Seen.Ready && v.Adopt != "":
@@ -180,6 +191,7 @@ type Snapshot struct {
 
 	Adopt   string // a disk of the node that belongs to no snapshot
 	Node    string
+	Pool    string // that of its volume
 	Deleted bool
 	Seen    VolumeSeen
 	Fault   string
@@ -229,6 +241,11 @@ type VolumeType struct {
 	QoSID                 string
 	Encryption            *VolumeEncryption // nil for none
 	CreatedAt, UpdatedAt  time.Time
+}
+
+// Multiattach tells whether the type's volumes may be had by several servers.
+func (t VolumeType) Multiattach() bool {
+	return strings.EqualFold(t.ExtraSpecs["multiattach"], "<is> True")
 }
 
 // VolumeQoS is a set of limits that volume types can be given.
@@ -284,7 +301,7 @@ type GroupSnapshot struct {
 
 // VolumeSpec is a disk that a node is to have: a volume or a snapshot.
 type VolumeSpec struct {
-	ID        string    // of the disk: VolumeDisk or SnapshotDisk
+	ID        string    // of the disk: VolumeDisk or SnapshotDisk, in its pool
 	Made      bool      // it has been made before: when it is not there, that is NotFound, and nothing is made
 	SizeBytes int64     // what it must have at least
 	Image     *ImageRef // what it is made from, else
@@ -308,24 +325,3 @@ func VolumeDisk(id string) string { return "volume-" + id }
 
 // SnapshotDisk is the name of a snapshot's disk on its node.
 func SnapshotDisk(id string) string { return "snapshot-" + id }
-
-// The words of the one backend that a node has, and of the pool in it, as cinder
-// names them: host@backend#pool.
-const (
-	VolumeBackend  = "file"
-	VolumeProtocol = "file"
-	VolumeVendor   = "Open Source"
-	VolumePool     = "file"
-)
-
-// VolumeHost is the name of a node's pool.
-func VolumeHost(node string) string { return node + "@" + VolumeBackend + "#" + VolumePool }
-
-// PoolCapabilities are the words that volume types' extra specs are held against.
-func PoolCapabilities() map[string]string {
-	return map[string]string{
-		"volume_backend_name": VolumeBackend, "storage_protocol": VolumeProtocol, "vendor_name": VolumeVendor, "pool_name": VolumePool,
-		"thin_provisioning_support": "True", "thick_provisioning_support": "False", "multiattach": "True",
-		"consistent_group_snapshot_enabled": "True", "QoS_support": "False", "replication_enabled": "False",
-	}
-}

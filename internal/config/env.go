@@ -20,7 +20,12 @@ func (e Entry) Variable() string {
 }
 
 // String is the value in effect.
-func (e Entry) String() string { return fmt.Sprint(e.value.Interface()) }
+func (e Entry) String() string {
+	if v, ok := e.value.Interface().(Backends); ok && len(v) == 0 {
+		return ""
+	}
+	return fmt.Sprint(e.value.Interface())
+}
 
 // Set gives the key a value, in the text that the file would have.
 func (e Entry) Set(text string) error {
@@ -34,6 +39,8 @@ func (e Entry) Set(text string) error {
 		*v, err = strconv.ParseFloat(text, 64)
 	case *bool:
 		*v, err = strconv.ParseBool(text)
+	case *Backends:
+		err = v.Parse(text)
 	case *time.Duration:
 		*v, err = time.ParseDuration(text)
 	}

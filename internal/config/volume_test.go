@@ -26,3 +26,31 @@ func TestWhereBackupsAre(t *testing.T) {
 		t.Errorf("the secret is printed: %s, %v", body, err)
 	}
 }
+
+func TestWhereVolumesAre(t *testing.T) {
+	const uuid = "BwtWUV-MO99-w2eJ-vsml-wjO3-Za48-2HUZar"
+	for text, want := range map[string]string{
+		"":               "",
+		"[{name: file}]": "",
+		"[{name: fast, driver: lvm, group: " + uuid + ", pool: thin}, {name: share, driver: nfs, dir: /srv/share}]": "",
+		"[{name: fast, driver: lvm, group: cinder-volumes}]":                                                        "write the UUID",
+		"[{name: fast, driver: lvm, group: " + uuid + ", dir: /x}]":                                                 "dir of fast",
+		"[{name: share, driver: nfs, dir: share}]":                                                                  "absolute path",
+		"[{name: share, driver: zfs}]":                                                                              "use file, nfs or lvm",
+		"[{name: 'a b', driver: file, dir: /x}]":                                                                    "small letters",
+		"[{name: a, driver: file, dir: /x}, {name: a, driver: file, dir: /y}]":                                      "two of the name a",
+		"[{name: file, driver: nfs, dir: /x}]":                                                                      "nothing but its name",
+		"[{name: fast, driver: lvm, group: " + uuid + ", pool: \"--addtag x\"}]":                                    "no name of a thin pool",
+	} {
+		c := Default()
+		if err := c.ReadEnv(func(k string) (string, bool) { return text, k == "HEARTH_VOLUME_BACKENDS" }); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Check(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if !(Backends{}).Own() || !(Backends{{Name: "file"}}).Own() || (Backends{{Name: "fast"}}).Own() {
+		t.Error("when volumes are in the node's own directory")
+	}
+}

@@ -57,15 +57,15 @@ func (k *Housekeeper) ProcessBackup(ctx context.Context, id string) {
 // makeBackup moves the bytes from the node to the store in one pass.
 func (k *Housekeeper) makeBackup(ctx context.Context, b cloud.Backup) error {
 	var v cloud.Volume
-	disk, name := cloud.VolumeDisk(b.VolumeID), ""
+	disk, name := "", ""
 	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if b.SnapshotID == "" {
 			v, err = tx.Volumes.Get(b.VolumeID)
-			name = v.Node
+			disk, name = v.Disk(), v.Node
 			return err
 		}
 		s, err := tx.Snapshots.Get(b.SnapshotID)
-		disk, name, v.Seen = cloud.SnapshotDisk(s.ID), s.Node, s.Seen
+		disk, name, v.Seen = s.Disk(), s.Node, s.Seen
 		return err
 	})
 	if err != nil {

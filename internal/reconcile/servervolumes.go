@@ -49,7 +49,7 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
 			return err
 		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
-			AttachmentID: a.ID, VolumeID: v.ID, Disk: cloud.VolumeDisk(v.ID), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
+			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
 			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SizeGB: v.SizeGB,
 		})
 	}

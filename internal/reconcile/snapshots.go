@@ -39,7 +39,7 @@ func (k *Housekeeper) applySnapshot(ctx context.Context, s cloud.Snapshot) error
 	if err != nil {
 		return awayError{err}
 	}
-	spec := cloud.VolumeSpec{ID: cloud.SnapshotDisk(s.ID), From: cloud.VolumeDisk(s.VolumeID)}
+	spec := cloud.VolumeSpec{ID: s.Disk(), From: cloud.DiskIn(cloud.VolumeDisk(s.VolumeID), s.Pool)}
 	if s.Adopt != "" {
 		spec = cloud.VolumeSpec{ID: spec.ID, Adopt: s.Adopt, Made: true}
 	}
@@ -91,7 +91,7 @@ func (k *Housekeeper) removeSnapshot(ctx context.Context, s cloud.Snapshot) erro
 	if err != nil {
 		return awayError{err}
 	}
-	if err := n.RemoveVolume(ctx, cloud.SnapshotDisk(s.ID)); err != nil {
+	if err := n.RemoveVolume(ctx, s.Disk()); err != nil {
 		return err
 	}
 	k.Hook("reconcile.snapshot.remove.after")

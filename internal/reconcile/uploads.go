@@ -57,7 +57,7 @@ func (k *Housekeeper) upload(ctx context.Context, caller cloud.Caller, v cloud.V
 	if err != nil {
 		return awayError{err}
 	}
-	body, err := n.ReadVolume(ctx, cloud.VolumeDisk(v.ID))
+	body, err := n.ReadVolume(ctx, v.Disk())
 	if err != nil {
 		return err
 	}

@@ -17,91 +17,74 @@ func (k *Housekeeper) placeVolume(ctx context.Context, id string) (v cloud.Volum
 		if v, err = tx.Volumes.Get(id); err != nil || v.Node != "" || v.Deleted {
 			return err
 		}
-		host, err := k.hostFor(tx, v)
+		host, pool, err := k.poolFor(tx, v)
 		if err != nil {
 			return err
 		}
-		v.Node, v.AvailabilityZone, v.UpdatedAt = host.Name, host.AvailabilityZone, k.Clock.Now()
+		v.Node, v.Pool, v.AvailabilityZone, v.UpdatedAt = host.Name, pool.Name, host.AvailabilityZone, k.Clock.Now()
 		return tx.Volumes.Update(v)
 	})
 	return v, err
 }
 
-// hostFor is NoCapacity, with each host's reason, when none does.
-func (k *Housekeeper) hostFor(tx *store.Tx, v cloud.Volume) (cloud.Host, error) {
+// spot is a pool of a host.
+type spot struct {
+	cloud.Host
+	pool cloud.PoolStatus
+}
+
+// poolFor gives the pool with the most room of those that do. It is NoCapacity,
+// with each one's reason, when none does.
+func (k *Housekeeper) poolFor(tx *store.Tx, v cloud.Volume) (cloud.Host, cloud.PoolStatus, error) {
 	var specs map[string]string
 	if t, err := tx.VolumeTypes.Get(v.TypeID); err == nil {
 		specs = t.ExtraSpecs
 	}
 	hosts, err := tx.Hosts.List(store.Query{})
 	if err != nil {
-		return cloud.Host{}, err
+		return cloud.Host{}, cloud.PoolStatus{}, err
 	}
-	slices.SortStableFunc(hosts, func(a, b cloud.Host) int { return b.Seen.DiskFreeGB - a.Seen.DiskFreeGB })
-	var reasons []string
+	var spots []spot
 	for _, h := range hosts {
-		why := k.refuses(h, v, specs)
-		if why == "" {
-			return h, nil
+		for _, p := range h.Pools() {
+			spots = append(spots, spot{h, p})
 		}
-		reasons = append(reasons, h.Name+" "+why)
+	}
+	slices.SortStableFunc(spots, func(a, b spot) int { return b.pool.FreeGB - a.pool.FreeGB })
+	var reasons []string
+	for _, s := range spots {
+		why := k.refuses(s, v, specs)
+		if why == "" {
+			return s.Host, s.pool, nil
+		}
+		reasons = append(reasons, cloud.VolumeBackend(s.Name, s.pool.Name)+" "+why)
 	}
 	if len(reasons) == 0 {
 		reasons = []string{"there is no node"}
 	}
-	return cloud.Host{}, cloud.E("reconcile.placeVolume", cloud.NoCapacity, "No valid backend was found. %s", strings.Join(reasons, "; "))
+	return cloud.Host{}, cloud.PoolStatus{}, cloud.E("reconcile.placeVolume", cloud.NoCapacity, "No valid backend was found. %s", strings.Join(reasons, "; "))
 }
 
-// refuses is why a host does not do; "" when it does. Room is what the files of
-// volumes take, which are as large as what was written to them: a host is full
-// when its disk is.
-func (k *Housekeeper) refuses(h cloud.Host, v cloud.Volume, specs map[string]string) string {
+// refuses is why a pool does not do; "" when it does. Room is what volumes take
+// there: where that is what was written to them, a pool is full when its disk is.
+func (k *Housekeeper) refuses(s spot, v cloud.Volume, specs map[string]string) string {
+	disabled, _ := s.PoolDisabled(s.pool.Name)
 	switch {
-	case v.AvailabilityZone != "" && h.AvailabilityZone != v.AvailabilityZone:
-		return "is in the zone " + h.AvailabilityZone
-	case !h.Alive(k.Clock.Now()):
+	case v.AvailabilityZone != "" && s.AvailabilityZone != v.AvailabilityZone:
+		return "is in the zone " + s.AvailabilityZone
+	case !s.Alive(k.Clock.Now()):
 		return "has not reported for more than a minute"
-	case h.VolumesDisabled:
+	case disabled:
 		return "takes no volumes"
-	case h.Seen.DiskFreeGB < 1:
+	case s.pool.Fault != "":
+		return "cannot be used: " + s.pool.Fault
+	case s.pool.FreeGB < 1:
 		return "has no room left"
+	case !s.pool.Thin && s.pool.FreeGB < v.SizeGB:
+		return fmt.Sprintf("has %d GB left", s.pool.FreeGB)
 	}
-	capable := cloud.PoolCapabilities()
-	for name, want := range specs {
-		scope, key, scoped := strings.Cut(name, ":")
-		switch {
-		case scoped && scope != "capabilities":
-			continue // a word between the operator and something else
-		case !scoped:
-			key = name
-		}
-		if have, ok := capable[key]; !ok || !fulfils(have, want) {
-			return fmt.Sprintf("does not have %s %s", key, want)
-		}
+	if lacks := s.pool.Lacks(specs); lacks != "" {
+		return "does not have " + lacks
 	}
 	return ""
-}
-
-// fulfils compares a capability with an extra spec, of the operators of cinder's
-// those that are of use with words.
-func fulfils(have, want string) bool {
-	op, rest, _ := strings.Cut(strings.TrimSpace(want), " ")
-	switch op {
-	case "<is>":
-		return strings.EqualFold(have, strings.TrimSpace(rest))
-	case "<in>":
-		return strings.Contains(have, strings.TrimSpace(rest))
-	case "s==":
-		return have == strings.TrimSpace(rest)
-	case "s!=":
-		return have != strings.TrimSpace(rest)
-	case "<or>":
-		for part := range strings.SplitSeq(rest, "<or>") {
-			if strings.TrimSpace(part) == have {
-				return true
-			}
-		}
-		return false
-	}
-	return have == want
 }

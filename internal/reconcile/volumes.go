@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -145,6 +146,12 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 	if err != nil {
 		return awayError{err}
 	}
+	switch {
+	case v.Stale != "":
+		return k.leavePool(ctx, n, v)
+	case v.Move != nil && v.Seen.Ready && v.Refill == nil:
+		return k.moveVolume(ctx, n, v)
+	}
 	status, err := n.ApplyVolume(ctx, volumeSpec(v))
 	k.Hook("reconcile.volume.apply.after")
 	if err != nil {
@@ -188,10 +195,10 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 
 // volumeSpec is what a node is asked for.
 func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
-	spec := cloud.VolumeSpec{ID: cloud.VolumeDisk(v.ID), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready, Whole: v.Multiattach}
+	spec := cloud.VolumeSpec{ID: v.Disk(), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready, Whole: v.Multiattach}
 	switch {
 	case v.Refill != nil && v.Refill.SnapshotID != "":
-		spec.Replace, spec.From = true, cloud.SnapshotDisk(v.Refill.SnapshotID)
+		spec.Replace, spec.From = true, cloud.DiskIn(cloud.SnapshotDisk(v.Refill.SnapshotID), v.Pool)
 	case v.Refill != nil && v.Refill.Image.ID != "":
 		image := v.Refill.Image
 		spec.Replace, spec.Image = true, &image
@@ -201,9 +208,9 @@ func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 	case v.Adopt != "":
 		spec.Made, spec.Adopt = true, v.Adopt
 	case v.SnapshotID != "":
-		spec.From = cloud.SnapshotDisk(v.SnapshotID)
+		spec.From = cloud.DiskIn(cloud.SnapshotDisk(v.SnapshotID), v.SourcePool)
 	case v.SourceID != "":
-		spec.From = cloud.VolumeDisk(v.SourceID)
+		spec.From = cloud.DiskIn(cloud.VolumeDisk(v.SourceID), v.SourcePool)
 	default:
 		spec.Image = v.Image
 	}
@@ -221,8 +228,10 @@ func (k *Housekeeper) removeVolume(ctx context.Context, v cloud.Volume) error {
 		if err != nil {
 			return awayError{err}
 		}
-		if err := n.RemoveVolume(ctx, cloud.VolumeDisk(v.ID)); err != nil {
-			return err
+		for _, disk := range disksOf(v) {
+			if err := n.RemoveVolume(ctx, disk); err != nil {
+				return err
+			}
 		}
 		k.Hook("reconcile.volume.remove.after")
 	}
@@ -328,6 +337,9 @@ func (k *Housekeeper) volumeFailed(ctx context.Context, v cloud.Volume, cause er
 			switch {
 			case now.Refill != nil && now.Refill.BackupID != "":
 				event, said = "VOLUME_VOLUME_015_001", "restore backup: "+now.Fault
+			case now.Move != nil:
+				event, said = "VOLUME_VOLUME_001_001", "migrate volume: "+now.Fault
+				now.Stale, now.Move, now.MigrationStatus, now.Fault, now.NextAttemptAt = cmp.Or(now.Move.Pool, cloud.VolumePool), nil, cloud.VolumeMigrationError, "", k.Clock.Now()
 			case now.Refill != nil:
 				event, said = "VOLUME_VOLUME_001_001", "revert to snapshot: "+now.Fault
 			case now.Seen.Ready: // it keeps the size that it has

@@ -31,6 +31,7 @@ var quick = []string{
 	"HEARTH_DRIVER=fake", "HEARTH_IDENTITY_BCRYPT_COST=4", "HEARTH_IMAGE_IMPORT_FROM=127.0.0.0/8",
 	"HEARTH_IDENTITY_LOCKOUT_ATTEMPTS=2", "HEARTH_IDENTITY_LOCKOUT_DURATION=5s", "HEARTH_IDENTITY_UNIQUE_LAST_PASSWORD_COUNT=2",
 	"HEARTH_COMPUTE_CPU_RATIO=1000", "HEARTH_COMPUTE_MEMORY_RATIO=1000", "HEARTH_COMPUTE_DISK_RATIO=1000",
+	"HEARTH_VOLUME_BACKENDS=[{name: file}, {name: second, driver: file, dir: /in-memory}]",
 }
 
 // real is a cloud of emulated guests that meddles with no other on this host.

@@ -61,7 +61,8 @@ type settings struct {
 	Extensions, HTTPImage                   string
 	Xen, Compliance, Guests                 bool
 	User                                    string
-	Backend, Vendor, Hypervisor             string
+	Backends, Vendor, Hypervisor            string
+	MultiBackend                            bool
 }
 
 // prepare gives the cloud images and flavors and writes Tempest's settings from
@@ -203,9 +204,11 @@ func (s *settings) pools(ctx context.Context, cl *outside.Client) error {
 	if err := cl.Get(ctx, "/volume/v3/scheduler-stats/get_pools?detail=True", &found); err != nil {
 		return err
 	}
+	var names []string
 	for _, p := range found.Pools {
-		s.Backend, s.Vendor = p.Capabilities.Backend, p.Capabilities.Vendor
+		names, s.Vendor = append(names, p.Capabilities.Backend), p.Capabilities.Vendor
 	}
+	s.Backends, s.MultiBackend = strings.Join(names, ","), len(names) > 1
 	return nil
 }
 

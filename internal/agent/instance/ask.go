@@ -42,10 +42,11 @@ func (m *Manager) holders(disk string) (out []*worker) {
 }
 
 func (w *worker) holds(disk string) bool {
+	bare, _ := cloud.DiskPool(disk)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.spec.Volumes, func(v cloud.InstanceVolume) bool { return v.Disk == disk }) ||
-		slices.ContainsFunc(w.shown.Volumes, func(id string) bool { return cloud.VolumeDisk(id) == disk })
+		slices.ContainsFunc(w.shown.Volumes, func(id string) bool { return cloud.VolumeDisk(id) == bare })
 }
 
 // device is the device that the guest has of a volume's disk; "" for none.
@@ -57,9 +58,10 @@ func (w *worker) device(ctx context.Context, disk string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	bare, _ := cloud.DiskPool(disk)
 	for id := range have {
 		for _, v := range union(volumeIDs(w.wanted()), w.rec.Volumes) {
-			if volumeDevice(v) == id && cloud.VolumeDisk(v) == disk {
+			if volumeDevice(v) == id && cloud.VolumeDisk(v) == bare {
 				return id, nil
 			}
 		}

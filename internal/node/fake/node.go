@@ -13,6 +13,7 @@ import (
 	"hearth/internal/cloud"
 	hypervisor "hearth/internal/driver/hypervisor/fake"
 	network "hearth/internal/driver/network/fake"
+	storages "hearth/internal/driver/storage"
 	storage "hearth/internal/driver/storage/fake"
 	"hearth/internal/node/local"
 )
@@ -50,8 +51,11 @@ type Options struct {
 	// NewNetworks makes the keeper of networks; nil: one that keeps specs in
 	// memory and serves nothing.
 	NewNetworks func(find agent.Find) (agent.Networks, error)
-	VCPUs       int // 0: 64
-	MemoryMB    int // 0: 256 GiB
+	// Storage keeps the disks; nil: the world's. Pools tells where volumes are.
+	Storage  storages.Driver
+	Pools    func(context.Context) []cloud.PoolStatus
+	VCPUs    int // 0: 64
+	MemoryMB int // 0: 256 GiB
 }
 
 // Node is a node whose guests, disks and networks are in memory.
@@ -67,6 +71,9 @@ func New(ctx context.Context, dir string, images agent.Images, opt Options) (*No
 		opt.World = NewWorld(opt.Clock)
 	}
 	w := opt.World
+	if opt.Storage == nil {
+		opt.Storage = w.Storage
+	}
 	if opt.NewNetworks == nil {
 		opt.NewNetworks = func(agent.Find) (agent.Networks, error) { return newPlane(w.Network), nil }
 	}
@@ -76,7 +83,7 @@ func New(ctx context.Context, dir string, images agent.Images, opt Options) (*No
 		}
 	}
 	a, err := agent.New(ctx, agent.Config{
-		Dir: dir, Storage: w.Storage, Hypervisor: hypervisor.New(w.Host), Network: w.Network, NewNetworks: opt.NewNetworks,
+		Dir: dir, Storage: opt.Storage, Pools: opt.Pools, Hypervisor: hypervisor.New(w.Host), Network: w.Network, NewNetworks: opt.NewNetworks,
 		Images: images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB, w.Host}, HypervisorIs: "fake",
 		Version: "fake", IP: "127.0.0.1", ShutdownGrace: opt.Grace, Clock: opt.Clock, Log: opt.Log, Hook: opt.Hook, NoSync: true,
 	})

@@ -196,7 +196,7 @@ func (a *api) retype(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if err := wire.Length("new_type", in.Type, 1, 255); err != nil {
 		return nil, err
 	}
-	return wire.Accepted(nil), a.svc.Retype(r.Context(), r.Caller, id, in.Type)
+	return wire.Accepted(nil), a.svc.Retype(r.Context(), r.Caller, id, in.Type, in.Policy == "on-demand")
 }
 
 // volumeStatuses are those that an operator may set.

@@ -155,7 +155,9 @@ func (a *api) cleanup(r *wire.Request) (*wire.Response, error) {
 		if h.Up || in.Host != nil && nodeOf(*in.Host) != h.Name || in.Binary != nil && *in.Binary != binaryVolume {
 			continue
 		}
-		away = append(away, wire.M{"id": i + 1, "host": backendOf(h), "binary": binaryVolume, "cluster_name": nil})
+		for _, p := range h.Pools() {
+			away = append(away, wire.M{"id": i + 1, "host": cloud.VolumeBackend(h.Name, p.Name), "binary": binaryVolume, "cluster_name": nil})
+		}
 	}
 	return wire.Accepted(wire.M{"cleaning": []wire.M{}, "unavailable": away}), nil
 }

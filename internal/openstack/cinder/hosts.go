@@ -30,9 +30,6 @@ func (a *api) hostRoutes() []wire.Route {
 	}
 }
 
-// backendOf is the name of a node's backend: host@backend.
-func backendOf(h volume.Host) string { return h.Name + "@" + cloud.VolumeBackend }
-
 // nodeOf is the node of a name such as host@backend#pool.
 func nodeOf(name string) string {
 	node, _, _ := strings.Cut(name, "@")
@@ -42,6 +39,7 @@ func nodeOf(name string) string {
 // part is an entry of the list of services.
 type part struct {
 	host   volume.Host
+	pool   cloud.PoolStatus
 	name   string
 	binary string
 }
@@ -49,14 +47,32 @@ type part struct {
 func parts(hosts []volume.Host) (list []part) {
 	for i, h := range hosts {
 		if i == 0 {
-			list = append(list, part{h, h.Name, binaryScheduler})
+			list = append(list, part{h, cloud.PoolStatus{}, h.Name, binaryScheduler})
 		}
-		list = append(list, part{h, backendOf(h), binaryVolume})
+		for _, p := range h.Pools() {
+			list = append(list, part{h, p, cloud.VolumeBackend(h.Name, p.Name), binaryVolume})
+		}
 	}
 	return list
 }
 
-func (p part) disabled() bool { return p.binary == binaryVolume && p.host.VolumesDisabled }
+// disabled tells whether the part is switched off, and why.
+func (p part) disabled() (disabled bool, reason string) {
+	if p.binary != binaryVolume {
+		return false, ""
+	}
+	return p.host.PoolDisabled(p.pool.Name)
+}
+
+// up tells whether the part works: a pool that cannot be used is down.
+func (p part) up() bool { return p.host.Up && p.pool.Fault == "" }
+
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
 
 func onOff(disabled bool) string {
 	if disabled {
@@ -77,12 +93,13 @@ func (a *api) listServices(r *wire.Request) (*wire.Response, error) {
 		if host != "" && host != p.name && host != p.host.Name || q.Get("binary") != "" && q.Get("binary") != p.binary {
 			continue
 		}
+		disabled, reason := p.disabled()
 		m := wire.M{
-			"binary": p.binary, "host": p.name, "zone": p.host.AvailabilityZone, "status": onOff(p.disabled()),
-			"state": map[bool]string{true: "up", false: "down"}[p.host.Up], "updated_at": stamp(p.host.SeenAt), "disabled_reason": nil,
+			"binary": p.binary, "host": p.name, "zone": p.host.AvailabilityZone, "status": onOff(disabled),
+			"state": upDown(p.up()), "updated_at": stamp(p.host.SeenAt), "disabled_reason": nil,
 		}
-		if p.disabled() {
-			m["disabled_reason"] = orNull(p.host.VolumesReason)
+		if disabled {
+			m["disabled_reason"] = orNull(reason)
 		}
 		if p.binary == binaryVolume {
 			m["replication_status"], m["active_backend_id"], m["frozen"] = "disabled", nil, false
@@ -129,7 +146,7 @@ func (a *api) updateService(r *wire.Request) (*wire.Response, error) {
 		return nil, cloud.E(op, cloud.NotFound, "Service %s on host %s could not be found, or cannot be switched off.", in.Binary, in.Host)
 	}
 	on := action == "enable"
-	if err := a.svc.EnableHost(r.Context(), nodeOf(in.Host), on, text(in.Reason)); err != nil {
+	if err := a.svc.EnableHost(r.Context(), in.Host, on, text(in.Reason)); err != nil {
 		return nil, err
 	}
 	m := wire.M{"host": in.Host, "service": in.Binary, "binary": in.Binary, "disabled": !on, "status": onOff(!on)}
@@ -183,15 +200,16 @@ func (a *api) listHosts(r *wire.Request) (*wire.Response, error) {
 	list := []wire.M{}
 	for _, p := range parts(hosts) {
 		state := "unavailable"
-		if p.host.Up {
+		if p.up() {
 			state = "available"
 		}
+		disabled, _ := p.disabled()
 		if zone := r.URL.Query().Get("zone"); zone != "" && zone != p.host.AvailabilityZone {
 			continue
 		}
 		list = append(list, wire.M{
 			"host_name": p.name, "service": p.binary, "zone": p.host.AvailabilityZone, "service-status": state,
-			"service-state": onOff(p.disabled()), "last-update": stamp(p.host.SeenAt),
+			"service-state": onOff(disabled), "last-update": stamp(p.host.SeenAt),
 		})
 	}
 	return wire.JSON(wire.M{"hosts": list}), nil
@@ -203,16 +221,23 @@ func (a *api) showHost(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	name := r.PathValue("host")
+	node, pool := cloud.ParseVolumeHost(name)
 	for _, h := range hosts {
-		if h.Name != nodeOf(name) {
+		if _, there := h.Pool(pool); h.Name != node || pool != "" && !there {
 			continue
 		}
 		var total volume.HostUse
+		projects := map[string]volume.HostUse{}
+		for in, uses := range h.Uses {
+			for project, u := range uses {
+				if pool == "" || pool == in {
+					projects[project], total = projects[project].Plus(u), total.Plus(u)
+				}
+			}
+		}
 		rows := []wire.M{}
-		for project, u := range h.Uses {
+		for project, u := range projects {
 			rows = append(rows, useView(name, project, u))
-			total = volume.HostUse{Volumes: total.Volumes + u.Volumes, Snapshots: total.Snapshots + u.Snapshots,
-				VolumeGB: total.VolumeGB + u.VolumeGB, SnapshotGB: total.SnapshotGB + u.SnapshotGB}
 		}
 		slices.SortFunc(rows, func(x, y wire.M) int { return cmp.Compare(said(x), said(y)) })
 		return wire.JSON(wire.M{"host": append([]wire.M{useView(name, "(total)", total)}, rows...)}), nil
@@ -239,33 +264,37 @@ func (a *api) pools(r *wire.Request) (*wire.Response, error) {
 		}
 	}
 	q := r.URL.Query()
+	fits := func(cloud.PoolStatus) bool { return true }
+	if kind := q.Get("volume_type"); kind != "" && r.Version.AtLeast(35) {
+		if fits, err = a.svc.Fits(r.Context(), r.Caller, kind); err != nil {
+			return nil, err
+		}
+	}
 	list := []wire.M{}
 	for _, h := range hosts {
-		if name := q.Get("name"); name != "" && r.Version.AtLeast(28) && name != cloud.VolumeHost(h.Name) {
-			continue
-		}
-		if kind := q.Get("volume_type"); kind != "" && r.Version.AtLeast(35) {
-			if fits, err := a.svc.Fits(r.Context(), r.Caller, kind); err != nil || !fits {
-				return wire.JSON(wire.M{"pools": list}), err
+		for _, p := range h.Pools() {
+			pool := cloud.VolumeHost(h.Name, p.Name)
+			if name := q.Get("name"); name != "" && r.Version.AtLeast(28) && name != pool || !fits(p) {
+				continue
 			}
+			m := wire.M{"name": pool}
+			if detailed {
+				m["capabilities"] = poolView(h, p)
+			}
+			list = append(list, m)
 		}
-		m := wire.M{"name": cloud.VolumeHost(h.Name)}
-		if detailed {
-			m["capabilities"] = poolView(h)
-		}
-		list = append(list, m)
 	}
 	return wire.JSON(wire.M{"pools": list}), nil
 }
 
-func poolView(h volume.Host) wire.M {
+func poolView(h volume.Host, p cloud.PoolStatus) wire.M {
 	provisioned, count := 0, 0
-	for _, u := range h.Uses {
+	for _, u := range h.Uses[p.Name] {
 		provisioned += u.VolumeGB + u.SnapshotGB
 		count += u.Volumes
 	}
 	m := wire.M{}
-	for name, value := range cloud.PoolCapabilities() {
+	for name, value := range p.Capabilities() {
 		switch value {
 		case "True", "False":
 			m[name] = value == "True"
@@ -273,9 +302,9 @@ func poolView(h volume.Host) wire.M {
 			m[name] = value
 		}
 	}
-	m["total_capacity_gb"], m["free_capacity_gb"], m["allocated_capacity_gb"] = h.Seen.DiskGB, h.Seen.DiskFreeGB, provisioned
+	m["total_capacity_gb"], m["free_capacity_gb"], m["allocated_capacity_gb"] = p.TotalGB, p.FreeGB, provisioned
 	m["provisioned_capacity_gb"], m["total_volumes"], m["reserved_percentage"] = provisioned, count, 0
-	m["driver_version"], m["timestamp"], m["backend_state"] = "1", stamp(h.SeenAt), map[bool]string{true: "up", false: "down"}[h.Up]
+	m["driver_version"], m["timestamp"], m["backend_state"] = "1", stamp(h.SeenAt), upDown(h.Up && p.Fault == "")
 	m["updated"] = nil
 	m["location_info"] = "hearth:" + h.Name
 	return m
@@ -286,13 +315,15 @@ func (a *api) capabilities(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	node, pool := cloud.ParseVolumeHost(r.PathValue("host"))
 	for _, h := range hosts {
-		if h.Name != nodeOf(r.PathValue("host")) {
+		p, there := h.Pool(pool)
+		if h.Name != node || !there {
 			continue
 		}
 		return wire.JSON(wire.M{
-			"namespace": "OS::Storage::Capabilities::" + backendOf(h), "vendor_name": cloud.VolumeVendor, "volume_backend_name": cloud.VolumeBackend,
-			"pool_name": nil, "driver_version": "1", "storage_protocol": cloud.VolumeProtocol, "display_name": nil, "description": nil,
+			"namespace": "OS::Storage::Capabilities::" + cloud.VolumeBackend(h.Name, p.Name), "vendor_name": cloud.VolumeVendor, "volume_backend_name": p.Name,
+			"pool_name": nil, "driver_version": "1", "storage_protocol": p.Protocol, "display_name": nil, "description": nil,
 			"visibility": nil, "replication_targets": []any{}, "properties": wire.M{
 				"thin_provisioning": wire.M{"title": "Thin Provisioning", "description": "Sets thin provisioning.", "type": "boolean"},
 			},

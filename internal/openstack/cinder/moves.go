@@ -28,8 +28,8 @@ func (a *api) reimage(r *wire.Request, id string, raw json.RawMessage) (*wire.Re
 	return wire.Accepted(nil), a.svc.Reimage(r.Context(), r.Caller, id, in.ImageID, bool(in.Reserved.Or(false)))
 }
 
-// migrate refuses every destination, with the reason: a volume's disk is on one
-// node, and is not moved to another.
+// migrate has a volume go to another pool of its node. Nobody uses it meanwhile,
+// whether that is asked for (lock_volume) or not.
 func (a *api) migrate(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {
 	const op = "cinder.migrate"
 	in, err := params[struct {
@@ -48,26 +48,7 @@ func (a *api) migrate(r *wire.Request, id string, raw json.RawMessage) (*wire.Re
 	case host == "":
 		return nil, cloud.E(op, cloud.Invalid, "'host' is a required property")
 	}
-	d, err := a.svc.Get(r.Context(), r.Caller, id)
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := a.svc.Hosts(r.Context(), false)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range hosts {
-		switch {
-		case h.Name != nodeOf(host):
-		case h.Name == d.Node:
-			return nil, cloud.E(op, cloud.Invalid, "Invalid host: Destination host must be different than the current host.")
-		case !h.Up:
-			return nil, cloud.E(op, cloud.Invalid, "Invalid host: No available service named '%s'", host)
-		default:
-			return nil, cloud.E(op, cloud.Unsupported, "Volumes are not moved between nodes yet: make a backup of %s and restore it, or a copy on %s from an image.", id, host)
-		}
-	}
-	return nil, cloud.E(op, cloud.Invalid, "Invalid host: No available service named '%s'", host)
+	return wire.Accepted(nil), a.svc.Migrate(r.Context(), r.Caller, id, host)
 }
 
 func (a *api) completeMigration(r *wire.Request, id string, raw json.RawMessage) (*wire.Response, error) {

@@ -91,7 +91,7 @@ func volumeView(r *wire.Request, d volume.Detail, whole bool) wire.M {
 		"consistencygroup_id": nil, "multiattach": d.Multiattach, "attachments": attached(r, d),
 	}
 	if admin {
-		m["migration_status"] = nil
+		m["migration_status"] = orNull(d.MigrationStatus)
 	}
 	if r.Version.AtLeast(13) {
 		m["group_id"] = orNull(d.GroupID)
@@ -126,9 +126,9 @@ func extend(r *wire.Request, d volume.Detail, m wire.M) {
 	if r.Caller.IsAdmin() {
 		m["os-vol-host-attr:host"] = nil
 		if d.Node != "" {
-			m["os-vol-host-attr:host"] = cloud.VolumeHost(d.Node)
+			m["os-vol-host-attr:host"] = cloud.VolumeHost(d.Node, d.Pool)
 		}
-		m["os-vol-mig-status-attr:migstat"], m["os-vol-mig-status-attr:name_id"] = nil, nil
+		m["os-vol-mig-status-attr:migstat"], m["os-vol-mig-status-attr:name_id"] = orNull(d.MigrationStatus), nil
 	}
 }
 

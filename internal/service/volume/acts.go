@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"maps"
 
@@ -140,42 +141,6 @@ func (s *Service) SetReadOnly(ctx context.Context, c cloud.Caller, id string, ro
 	return err
 }
 
-// Retype gives a volume another type. There is one backend on a node, and it is
-// fit for all types that it takes, so the volume stays where it is: Invalid for
-// a type that this node is not fit for.
-func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string) error {
-	const op = "volume.Retype"
-	_, err := s.change(ctx, c, id, func(tx *store.Tx, d *Detail) error {
-		if err := inStatus(op, d, cloud.VolumeAvailable); err != nil {
-			return err
-		}
-		to, err := typeTx(tx, c, kind)
-		if cloud.Is(err, cloud.NotFound) {
-			return cloud.E(op, cloud.NotFound, "Volume type %s could not be found.", kind)
-		}
-		if err != nil {
-			return err
-		}
-		if err := plain(op, to); err != nil {
-			return err
-		}
-		if to.ID == d.TypeID {
-			return cloud.E(op, cloud.Invalid, "Invalid volume_type provided: New volume_type same as original: %s.", to.ID)
-		}
-		if lacks := unfit(to.ExtraSpecs); lacks != "" {
-			return cloud.E(op, cloud.Invalid, "No valid backend was found: the volume's node does not have %s, as the type %s wants.", lacks, to.Name)
-		}
-		// Only the type's own quotas see a change.
-		if err := admitType(tx, op, d.Volume, to.Name); err != nil {
-			return err
-		}
-		d.TypeID = to.ID
-		d.Multiattach = multiattach(to)
-		return nil
-	})
-	return err
-}
-
 // admitType is QuotaExceeded when the quota of a type has no room for a volume.
 func admitType(tx *store.Tx, op string, v cloud.Volume, kind string) error {
 	limits, err := limitsTx(tx, v.ProjectID)
@@ -194,17 +159,6 @@ func admitType(tx *store.Tx, op string, v cloud.Volume, kind string) error {
 	return nil
 }
 
-// unfit names an extra spec that no pool here fulfils; "" for none.
-func unfit(specs map[string]string) string {
-	capable := cloud.PoolCapabilities()
-	for _, name := range []string{"volume_backend_name", "storage_protocol", "vendor_name", "pool_name"} {
-		if want, ok := specs[name]; ok && want != capable[name] {
-			return name + " " + want
-		}
-	}
-	return ""
-}
-
 // ResetStatus has a volume shown in a status, until it is given another or is
 // worked on. available and in-use are not shown but made so as far as the world
 // is: faults and announcements are forgotten, and the status is computed again.
@@ -219,6 +173,9 @@ func (s *Service) ResetStatus(ctx context.Context, c cloud.Caller, id, status, a
 			return nil
 		}
 		d.Forced, d.Fault, d.Reserved, d.Detaching, d.UploadID, d.BackupID, d.Refill = status, "", false, false, "", "", nil
+		if d.Move != nil { // what was copied is taken away
+			d.Stale, d.Move, d.MigrationStatus, d.NextAttemptAt = cmp.Or(d.Move.Pool, cloud.VolumePool), nil, cloud.VolumeMigrationError, s.clock.Now()
+		}
 		now, err := detail(tx, d.Volume)
 		if err != nil {
 			return err

@@ -82,7 +82,7 @@ func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 		if s.Status() != cloud.VolumeAvailable {
 			return cloud.E(op, cloud.Invalid, "Originating snapshot status must be one of available values: its status is %s.", s.Status())
 		}
-		v.SnapshotID, v.Node, v.TypeID, v.Bootable, v.ImageMetadata = s.ID, s.Node, s.TypeID, s.Bootable, maps.Clone(s.ImageMetadata)
+		v.SnapshotID, v.Node, v.Pool, v.SourcePool, v.TypeID, v.Bootable, v.ImageMetadata = s.ID, s.Node, s.Pool, s.Pool, s.TypeID, s.Bootable, maps.Clone(s.ImageMetadata)
 		return atLeast(op, "snapshot", s.SizeGB, v)
 	case in.SourceID != "":
 		src, err := volumeTx(tx, c, in.SourceID)
@@ -92,7 +92,7 @@ func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 		if src.Status != cloud.VolumeAvailable && src.Status != cloud.VolumeReserved && src.Status != cloud.VolumeInUse {
 			return cloud.E(op, cloud.Invalid, "Source volume's status must be available or in-use to be copied: it is %s.", src.Status)
 		}
-		v.SourceID, v.Node, v.TypeID, v.Bootable, v.ImageMetadata = src.ID, src.Node, src.TypeID, src.Bootable, maps.Clone(src.ImageMetadata)
+		v.SourceID, v.Node, v.Pool, v.SourcePool, v.TypeID, v.Bootable, v.ImageMetadata = src.ID, src.Node, src.Pool, src.Pool, src.TypeID, src.Bootable, maps.Clone(src.ImageMetadata)
 		return atLeast(op, "volume", src.SizeGB, v)
 	}
 	return nil
@@ -163,6 +163,13 @@ func (s *Service) settle(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volum
 		if h, err := tx.Hosts.Get(v.Node); err == nil {
 			v.AvailabilityZone = h.AvailabilityZone
 		}
+	}
+	if v.Node != "" {
+		pool, err := poolFor(tx, op, *v, kind)
+		if err != nil {
+			return err
+		}
+		v.Pool = pool
 	}
 	if in.GroupID != "" {
 		g, err := groupTx(tx, c, in.GroupID)

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -13,12 +14,17 @@ import (
 type Host struct {
 	cloud.Host
 	Up bool
-	// Uses is what each project has there.
-	Uses map[string]HostUse
+	// Uses is what each project has there, by the pool's name.
+	Uses map[string]map[string]HostUse
 }
 
 // HostUse is what a project has on a host.
 type HostUse struct{ Volumes, Snapshots, VolumeGB, SnapshotGB int }
+
+// Plus adds two.
+func (u HostUse) Plus(more HostUse) HostUse {
+	return HostUse{u.Volumes + more.Volumes, u.Snapshots + more.Snapshots, u.VolumeGB + more.VolumeGB, u.SnapshotGB + more.SnapshotGB}
+}
 
 // Hosts lists the nodes, with what is on them if uses is set.
 func (s *Service) Hosts(ctx context.Context, uses bool) (list []Host, err error) {
@@ -42,37 +48,58 @@ func (s *Service) Hosts(ctx context.Context, uses bool) (list []Host, err error)
 	return list, err
 }
 
-func usesTx(tx *store.Tx, node string) (map[string]HostUse, error) {
-	uses := map[string]HostUse{}
+func usesTx(tx *store.Tx, node string) (map[string]map[string]HostUse, error) {
+	uses := map[string]map[string]HostUse{}
+	add := func(pool, project string, more HostUse) {
+		pool = cmp.Or(pool, cloud.VolumePool)
+		if uses[pool] == nil {
+			uses[pool] = map[string]HostUse{}
+		}
+		uses[pool][project] = uses[pool][project].Plus(more)
+	}
 	volumes, err := tx.Volumes.List(store.Where(store.Eq("node", node)))
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range volumes {
-		u := uses[v.ProjectID]
-		u.Volumes, u.VolumeGB = u.Volumes+1, u.VolumeGB+v.SizeGB
-		uses[v.ProjectID] = u
+		add(v.Pool, v.ProjectID, HostUse{Volumes: 1, VolumeGB: v.SizeGB})
 	}
 	snapshots, err := tx.Snapshots.List(store.Where(store.Eq("node", node)))
 	for _, v := range snapshots {
-		u := uses[v.ProjectID]
-		u.Snapshots, u.SnapshotGB = u.Snapshots+1, u.SnapshotGB+v.SizeGB
-		uses[v.ProjectID] = u
+		add(v.Pool, v.ProjectID, HostUse{Snapshots: 1, SnapshotGB: v.SizeGB})
 	}
 	return uses, err
 }
 
-// EnableHost says whether new volumes may be made on a node; NotFound.
+// EnableHost says whether new volumes may be made in a pool of a node, or for a
+// node's name in all of its pools; NotFound.
 func (s *Service) EnableHost(ctx context.Context, name string, enabled bool, reason string) error {
 	return s.store.Update(ctx, func(tx *store.Tx) error {
-		h, err := tx.Hosts.Get(name)
+		node, pool := cloud.ParseVolumeHost(name)
+		h, err := tx.Hosts.Get(node)
+		if _, there := h.Pool(pool); err == nil && pool != "" && !there {
+			err = cloud.E("volume.EnableHost", cloud.NotFound, "there is no such pool")
+		}
 		if cloud.Is(err, cloud.NotFound) {
 			return cloud.E("volume.EnableHost", cloud.NotFound, "Service cinder-volume on host %s could not be found.", name)
 		}
 		if err != nil {
 			return err
 		}
-		h.VolumesDisabled, h.VolumesReason = !enabled, reason
+		for _, p := range h.Pools() {
+			switch {
+			case pool != "" && p.Name != pool:
+			case p.Name == cloud.VolumePool:
+				h.VolumesDisabled, h.VolumesReason = !enabled, reason
+			case enabled:
+				delete(h.PoolsDisabled, p.Name)
+			default:
+				if h.PoolsDisabled == nil {
+					h.PoolsDisabled = map[string]string{}
+				}
+				h.PoolsDisabled[p.Name] = reason
+			}
+		}
 		return tx.Hosts.Update(h)
 	})
 }
@@ -83,7 +110,10 @@ func (s *Service) Zones(ctx context.Context) (map[string]bool, error) {
 	hosts, err := s.Hosts(ctx, false)
 	zones := map[string]bool{}
 	for _, h := range hosts {
-		zones[h.AvailabilityZone] = zones[h.AvailabilityZone] || h.Up && !h.VolumesDisabled
+		for _, p := range h.Pools() {
+			disabled, _ := h.PoolDisabled(p.Name)
+			zones[h.AvailabilityZone] = zones[h.AvailabilityZone] || h.Up && !disabled
+		}
 	}
 	return zones, err
 }
@@ -91,12 +121,12 @@ func (s *Service) Zones(ctx context.Context) (map[string]bool, error) {
 // Now is the service's time.
 func (s *Service) Now() time.Time { return s.clock.Now() }
 
-// Fits tells whether the pools here are fit for volumes of a type, by id or name;
+// Fits gives what tells whether a pool is fit for volumes of a type, by id or name;
 // NotFound.
-func (s *Service) Fits(ctx context.Context, c cloud.Caller, kind string) (fits bool, err error) {
+func (s *Service) Fits(ctx context.Context, c cloud.Caller, kind string) (fits func(cloud.PoolStatus) bool, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		t, err := typeTx(tx, c, kind)
-		fits = err == nil && unfit(t.ExtraSpecs) == "" && t.Encryption == nil
+		fits = func(p cloud.PoolStatus) bool { return t.Encryption == nil && p.Lacks(t.ExtraSpecs) == "" }
 		return err
 	})
 	return fits, err

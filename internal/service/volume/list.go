@@ -200,7 +200,9 @@ func volumeField(d Detail, name string) (any, bool) {
 	case "group_id":
 		return d.GroupID, true
 	case "host":
-		return cloud.VolumeHost(d.Node), true
+		return cloud.VolumeHost(d.Node, d.Pool), true
+	case "migration_status":
+		return d.MigrationStatus, true
 	case "user_id":
 		return d.UserID, true
 	case "project_id", "tenant_id":
@@ -215,8 +217,6 @@ func volumeField(d Detail, name string) (any, bool) {
 		return d.ImageMetadata, true
 	case "consumes_quota":
 		return true, true
-	case "migration_status":
-		return "", true
 	case "encryption_key_id":
 		return "", true
 	}

@@ -1,8 +1,8 @@
 package volume
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -27,7 +27,7 @@ type Manageable struct {
 // Manageables lists the disks of a node with a prefix: those of volumes, or those
 // of snapshots.
 func (s *Service) Manageables(ctx context.Context, host string, snapshots bool) (list []Manageable, err error) {
-	node, err := s.hostNamed(ctx, "volume.Manageables", host)
+	node, pool, err := s.hostNamed(ctx, "volume.Manageables", host)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +42,12 @@ func (s *Service) Manageables(ctx context.Context, host string, snapshots bool) 
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		list = list[:0]
 		for _, d := range disks {
-			id, ok := strings.CutPrefix(d.ID, prefix)
-			if !ok {
+			name, in := cloud.DiskPool(d.ID)
+			id, ok := strings.CutPrefix(name, prefix)
+			if !ok || cmp.Or(in, cloud.VolumePool) != pool {
 				continue
 			}
-			m := Manageable{Name: d.ID, SizeGB: int((d.SizeBytes + cloud.GiB - 1) / cloud.GiB)}
+			m := Manageable{Name: name, SizeGB: int((d.SizeBytes + cloud.GiB - 1) / cloud.GiB)}
 			if err := known(tx, id, snapshots, &m); err != nil {
 				return err
 			}
@@ -73,14 +74,25 @@ func known(tx *store.Tx, id string, snapshot bool, m *Manageable) error {
 	return ignore(err, cloud.NotFound)
 }
 
-// hostNamed finds the node of a name such as host@backend#pool; Unavailable.
-func (s *Service) hostNamed(ctx context.Context, op, name string) (node string, err error) {
-	node, _, _ = strings.Cut(name, "@")
+// hostNamed finds the node and pool of a name such as host@backend#pool;
+// Unavailable.
+func (s *Service) hostNamed(ctx context.Context, op, name string) (node, pool string, err error) {
+	node, pool = cloud.ParseVolumeHost(name)
 	hosts, err := s.Hosts(ctx, false)
-	if err == nil && !slices.ContainsFunc(hosts, func(h Host) bool { return h.Name == node }) {
-		err = cloud.E(op, cloud.Unavailable, "Host '%s' not found", name)
+	if err != nil {
+		return node, pool, err
 	}
-	return node, err
+	for _, h := range hosts {
+		p, there := h.Pool(pool)
+		switch {
+		case h.Name != node || !there:
+		case p.Fault != "":
+			return node, p.Name, cloud.E(op, cloud.Unavailable, "%s cannot be used: %s", name, p.Fault)
+		default:
+			return node, p.Name, nil
+		}
+	}
+	return node, pool, cloud.E(op, cloud.Unavailable, "Host '%s' not found", name)
 }
 
 // adoptable is Invalid unless a disk's name may be taken over: it is of the kind,
@@ -106,7 +118,7 @@ func adoptable(tx *store.Tx, op, name string, snapshot bool) error {
 		return err
 	}
 	for _, v := range taken {
-		if v.Adopt == name {
+		if from, _ := cloud.DiskPool(v.Adopt); from == name {
 			return cloud.E(op, cloud.Invalid, "Unable to manage existing volume. %s is being managed as %s.", name, v.ID)
 		}
 	}
@@ -117,7 +129,7 @@ func adoptable(tx *store.Tx, op, name string, snapshot bool) error {
 // name, and learns its size.
 func (s *Service) Manage(ctx context.Context, c cloud.Caller, host, source string, in Wanted, bootable bool) (d Detail, err error) {
 	const op = "volume.Manage"
-	node, err := s.hostNamed(ctx, op, host)
+	node, pool, err := s.hostNamed(ctx, op, host)
 	if err != nil {
 		return d, err
 	}
@@ -135,7 +147,7 @@ func (s *Service) Manage(ctx context.Context, c cloud.Caller, host, source strin
 		now := s.clock.Now()
 		v := cloud.Volume{
 			ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: c.ProjectID, UserID: c.UserID, TypeID: kind.ID, Metadata: in.Metadata,
-			Bootable: bootable, AvailabilityZone: in.Zone, Adopt: source, Node: node, Multiattach: multiattach(kind), CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
+			Bootable: bootable, AvailabilityZone: in.Zone, Adopt: cloud.DiskIn(source, pool), Node: node, Pool: pool, Multiattach: multiattach(kind), CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 		}
 		if v.AvailabilityZone == "" {
 			v.AvailabilityZone = s.zone
@@ -188,7 +200,7 @@ func (s *Service) ManageSnapshot(ctx context.Context, c cloud.Caller, source str
 		now := s.clock.Now()
 		snap = cloud.Snapshot{
 			ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: d.ProjectID, UserID: c.UserID, VolumeID: d.ID, SizeGB: d.SizeGB,
-			TypeID: d.TypeID, Metadata: in.Metadata, Bootable: d.Bootable, ImageMetadata: d.ImageMetadata, Adopt: source, Node: d.Node,
+			TypeID: d.TypeID, Metadata: in.Metadata, Bootable: d.Bootable, ImageMetadata: d.ImageMetadata, Adopt: cloud.DiskIn(source, d.Pool), Node: d.Node, Pool: d.Pool,
 			CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 		}
 		return tx.Snapshots.Insert(snap)

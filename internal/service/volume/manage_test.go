@@ -109,9 +109,9 @@ func TestTypesThatAskForEncryptionGetNoVolumes(t *testing.T) {
 	_, err = b.Create(ctx, member("p"), Wanted{SizeGB: 1, Type: "secret"})
 	b.want(err, cloud.Invalid)
 	d := b.ready(Wanted{SizeGB: 1})
-	b.want(b.Retype(ctx, member("p"), d.ID, "secret"), cloud.Invalid)
-	if fits, err := b.Fits(ctx, admin, "secret"); fits || err != nil {
-		t.Errorf("%v, %v", fits, err)
+	b.want(b.Retype(ctx, member("p"), d.ID, "secret", true), cloud.Invalid)
+	if fits, err := b.Fits(ctx, admin, "secret"); err != nil || fits(cloud.PoolStatus{Name: cloud.VolumePool}) {
+		t.Errorf("a pool is fit for it; %v", err)
 	}
 	_, err = b.Encrypt(ctx, admin, d.TypeID, "create", nil) // it has a volume
 	b.want(err, cloud.Invalid)

@@ -3,7 +3,6 @@ package volume
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -91,9 +90,7 @@ func plain(op string, t cloud.VolumeType) error {
 }
 
 // multiattach tells whether a type's volumes may be had by several servers.
-func multiattach(t cloud.VolumeType) bool {
-	return strings.EqualFold(t.ExtraSpecs["multiattach"], "<is> True")
-}
+func multiattach(t cloud.VolumeType) bool { return t.Multiattach() }
 
 // serverSnapshot is the snapshot that the image of a server booted from a volume
 // stands for; "" for other images.

@@ -16,6 +16,15 @@ import (
 // that is not mounted would have volumes be written to the host's own disk
 // beneath, and lost from sight when it is. Hearth mounts nothing itself.
 func CheckMount(dir string) error {
+	if err := Mounted(dir); err != nil {
+		return err
+	}
+	return tryLock("storage.CheckMount", dir)
+}
+
+// Mounted looks whether something is mounted at a directory, as is to be asked
+// before every use of it; it is quick. Unavailable.
+func Mounted(dir string) error {
 	const op = "storage.CheckMount"
 	here, err := device(dir)
 	if err != nil {
@@ -28,7 +37,7 @@ func CheckMount(dir string) error {
 	if here == above {
 		return cloud.E(op, cloud.Unavailable, "nothing is mounted at %s: mount the share there first, so that volumes are not written beneath it", dir)
 	}
-	return tryLock(op, dir)
+	return nil
 }
 
 func device(dir string) (uint64, error) {

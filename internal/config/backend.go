@@ -1,0 +1,75 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Backends are places where volumes are kept. A volume type chooses one by its extra
+// spec volume_backend_name.
+type Backends []Backend
+
+// Backend is a place where volumes are kept.
+type Backend struct {
+	Name   string `yaml:"name"`
+	Driver string `yaml:"driver"`          // file, nfs or lvm
+	Dir    string `yaml:"dir,omitempty"`   // of file and nfs: the directory; of nfs, where the share is mounted
+	Group  string `yaml:"group,omitempty"` // of lvm: the UUID of the volume group, as vgs -o vg_uuid prints it
+	Pool   string `yaml:"pool,omitempty"`  // of lvm: the thin pool in it; empty for thick volumes
+}
+
+// HostBackend is the name of the backend that is there unless others are named: a
+// directory of the node's own.
+const HostBackend = "file"
+
+var (
+	backendName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	groupUUID   = regexp.MustCompile(`^[0-9A-Za-z]{6}(-[0-9A-Za-z]{4}){5}-[0-9A-Za-z]{6}$`)
+	poolName    = regexp.MustCompile(`^[0-9A-Za-z_.+][0-9A-Za-z_.+-]{0,126}$`)
+)
+
+// Parse reads the list as YAML, as a variable or a flag has it.
+func (b *Backends) Parse(text string) error {
+	*b = nil
+	return yaml.Unmarshal([]byte(text), b)
+}
+
+// Own tells whether volumes are made in the node's own directory.
+func (b Backends) Own() bool {
+	for _, one := range b {
+		if one.Name == HostBackend {
+			return true
+		}
+	}
+	return len(b) == 0
+}
+
+func (b Backends) check(say func(ok bool, format string, args ...any)) {
+	seen := map[string]bool{}
+	for _, one := range b {
+		say(backendName.MatchString(one.Name), "volume.backends has one of the name %q: write small letters, digits, - and _", one.Name)
+		say(!seen[one.Name], "volume.backends has two of the name %s", one.Name)
+		seen[one.Name] = true
+		one.check(say)
+	}
+}
+
+func (b Backend) check(say func(ok bool, format string, args ...any)) {
+	if b.Name == HostBackend {
+		say((b.Driver == "" || b.Driver == "file") && b.Dir == "" && b.Group == "" && b.Pool == "", "volume.backends: %s is the node's own directory and has nothing but its name; call others otherwise", HostBackend)
+		return
+	}
+	switch b.Driver {
+	case "file", "nfs":
+		say(filepath.IsAbs(b.Dir), "volume.backends: dir of %s is %q: write the absolute path of a directory", b.Name, b.Dir)
+		say(b.Group == "" && b.Pool == "", "volume.backends: group and pool of %s are for the driver lvm", b.Name)
+	case "lvm":
+		say(groupUUID.MatchString(b.Group), "volume.backends: group of %s is %q: write the UUID of the volume group, which 'vgs -o vg_name,vg_uuid' prints; names change hands", b.Name, b.Group)
+		say(b.Pool == "" || poolName.MatchString(b.Pool), "volume.backends: pool of %s is %q, which is no name of a thin pool", b.Name, b.Pool)
+		say(b.Dir == "", "volume.backends: dir of %s is for the drivers file and nfs", b.Name)
+	default:
+		say(false, "volume.backends: driver of %s is %q: use file, nfs or lvm", b.Name, b.Driver)
+	}
+}

@@ -1,0 +1,160 @@
+package lvm
+
+import (
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+)
+
+func imageName(digest string) string { return "i-" + strings.TrimPrefix(digest, "sha512:")[:40] }
+
+// imageOf is a volume as an image.
+func imageOf(v lv) storage.Image {
+	return storage.Image{Digest: v.value(tagDigest), Path: v.Path, Format: "raw", VirtualSize: number(v.value(tagSize))}
+}
+
+// as gives the image the format that it was asked for under.
+func as(img storage.Image, format string) storage.Image {
+	switch format {
+	case "aki", "ari", "iso":
+		img.Format = format
+	}
+	return img
+}
+
+// EnsureImage implements storage.Driver.
+func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {
+	const op = "storage.EnsureImage"
+	if !digestForm.MatchString(ref.Digest) {
+		return storage.Image{}, cloud.E(op, cloud.Invalid, "%q is no image digest: sha512: and 128 hexadecimal digits are expected", ref.Digest)
+	}
+	if err := ctx.Err(); err != nil {
+		return storage.Image{}, cloud.E(op, cloud.Unavailable, "stopped before it was done: %w", err)
+	}
+	defer d.locks.lock(ref.Digest)()
+	g, err := d.writable(ctx)
+	if err != nil {
+		return storage.Image{}, err
+	}
+	if v, there := g.find(imageName(ref.Digest)); there && v.has(tagImage) {
+		return as(imageOf(v), ref.Format), nil
+	}
+	dir, err := os.MkdirTemp(d.Tmp, "image")
+	if err != nil {
+		return storage.Image{}, hostError(err)
+	}
+	defer os.RemoveAll(dir)
+	path, err := d.raw(ctx, dir, ref, localPath, open)
+	if err != nil {
+		return storage.Image{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return storage.Image{}, hostError(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return storage.Image{}, hostError(err)
+	}
+	p := plan{size: sectors(max(fi.Size(), 512)), fill: func(dev *os.File) error { return copyData(ctx, dev, f) }}
+	v, err := d.make(ctx, g, imageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, fi.Size()))
+	if err != nil {
+		return storage.Image{}, err
+	}
+	return as(imageOf(v), ref.Format), nil
+}
+
+// raw gives a file with the raw bytes of an image, which were checked.
+func (d *Driver) raw(ctx context.Context, dir string, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (string, error) {
+	switch ref.Format {
+	case "raw", "ami", "aki", "ari", "iso", "qcow2":
+	default:
+		return "", cloud.E("storage.EnsureImage", cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
+	}
+	path := localPath
+	if path == "" {
+		path = filepath.Join(dir, "source")
+		if err := fetch(ctx, ref, open, path); err != nil {
+			return "", err
+		}
+	}
+	if ref.Format != "qcow2" {
+		return path, nil
+	}
+	return filepath.Join(dir, "raw"), d.Kitchen.ToRaw(ctx, path, ref.Format, filepath.Join(dir, "raw"))
+}
+
+// fetch writes an image to a file and checks it against its digest.
+func fetch(ctx context.Context, ref cloud.ImageRef, open func() (io.ReadCloser, error), path string) error {
+	const op = "storage.EnsureImage"
+	src, err := open()
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return hostError(err)
+	}
+	defer out.Close()
+	h := sha512.New()
+	if _, err := io.Copy(out, io.TeeReader(contextReader{ctx, src}, h)); err != nil {
+		return cloud.E(op, cloud.Unavailable, "reading the image broke off: %w", err)
+	}
+	if got := "sha512:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest {
+		return cloud.E(op, cloud.Unavailable, "the bytes fetched of image %s are not those of its digest (%s, wanted %s): the transfer or the image store is damaged", ref.ID, got, ref.Digest)
+	}
+	return nil
+}
+
+// CloneDisk implements storage.Driver. Partitions and file systems are left as
+// they are: the host's tools do not write to what a guest owns on a device.
+func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, size int64) (storage.Disk, error) {
+	const op = "storage.CloneDisk"
+	defer d.locks.lock(image.Digest)()
+	return d.disk(ctx, op, id, func(g group) (plan, error) {
+		if size == 0 {
+			size = image.VirtualSize
+		}
+		if size < image.VirtualSize {
+			return plan{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
+		}
+		if !digestForm.MatchString(image.Digest) {
+			return plan{}, cloud.E(op, cloud.Invalid, "%q is no image digest", image.Digest)
+		}
+		if v, there := g.find(imageName(image.Digest)); !there || !v.has(tagImage) {
+			return plan{}, cloud.E(op, cloud.Unavailable, "image %s is no longer in the cache of the volume group %s; it is fetched again at the next try", image.Digest, g.Name)
+		}
+		return plan{from: imageName(image.Digest), size: sectors(size)}, nil
+	})
+}
+
+// Images implements storage.Driver.
+func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
+	g, err := d.group(ctx)
+	for _, v := range g.LVs {
+		if v.has(tagImage) {
+			out = append(out, imageOf(v))
+		}
+	}
+	slices.SortFunc(out, func(a, b storage.Image) int { return strings.Compare(a.Digest, b.Digest) })
+	return out, err
+}
+
+// RemoveImage implements storage.Driver: disks need their image no more.
+func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
+	if !digestForm.MatchString(digest) {
+		return cloud.E("storage.RemoveImage", cloud.Invalid, "%q is no image digest", digest)
+	}
+	return d.remove(ctx, digest, imageName(digest), tagImage)
+}
