@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -75,33 +76,9 @@ func (k *Housekeeper) refuses(h cloud.Host, v cloud.Volume, specs map[string]str
 		case !scoped:
 			key = name
 		}
-		if have, ok := capable[key]; !ok || !fulfils(have, want) {
+		if have, ok := capable[key]; !ok || !schedule.Fulfils(have, want) {
 			return fmt.Sprintf("does not have %s %s", key, want)
 		}
 	}
 	return ""
-}
-
-// fulfils compares a capability with an extra spec, of the operators of cinder's
-// those that are of use with words.
-func fulfils(have, want string) bool {
-	op, rest, _ := strings.Cut(strings.TrimSpace(want), " ")
-	switch op {
-	case "<is>":
-		return strings.EqualFold(have, strings.TrimSpace(rest))
-	case "<in>":
-		return strings.Contains(have, strings.TrimSpace(rest))
-	case "s==":
-		return have == strings.TrimSpace(rest)
-	case "s!=":
-		return have != strings.TrimSpace(rest)
-	case "<or>":
-		for part := range strings.SplitSeq(rest, "<or>") {
-			if strings.TrimSpace(part) == have {
-				return true
-			}
-		}
-		return false
-	}
-	return have == want
 }

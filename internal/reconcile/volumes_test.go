@@ -285,17 +285,3 @@ func TestUploads(t *testing.T) {
 		})
 	}
 }
-
-func TestFulfils(t *testing.T) {
-	for _, c := range []struct {
-		have, want string
-		ok         bool
-	}{
-		{"file", "file", true}, {"file", "lvm", false}, {"True", "<is> True", true}, {"False", "<is> True", false},
-		{"file", "<or> lvm <or> file", true}, {"file", "<or> lvm", false}, {"file", "s== file", true}, {"file", "s!= file", false}, {"file", "<in> il", true},
-	} {
-		if fulfils(c.have, c.want) != c.ok {
-			t.Errorf("%q against %q is not %v", c.have, c.want, c.ok)
-		}
-	}
-}
