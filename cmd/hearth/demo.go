@@ -64,6 +64,7 @@ type demoStep struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
 	OK      bool    `json:"ok"`
+	Skipped bool    `json:"skipped,omitempty"` // it was not tried, for the reason in Detail
 	Detail  string  `json:"detail,omitempty"`
 }
 
@@ -80,13 +81,20 @@ func (d *demo) must(name string, work func() (detail string, err error)) error {
 }
 
 func (d *demo) note(name string, start time.Time, ok bool, detail string) {
-	s := demoStep{Name: name, Seconds: time.Since(start).Seconds(), OK: ok, Detail: detail}
+	d.add(demoStep{Name: name, Seconds: time.Since(start).Seconds(), OK: ok, Detail: detail})
+}
+
+// add shows and keeps how a step went.
+func (d *demo) add(s demoStep) {
 	d.steps = append(d.steps, s)
-	mark := "ok"
-	if !ok {
-		mark = "FAILED"
+	mark := "FAILED"
+	switch {
+	case s.Skipped:
+		mark = "skipped"
+	case s.OK:
+		mark = "ok"
 	}
-	fmt.Fprintf(d.out, "%-6s %7.2f s  %-28s %s\n", mark, s.Seconds, name, detail)
+	fmt.Fprintf(d.out, "%-7s %7.2f s  %-28s %s\n", mark, s.Seconds, s.Name, s.Detail)
 }
 
 func (d *demo) run(ctx context.Context) error {

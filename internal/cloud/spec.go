@@ -52,8 +52,9 @@ type InstanceVolume struct {
 	ReadOnly, Shared       bool   // Shared: other guests may have it too
 	// Swaps is the id of the volume whose place it takes: what that one holds is to be
 	// copied to it, under the guest if there is one; "" for none.
-	Swaps  string
-	SizeGB int
+	Swaps     string
+	SwapsDisk string // of that volume, on the node's storage
+	SizeGB    int
 	// Image is what the volume is to hold when the instance starts on the root disk of
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef

@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 )
 
@@ -75,53 +74,6 @@ func (p PoolStatus) Capabilities() map[string]string {
 	}
 }
 
-// Lacks is the first of a type's extra specs that a pool does not fulfil; "" when it
-// does.
-func (p PoolStatus) Lacks(specs map[string]string) string {
-	have, lacks := p.Capabilities(), ""
-	for name, want := range specs {
-		scope, key, scoped := strings.Cut(name, ":")
-		switch {
-		case scoped && scope != "capabilities":
-			continue // a word between the operator and something else
-		case !scoped:
-			key = name
-		}
-		if word := fmt.Sprintf("%s %s", key, want); !fulfils(have, key, want) && (lacks == "" || word < lacks) {
-			lacks = word
-		}
-	}
-	return lacks
-}
-
-// fulfils compares a capability with an extra spec, of the operators of cinder's
-// those that are of use with words.
-func fulfils(capable map[string]string, key, want string) bool {
-	have, known := capable[key]
-	if !known {
-		return false
-	}
-	op, rest, _ := strings.Cut(strings.TrimSpace(want), " ")
-	switch op {
-	case "<is>":
-		return strings.EqualFold(have, strings.TrimSpace(rest))
-	case "<in>":
-		return strings.Contains(have, strings.TrimSpace(rest))
-	case "s==":
-		return have == strings.TrimSpace(rest)
-	case "s!=":
-		return have != strings.TrimSpace(rest)
-	case "<or>":
-		for part := range strings.SplitSeq(rest, "<or>") {
-			if strings.TrimSpace(part) == have {
-				return true
-			}
-		}
-		return false
-	}
-	return have == want
-}
-
 // VolumeMove is the way of a volume to another pool of its node.
 type VolumeMove struct {
 	Pool   string
@@ -163,3 +115,15 @@ func (v Volume) Disk() string { return DiskIn(VolumeDisk(v.ID), v.Pool) }
 
 // Disk is the name of the snapshot's disk on its node.
 func (s Snapshot) Disk() string { return DiskIn(SnapshotDisk(s.ID), s.Pool) }
+
+// Disks are all that the volume may have on its node: one more while it moves.
+func (v Volume) Disks() []string {
+	disks := []string{v.Disk()}
+	if v.Move != nil {
+		disks = append(disks, DiskIn(VolumeDisk(v.ID), v.Move.Pool))
+	}
+	if v.Stale != "" {
+		disks = append(disks, DiskIn(VolumeDisk(v.ID), v.Stale))
+	}
+	return disks
+}

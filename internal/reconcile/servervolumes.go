@@ -48,9 +48,15 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
 		if err != nil {
 			return err
 		}
+		var was cloud.Volume
+		if a.Swaps != "" {
+			if was, err = tx.Volumes.Get(a.Swaps); err != nil {
+				return err
+			}
+		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
-			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SizeGB: v.SizeGB,
+			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: was.Disk(), SizeGB: v.SizeGB,
 		})
 	}
 	return nil

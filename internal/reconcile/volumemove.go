@@ -65,15 +65,3 @@ func (k *Housekeeper) leavePool(ctx context.Context, n node.Node, v cloud.Volume
 		return tx.Volumes.Update(now)
 	})
 }
-
-// disksOf are the disks that a volume may have on its node.
-func disksOf(v cloud.Volume) []string {
-	disks := []string{v.Disk()}
-	if v.Move != nil {
-		disks = append(disks, cloud.DiskIn(cloud.VolumeDisk(v.ID), v.Move.Pool))
-	}
-	if v.Stale != "" {
-		disks = append(disks, cloud.DiskIn(cloud.VolumeDisk(v.ID), v.Stale))
-	}
-	return disks
-}

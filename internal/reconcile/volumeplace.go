@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -83,7 +84,7 @@ func (k *Housekeeper) refuses(s spot, v cloud.Volume, specs map[string]string) s
 	case !s.pool.Thin && s.pool.FreeGB < v.SizeGB:
 		return fmt.Sprintf("has %d GB left", s.pool.FreeGB)
 	}
-	if lacks := s.pool.Lacks(specs); lacks != "" {
+	if lacks := schedule.Lacks(s.pool, specs); lacks != "" {
 		return "does not have " + lacks
 	}
 	return ""

@@ -228,7 +228,7 @@ func (k *Housekeeper) removeVolume(ctx context.Context, v cloud.Volume) error {
 		if err != nil {
 			return awayError{err}
 		}
-		for _, disk := range disksOf(v) {
+		for _, disk := range v.Disks() {
 			if err := n.RemoveVolume(ctx, disk); err != nil {
 				return err
 			}

@@ -87,6 +87,7 @@ func TestFulfils(t *testing.T) {
 	}{
 		{"4", "= 4", true}, {"5", "= 4", true}, {"3", "= 4", false}, {"4", "== 4.0", true}, {"x", ">= 1", false}, {"abc", "<in> b", true},
 		{"aes mmx", "<all-in> aes mmx", true}, {"aes", "<all-in> aes mmx", false}, {"true", "<is> True", true}, {"b", "<or> a <or> b", true},
+		{"False", "<is> True", false}, {"yes", "<is> 1", true}, {"False", "<is> false", true}, {"file", "<is> true", false}, {"b", "<or> a", false},
 		{"b", "s> a", true}, {"b", "s== b", true}, {"b", "s!= b", false}, {"b", "b", true}, {"4", "!= 4", false}, {"4", "< 5", true},
 	} {
 		if Fulfils(c.have, c.want) != c.ok {

@@ -64,7 +64,7 @@ func inAggregate(h Host, key, want string) bool {
 }
 
 // Fulfils compares what there is with an extra spec, by the operators that nova
-// documents: =, ==, !=, >=, <= and s==, s!=, s<, s<=, s>, s>=, <in>, <all-in>,
+// and cinder document: =, ==, !=, >=, <= and s==, s!=, s<, s<=, s>, s>=, <in>, <all-in>,
 // <is>, <or>; without one it is equality.
 func Fulfils(have, want string) bool {
 	want = strings.TrimSpace(want)
@@ -79,9 +79,7 @@ func Fulfils(have, want string) bool {
 	case "<all-in>":
 		return !slices.ContainsFunc(strings.Fields(rest), func(w string) bool { return w != "<all-in>" && !strings.Contains(have, w) })
 	case "<is>":
-		a, errA := strconv.ParseBool(strings.ToLower(have))
-		b, errB := strconv.ParseBool(strings.ToLower(rest))
-		return errA == nil && errB == nil && a == b
+		return isTrue(have) == isTrue(rest)
 	case "<or>":
 		for part := range strings.SplitSeq(rest, "<or>") {
 			if strings.TrimSpace(part) == have {
@@ -91,6 +89,12 @@ func Fulfils(have, want string) bool {
 		return false
 	}
 	return have == want
+}
+
+// isTrue reads a boolean as OpenStack does (oslo.utils, bool_from_string): what is
+// no word for yes is no.
+func isTrue(s string) bool {
+	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, strings.ToLower(strings.TrimSpace(s)))
 }
 
 // textually does the operators on numbers and on texts; is tells whether op was

@@ -87,7 +87,7 @@ func (w *worker) swapOffline(ctx context.Context, spec cloud.InstanceSpec) error
 			return err
 		}
 		w.m.Hook("instance.swap.offline")
-		if _, err := w.m.Storage.RevertDisk(ctx, v.Disk, cloud.VolumeDisk(v.Swaps)); err != nil {
+		if _, err := w.m.Storage.RevertDisk(ctx, v.Disk, v.SwapsDisk); err != nil {
 			return err
 		}
 		if _, err := w.m.Storage.GrowDisk(ctx, v.Disk, was.Size); err != nil {

@@ -174,8 +174,12 @@ func (f *finder) findVolumes() error {
 	if err != nil {
 		return err
 	}
+	volumeIDs := map[string]bool{}
 	for _, v := range volumes {
-		f.disks[cloud.VolumeDisk(v.ID)] = true
+		volumeIDs[v.ID] = true
+		for _, disk := range v.Disks() {
+			f.disks[disk] = true
+		}
 		if v.NextAttemptAt.IsZero() && v.Fault == "" && (v.Deleted || !v.Seen.Ready) {
 			f.say("volume %s wants something done and nothing is due", v.ID)
 		}
@@ -185,14 +189,14 @@ func (f *finder) findVolumes() error {
 		return err
 	}
 	for _, s := range snapshots {
-		f.disks[cloud.SnapshotDisk(s.ID)] = true
+		f.disks[s.Disk()] = true
 		if s.NextAttemptAt.IsZero() && s.Fault == "" && (s.Deleted || !s.Seen.Ready) {
 			f.say("snapshot %s wants something done and nothing is due", s.ID)
 		}
 	}
 	attachments, err := f.tx.VolumeAttachments.List(store.Query{})
 	for _, a := range attachments {
-		if !f.disks[cloud.VolumeDisk(a.VolumeID)] {
+		if !volumeIDs[a.VolumeID] {
 			f.say("attachment %s is of volume %s, which does not exist", a.ID, a.VolumeID)
 		}
 		if a.Plug && f.servers[a.ServerID].ID == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -126,7 +127,7 @@ func (s *Service) Now() time.Time { return s.clock.Now() }
 func (s *Service) Fits(ctx context.Context, c cloud.Caller, kind string) (fits func(cloud.PoolStatus) bool, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		t, err := typeTx(tx, c, kind)
-		fits = func(p cloud.PoolStatus) bool { return t.Encryption == nil && p.Lacks(t.ExtraSpecs) == "" }
+		fits = func(p cloud.PoolStatus) bool { return t.Encryption == nil && schedule.Lacks(p, t.ExtraSpecs) == "" }
 		return err
 	})
 	return fits, err

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"hearth/internal/cloud"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -20,7 +21,7 @@ func poolFor(tx *store.Tx, op string, v cloud.Volume, kind cloud.VolumeType) (st
 	}
 	best, lacks := cloud.PoolStatus{FreeGB: -1}, ""
 	for _, p := range h.Pools() {
-		missing := p.Lacks(kind.ExtraSpecs)
+		missing := schedule.Lacks(p, kind.ExtraSpecs)
 		disabled, _ := h.PoolDisabled(p.Name)
 		here := p.Name == cmp.Or(v.Pool, cloud.VolumePool)
 		switch {
@@ -124,7 +125,7 @@ func (s *Service) Migrate(ctx context.Context, c cloud.Caller, id, host string) 
 		if err := ignore(err, cloud.NotFound); err != nil {
 			return err
 		}
-		if lacks := at.Lacks(kind.ExtraSpecs); lacks != "" {
+		if lacks := schedule.Lacks(at, kind.ExtraSpecs); lacks != "" {
 			return cloud.E(op, cloud.Invalid, "Invalid host: %s does not have %s, as the volume's type %s wants: retype the volume.", host, lacks, kind.Name)
 		}
 		return s.depart(tx, op, d, at.Name, "")
