@@ -13,6 +13,7 @@
 //	hearth-guest late                   what boot leaves to the background
 //	hearth-guest power                  shut down when the power button is pressed
 //	sudo [-i | COMMAND...]              called by this name: run as root
+//	hearth-shell [ARGUMENTS...]         called by this name: a shell that can ping
 package main
 
 import (
@@ -25,6 +26,9 @@ import (
 func main() {
 	if filepath.Base(os.Args[0]) == "sudo" {
 		os.Exit(sudo(os.Args[1:]))
+	}
+	if isShell(os.Args[0]) {
+		os.Exit(shell(os.Args))
 	}
 	verb := ""
 	if len(os.Args) > 1 {

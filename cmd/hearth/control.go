@@ -45,6 +45,7 @@ func (h *head) control(ctx context.Context) error {
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 	})
+	profiles(mux)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

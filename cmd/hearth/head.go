@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -85,13 +86,13 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 		Compliance: compliance(cfg.Identity),
 	})
-	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, MaxSize: int64(cfg.Image.MaxGB) << 30})
+	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, Elsewhere: glance.NewElsewhere(imageServices{h.identity}.find), MaxSize: int64(cfg.Image.MaxGB) << 30})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
-	h.operate = operate.New(st, h.fleet, blobs, log)
+	h.operate = operate.New(st, clock, h.fleet, blobs, ratios, log)
 	return h, nil
 }
 
@@ -132,6 +133,25 @@ func (h *head) apis() []wire.API {
 	}
 }
 
+// imageServices finds those of the catalog.
+type imageServices struct{ identity *identity.Service }
+
+// find is what glance.NewElsewhere needs. This cloud's own addresses are relative.
+func (s imageServices) find(ctx context.Context, region, face string) (string, bool, error) {
+	all, err := s.identity.Catalog(ctx, "")
+	if err != nil {
+		return "", false, err
+	}
+	for _, e := range all {
+		for _, end := range e.Endpoints {
+			if e.Service.Type == "image" && end.RegionID == region && end.Interface == face {
+				return end.URL, strings.HasPrefix(end.URL, "/"), nil
+			}
+		}
+	}
+	return "", false, cloud.E("catalog", cloud.NotFound, "The catalog has no %s endpoint of an image service in the region %q.", face, region)
+}
+
 // consoles reads serial logs from the nodes.
 type consoles struct{ fleet *node.Fleet }
 
@@ -160,6 +180,33 @@ func (c consoles) InstanceStats(ctx context.Context, name, serverID string) (clo
 		return cloud.InstanceStats{}, err
 	}
 	return n.InstanceStats(ctx, serverID)
+}
+
+// Password implements compute.Consoles.
+func (c consoles) Password(ctx context.Context, name, serverID string) (string, error) {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return "", err
+	}
+	return n.Password(ctx, serverID)
+}
+
+// ForgetPassword implements compute.Consoles.
+func (c consoles) ForgetPassword(ctx context.Context, name, serverID string) error {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return err
+	}
+	return n.ForgetPassword(ctx, serverID)
+}
+
+// SetPassword implements compute.Consoles.
+func (c consoles) SetPassword(ctx context.Context, name, serverID, user, password string) error {
+	n, err := c.fleet.Node(name)
+	if err != nil {
+		return err
+	}
+	return n.SetPassword(ctx, serverID, user, password)
 }
 
 // nodeDisks tells what disks nodes have.

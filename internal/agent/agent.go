@@ -34,7 +34,9 @@ type Networks interface {
 	Recover(ctx context.Context) error
 	Status() cloud.NetworkStatus
 	Explain(ctx context.Context, kind, id string) ([]cloud.Fact, error)
-	// Forget drops what is kept of an instance that is gone.
+	// Password is the encrypted one that an instance posted; "" for none.
+	Password(instance string) string
+	// Forget drops what is kept of an instance: its password.
 	Forget(instance string) error
 	Close() error
 }

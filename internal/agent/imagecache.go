@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -24,6 +25,25 @@ const (
 type imageCache struct {
 	mu       sync.Mutex
 	unwanted map[string]time.Time // by digest
+}
+
+// CacheImage brings an image into the cache. It stays as long as any that no
+// instance wants.
+func (a *Agent) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
+	path := ""
+	if local, ok := a.Images.(interface{ Path(string) (string, error) }); ok {
+		if p, err := local.Path(ref.Digest); err == nil {
+			path = p
+		}
+	}
+	_, err := a.Storage.EnsureImage(ctx, ref, path, func() (io.ReadCloser, error) { return a.Images.Open(ctx, ref.Digest) })
+	if err != nil {
+		return err
+	}
+	a.cache.mu.Lock()
+	defer a.cache.mu.Unlock()
+	delete(a.cache.unwanted, ref.Digest) // its day begins now
+	return nil
 }
 
 // keepCache looks through the cache now and then until ctx ends.

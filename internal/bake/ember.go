@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"hearth/internal/bake/guest"
@@ -94,12 +95,13 @@ func (o *oven) debianKernel(ctx context.Context) ([]byte, modules, error) {
 
 // emberPrograms gives busybox, dropbear and the libraries it needs.
 func (o *oven) emberPrograms(ctx context.Context) (map[string][]byte, error) {
-	debs, err := o.fetch(ctx, emberPackages...)
+	wanted := slices.Concat(emberPackages, mke2fsPackages)
+	debs, err := o.fetch(ctx, wanted...)
 	if err != nil {
 		return nil, err
 	}
 	all := map[string][]byte{}
-	for _, name := range emberPackages {
+	for _, name := range wanted {
 		files, err := unpack(ctx, debs[name], func(n string) bool { return path.Base(n) != "" && !strings.HasPrefix(n, "usr/share") })
 		if err != nil {
 			return nil, err
@@ -126,12 +128,8 @@ func emberTree(t *tree, progs map[string][]byte, agent []byte, user string) erro
 	for name, target := range map[string]string{"/sbin": "bin", "/usr/bin": "../bin", "/usr/sbin": "../bin", "/var/run": "../run", "/etc/mtab": "../proc/mounts"} {
 		t.symlink(name, target)
 	}
-	for _, lib := range libraries {
-		b := progs["lib/x86_64-linux-gnu/"+lib]
-		if b == nil {
-			return fmt.Errorf("the packages have no %s", lib)
-		}
-		t.file("/lib/x86_64-linux-gnu/"+lib, 0o755, b)
+	if err := addLibraries(t, progs, libraries); err != nil {
+		return err
 	}
 	loader := progs["lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"]
 	if loader == nil {
@@ -140,9 +138,13 @@ func emberTree(t *tree, progs map[string][]byte, agent []byte, user string) erro
 	t.file("/lib64/ld-linux-x86-64.so.2", 0o755, loader)
 	t.file("/bin/dropbear", 0o755, progs["sbin/dropbear"])
 	t.file("/bin/dropbearkey", 0o755, progs["bin/dropbearkey"])
-	// One file of two names, and so of one mode: wheel may become root by either.
+	// One file of three names, and so of one mode: wheel may become root by each.
 	t.put(entry{path: "/bin/sudo", mode: 0o750 | fs.ModeSetuid, gid: wheel, data: agent})
 	t.put(entry{path: "/bin/hearth-guest", same: "/bin/sudo"})
+	t.put(entry{path: userShell, same: "/bin/sudo"})
+	if err := addTools(t, progs); err != nil {
+		return err
+	}
 	if err := busyboxTree(t, progs["bin/busybox"]); err != nil {
 		return err
 	}
@@ -186,13 +188,15 @@ const (
 	wheel   = 10
 	userID  = 1000
 	noLogin = "*" // no password matches this
+	// userShell is the agent by the name that makes it /bin/sh with raw sockets, for ping.
+	userShell = "/bin/hearth-shell"
 )
 
 func accounts(t *tree, user string) {
-	t.text("/etc/passwd", fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\n%s:x:%d:%d::/home/%s:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n", user, userID, userID, user))
+	t.text("/etc/passwd", fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\n%s:x:%d:%d::/home/%s:%s\nnobody:x:65534:65534:nobody:/:/bin/false\n", user, userID, userID, user, userShell))
 	t.text("/etc/group", fmt.Sprintf("root:x:0:\ntty:x:5:\nwheel:x:%d:%s\n%s:x:%d:\nnogroup:x:65534:\n", wheel, user, user, userID))
 	t.file("/etc/shadow", 0o600, []byte("root:"+noLogin+":20000::::::\n"+user+":"+noLogin+":20000::::::\nnobody:"+noLogin+":20000::::::\n"))
-	t.text("/etc/shells", "/bin/sh\n/bin/ash\n")
+	t.text("/etc/shells", "/bin/sh\n/bin/ash\n"+userShell+"\n")
 	t.put(entry{path: "/home/" + user, mode: fs.ModeDir | 0o755, uid: userID, gid: userID})
 }
 

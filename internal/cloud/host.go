@@ -13,6 +13,7 @@ type Host struct {
 	ForcedDown       bool // the operator says that it is down, whatever it reports
 	VolumesDisabled  bool // it is given no new volumes
 	VolumesReason    string
+	Precache         []string // ids of images that its node is asked to have in its cache
 	AvailabilityZone string
 	CreatedAt        time.Time
 	SeenAt           time.Time // when it last reported

@@ -16,9 +16,13 @@ const (
 
 // The ways to import an image.
 const (
-	ImportDirect      = "glance-direct" // of bytes that were staged before
-	ImportWebDownload = "web-download"  // of what an address serves
+	ImportDirect         = "glance-direct"   // of bytes that were staged before
+	ImportWebDownload    = "web-download"    // of what an address serves
+	ImportGlanceDownload = "glance-download" // of another image service's image
 )
+
+// RemoteImage is an image of the image service that a region has in the catalog.
+type RemoteImage struct{ ID, Region, Interface string }
 
 // ImageTask is the import of an image's bytes, done by a job.
 type ImageTask struct {
@@ -27,6 +31,7 @@ type ImageTask struct {
 	RequestID            string // of the request that asked
 	Status               ImageTaskStatus
 	Method, URI          string         // URI of a web-download
+	Remote               *RemoteImage   // of a glance-download
 	Request              map[string]any // the body of the request, for who reads the task
 	Message              string         // what went wrong, or how far it is
 	Done, Total          int64          // bytes that arrived, and are expected; -1 for not known

@@ -1,6 +1,9 @@
 package cloud
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Power is what a server's owner wants of its guest.
 type Power string
@@ -36,6 +39,8 @@ type Server struct {
 	ImageID                                  string
 	Image                                    ImageRef
 	Rescue                                   *ImageRef // the image it is rescued by; nil when it is not
+	RescueAs                                 *RescueAs // what that image's disk is to the guest; nil for its first disk
+	Reimaged                                 int64     // the disk turn with which the volume it boots from was given its image anew; 0 for none
 	OldFlavor                                *Flavor   // of a resize that is neither confirmed nor reverted
 	Kernel, Ramdisk                          *ImageRef // of an AMI
 	KernelArgs                               string
@@ -79,6 +84,10 @@ type Server struct {
 	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
 }
 
+// RescueAs is the disk that a server is rescued by, when its own disks are to stay
+// where they are: it comes last, and is booted from (nova's stable device rescue).
+type RescueAs struct{ Device, Bus string } // Device is disk or cdrom; Bus is virtio, scsi, ide or usb
+
 // Scratch is the sizes of the disks that a server has beside its root disk.
 type Scratch struct{ EphemeralGB, SwapMB int }
 
@@ -89,6 +98,19 @@ func (s Server) Locals() (ephemeralGB, swapMB int) {
 		return s.Scratch.EphemeralGB, s.Scratch.SwapMB
 	}
 	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
+}
+
+// GuestAgent tells whether the server's image promises an agent in the guest that
+// listens to its host (nova's hw_qemu_guest_agent).
+func (s Server) GuestAgent() bool { return GuestAgent(s.ImageProperties) }
+
+// GuestAgent tells the same of the properties of an image.
+func GuestAgent(properties map[string]string) bool {
+	switch strings.ToLower(properties["hw_qemu_guest_agent"]) {
+	case "yes", "true", "1", "on", "t", "y":
+		return true
+	}
+	return false
 }
 
 // ServerBackup is an image that is being made of a server, in place of the oldest of

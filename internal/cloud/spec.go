@@ -18,6 +18,7 @@ type InstanceSpec struct {
 	Kernel, Ramdisk                       *ImageRef
 	KernelArgs                            string
 	ImageProperties                       map[string]string
+	RescueAs                              *RescueAs        // of an instance that is being rescued; nil: by its first disk
 	Ports                                 []InstancePort   // in the order of the guest's NICs
 	Volumes                               []InstanceVolume // in the order of the guest's disks, the boot volume first
 	ConfigDrive                           bool
@@ -49,7 +50,14 @@ type InstanceVolume struct {
 	Tag                    string // that its owner gave the disk; "" for none
 	Boot                   bool   // the guest boots from it, and has no root disk of its own
 	ReadOnly, Shared       bool   // Shared: other guests may have it too
-	Address                string `json:"-"` // as InstancePort.Address
+	// Swaps is the id of the volume whose place it takes: what that one holds is to be
+	// copied to it, under the guest if there is one; "" for none.
+	Swaps  string
+	SizeGB int
+	// Image is what the volume is to hold when the instance starts on the root disk of
+	// its present turn for the first time; nil to leave it as it is.
+	Image   *ImageRef
+	Address string `json:"-"` // as InstancePort.Address
 }
 
 // BootVolume is the volume that the instance boots from; nil for one that has a
@@ -61,6 +69,16 @@ func (s InstanceSpec) BootVolume() *InstanceVolume {
 		}
 	}
 	return nil
+}
+
+// VolumeBoot tells whether the instance has no root disk of its own.
+func (s InstanceSpec) VolumeBoot() bool {
+	for _, v := range s.Volumes {
+		if v.Boot {
+			return true
+		}
+	}
+	return false
 }
 
 // InstanceMeta is what an instance may ask about itself at 169.254.169.254 or
@@ -163,6 +181,15 @@ type PortSpec struct {
 	Hostname            string
 	DHCPOptions         []DHCPOption
 	Egress, Ingress     Bandwidth // what the guest sends and receives
+	SubPorts            []SubPortSpec
+}
+
+// SubPortSpec is a port, of whatever network on the same node, that a guest reaches
+// by frames with a VLAN tag on the port which has it.
+type SubPortSpec struct {
+	PortID, NetworkID string
+	VLAN              int
+	MTU               int // of its network
 }
 
 // Bandwidth bounds one direction of a port; the zero one does not.
@@ -196,6 +223,13 @@ type RouterSpec struct {
 	FloatingIPs []FloatingSpec
 	Forwards    []ForwardSpec
 	Routes      []Route
+	Meters      []MeterSpec
+}
+
+// MeterSpec is a metering label with its rules, as a router counts by them.
+type MeterSpec struct {
+	ID, Name string
+	Rules    []MeteringRule
 }
 
 // RouterPort is an interface of a router.

@@ -152,6 +152,7 @@ type VolumeAttachment struct {
 	DeleteOnTermination               bool           // the volume goes with its server
 	Detaching                         bool           // it is wanted no more: it ends when the node has unplugged the volume
 	Tag, Bus                          string         // of the guest's disk; "" for none, and for the image's bus
+	Swaps                             string         // id of the volume of the same server that it takes the place of, with its data; "" for none
 	Connector                         map[string]any // as the client described its host
 	AttachedAt                        *time.Time
 	CreatedAt, UpdatedAt              time.Time
@@ -293,6 +294,7 @@ type VolumeSpec struct {
 	// Replace has From or Content take the place of what the disk holds, if there is
 	// one; nobody has it open. It is done again at every call.
 	Replace bool
+	Whole   bool // no other disk or image lies beneath it, for several guests may have it at once
 }
 
 // VolumeStatus is what a node reports of a volume's or snapshot's disk.

@@ -36,6 +36,18 @@ type Node interface {
 	OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
 	// InstanceStats measures an instance's guest; NotFound when none runs.
 	InstanceStats(ctx context.Context, id string) (cloud.InstanceStats, error)
+	// Password gives the encrypted password that an instance's guest posted to its
+	// metadata service, "" for none, and ForgetPassword drops it. NotFound for an
+	// instance that is not on the node.
+	Password(ctx context.Context, id string) (string, error)
+	ForgetPassword(ctx context.Context, id string) error
+	// SetPassword changes the password of a user of an instance's guest, by the agent
+	// in it. NotFound when no guest runs, Unsupported when its agent does not answer,
+	// Conflict with the agent's words when it refuses.
+	SetPassword(ctx context.Context, id, user, password string) error
+
+	// CacheImage brings an image into the node's cache, for instances to come.
+	CacheImage(ctx context.Context, ref cloud.ImageRef) error
 
 	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
 	// returns when it is there, whole. NotFound when what it is to be made from is

@@ -104,6 +104,7 @@ func (k *Housekeeper) Run(ctx context.Context) error {
 	start(k.runNetworks)
 	start(k.runVolumes)
 	start(k.runPrune)
+	start(k.runPrecache)
 	wg.Wait()
 	return ctx.Err()
 }

@@ -54,11 +54,14 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			spec.Image = s.Shelf.Image
 		}
 		if s.Rescue != nil {
-			spec.Image = *s.Rescue
+			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
 		}
 		spec.Meta = k.instanceMeta(tx, s)
 		if err := addVolumes(tx, &spec); err != nil {
 			return err
+		}
+		if boot := spec.BootVolume(); boot != nil && s.Reimaged > 0 && s.Reimaged == s.Intent.Disk.Turn && s.Seen.Turn != s.Reimaged {
+			boot.Image = &s.Image
 		}
 		return addPorts(tx, &spec, s)
 	})

@@ -17,6 +17,7 @@ type composer struct {
 	subnets map[string]cloud.Subnet
 	routed  map[string]bool   // subnets with a router's interface
 	names   map[string]string // hostnames by server
+	trunked map[string]string // trunks by their sub-ports
 	domain  string            // of networks that have none of their own
 }
 
@@ -24,6 +25,10 @@ type composer struct {
 // router on it has a port on, and its routers.
 func composePlane(tx *store.Tx, node, domain string) (plane, error) {
 	c := composer{tx: tx, node: node, domain: domain, subnets: map[string]cloud.Subnet{}, routed: map[string]bool{}, names: map[string]string{}}
+	var err error
+	if c.trunked, err = trunked(tx); err != nil {
+		return plane{}, err
+	}
 	routers, err := tx.Routers.List(store.Where(store.Eq("node", node)))
 	if err != nil {
 		return plane{}, err
@@ -83,15 +88,20 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 	if err := c.addSubnets(&spec); err != nil {
 		return spec, err
 	}
-	if err := c.addServicePort(&spec); err != nil {
-		return spec, err
+	if n.AdminStateUp { // a network that is down has no DHCP, DNS and metadata of its own
+		if err := c.addServicePort(&spec); err != nil {
+			return spec, err
+		}
 	}
 	groups := map[string]bool{}
 	for _, port := range local {
-		if !strings.HasPrefix(port.DeviceOwner, cloud.OwnerComputePrefix) {
+		if !c.guests(port) {
 			continue
 		}
-		out := c.port(port)
+		out, err := c.port(port)
+		if err != nil {
+			return spec, err
+		}
 		if err := c.limits(&out, port, n); err != nil {
 			return spec, err
 		}
@@ -147,12 +157,24 @@ func (c *composer) addServicePort(spec *cloud.NetworkSpec) error {
 }
 
 // port composes one instance's port.
-func (c *composer) port(p cloud.Port) cloud.PortSpec {
-	return cloud.PortSpec{
-		ID: p.ID, InstanceID: p.DeviceID, MAC: p.MAC, Addresses: p.FixedIPs, AllowedPairs: p.AllowedPairs,
+func (c *composer) port(p cloud.Port) (cloud.PortSpec, error) {
+	instance, err := c.instanceOf(p)
+	if err != nil {
+		return cloud.PortSpec{}, err
+	}
+	out := cloud.PortSpec{
+		ID: p.ID, InstanceID: instance, MAC: p.MAC, Addresses: p.FixedIPs, AllowedPairs: p.AllowedPairs,
 		AdminUp: p.AdminStateUp, Security: p.PortSecurity, Groups: p.SecurityGroups, Hostname: c.hostname(p),
 		DHCPOptions: p.DHCPOptions,
 	}
+	if len(p.SecurityGroups) > 0 { // a port's groups are all of one kind
+		group, err := c.tx.SecurityGroups.Get(p.SecurityGroups[0])
+		if err != nil {
+			return out, err
+		}
+		out.Stateless = !group.Stateful
+	}
+	return out, c.subPorts(&out)
 }
 
 // limits adds the bandwidth of a port: by its own QoS policy, else its network's.

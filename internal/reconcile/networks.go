@@ -49,7 +49,7 @@ type pushed struct{ hash [sha256.Size]byte }
 // runNetworks keeps the data plane of every node as the store has it.
 func (k *Housekeeper) runNetworks(ctx context.Context) {
 	changed, stop := k.Store.Watch("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "security_group_rules",
-		"subnet_pools", "qos_policies", "port_forwardings", "network_agents")
+		"subnet_pools", "qos_policies", "port_forwardings", "network_agents", "trunks", "trunk_subports", "metering_labels", "metering_label_rules")
 	defer stop()
 	beat(ctx, merge(ctx, changed, k.Fleet.Changed()), 30*time.Second, func(ctx context.Context) {
 		if err := k.SyncNodes(ctx); err != nil && ctx.Err() == nil {
@@ -61,7 +61,7 @@ func (k *Housekeeper) runNetworks(ctx context.Context) {
 // SyncNodes makes the data planes of all connected nodes match what the store
 // holds now, side by side.
 func (k *Housekeeper) SyncNodes(ctx context.Context) error {
-	if err := k.placeRouters(ctx); err != nil {
+	if err := errors.Join(k.placeRouters(ctx), k.followParents(ctx)); err != nil {
 		return err
 	}
 	names := k.Fleet.Names()
@@ -76,7 +76,7 @@ func (k *Housekeeper) SyncNodes(ctx context.Context) error {
 
 // SyncNode does it for one node; Unavailable when it is not connected.
 func (k *Housekeeper) SyncNode(ctx context.Context, name string) error {
-	if err := k.placeRouters(ctx); err != nil {
+	if err := errors.Join(k.placeRouters(ctx), k.followParents(ctx)); err != nil {
 		return err
 	}
 	return k.syncNode(ctx, name)
@@ -145,8 +145,10 @@ func (k *Housekeeper) push(ctx context.Context, name string, s *nodeSync) error 
 			return k.markRouterPorts(ctx, spec)
 		}))
 	}
-	errs = append(errs, k.retract(ctx, n, have, keep))
-	return errors.Join(errs...)
+	if err := errors.Join(append(errs, k.retract(ctx, n, have, keep))...); err != nil {
+		return err
+	}
+	return k.markSubPorts(ctx, name)
 }
 
 // inherit learns what a node serves already, as after a restart of the head.

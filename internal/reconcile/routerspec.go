@@ -34,6 +34,9 @@ func (c *composer) router(r cloud.Router) (cloud.RouterSpec, error) {
 	if err := c.floating(&spec); err != nil {
 		return spec, err
 	}
+	if err := c.meters(&spec, r.ProjectID); err != nil {
+		return spec, err
+	}
 	return spec, c.forwards(&spec)
 }
 

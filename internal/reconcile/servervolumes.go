@@ -50,7 +50,7 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
 		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: cloud.VolumeDisk(v.ID), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
-			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach,
+			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SizeGB: v.SizeGB,
 		})
 	}
 	return nil
@@ -166,10 +166,12 @@ func (k *Housekeeper) volumesSeen(tx *store.Tx, server *cloud.Server) error {
 		case a.Detaching && !held && (answered || server.Seen.State == cloud.InstanceAbsent):
 			err = k.detached(tx, a)
 		case a.Detaching && held && answered:
-			err = k.stillAttached(tx, server, a, cmp.Or(why, "the guest did not let go of it"))
+			err = k.stillAttached(tx, server, a, cmp.Or(why, server.Seen.Refused[swapper(list, a)], "the guest did not let go of it"))
 		case a.Detaching:
 		case held && a.State != cloud.AttachmentAttached:
-			err = k.attached(tx, a)
+			if err = k.attached(tx, swapped(list, a)); err == nil && a.Swaps != "" {
+				k.respecify(server) // its node is to know, too, that nothing is to be copied any more
+			}
 		case !held && answered && why != "" && a.State != cloud.AttachmentAttached:
 			err = k.notAttached(tx, server, a, why)
 		}
@@ -178,6 +180,28 @@ func (k *Housekeeper) volumesSeen(tx *store.Tx, server *cloud.Server) error {
 		}
 	}
 	return nil
+}
+
+// swapper is the volume that is to take the place of an attachment's; "" for none.
+func swapper(list []cloud.VolumeAttachment, a cloud.VolumeAttachment) string {
+	for _, by := range list {
+		if by.Swaps == a.VolumeID {
+			return by.VolumeID
+		}
+	}
+	return ""
+}
+
+// swapped is an attachment that has taken the place of another: it goes with its
+// server, from now on, if the other did.
+func swapped(list []cloud.VolumeAttachment, a cloud.VolumeAttachment) cloud.VolumeAttachment {
+	for _, was := range list {
+		if a.Swaps == was.VolumeID {
+			a.DeleteOnTermination = was.DeleteOnTermination
+		}
+	}
+	a.Swaps = ""
+	return a
 }
 
 func (k *Housekeeper) attached(tx *store.Tx, a cloud.VolumeAttachment) error {

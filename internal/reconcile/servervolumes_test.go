@@ -117,7 +117,7 @@ func TestVolumeIsAttachedAndDetached(t *testing.T) {
 	w.wantVolume("v2", cloud.VolumeAttaching, cloud.AttachmentAttaching)
 	w.step()
 	spec := w.node.specs[len(w.node.specs)-1]
-	want := cloud.InstanceVolume{AttachmentID: "at-v2", VolumeID: "v2", Disk: "volume-v2", Device: "/dev/vdb", Tag: "data", Bus: "scsi", ReadOnly: true}
+	want := cloud.InstanceVolume{AttachmentID: "at-v2", VolumeID: "v2", Disk: "volume-v2", Device: "/dev/vdb", Tag: "data", Bus: "scsi", ReadOnly: true, SizeGB: 1}
 	if !slices.Equal(spec.Volumes, []cloud.InstanceVolume{want}) || spec.Intent.Generation != w.server("a").Intent.Generation {
 		t.Fatalf("%+v, %+v", spec.Volumes, spec.Intent)
 	}

@@ -188,7 +188,7 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 
 // volumeSpec is what a node is asked for.
 func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
-	spec := cloud.VolumeSpec{ID: cloud.VolumeDisk(v.ID), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready}
+	spec := cloud.VolumeSpec{ID: cloud.VolumeDisk(v.ID), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready, Whole: v.Multiattach}
 	switch {
 	case v.Refill != nil && v.Refill.SnapshotID != "":
 		spec.Replace, spec.From = true, cloud.SnapshotDisk(v.Refill.SnapshotID)

@@ -21,6 +21,7 @@ type scriptedNode struct {
 	networks  []cloud.NetworkSpec
 	routers   []cloud.RouterSpec
 	removed   []string
+	cached    []string
 	fail      error
 }
 

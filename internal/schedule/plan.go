@@ -96,3 +96,20 @@ func (f Fleet) better(a, b Host, r Request) bool {
 	}
 	return a.Name < b.Name
 }
+
+// MaxFits is where Fits stops counting.
+const MaxFits = 1000
+
+// Fits counts how many servers that ask for the same could be placed one after
+// the other, and says why there is no room for one more: "" at MaxFits.
+func Fits(f Fleet, r Request) (n int, reason string) {
+	f.Hosts, f.Where = slices.Clone(f.Hosts), map[string]string{}
+	for ; n < MaxFits; n++ {
+		p, err := Plan(f, r)
+		if err != nil {
+			return n, cloud.Message(err)
+		}
+		f.Place("", p.Host, r.Size)
+	}
+	return n, ""
+}

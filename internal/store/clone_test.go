@@ -46,18 +46,24 @@ func TestShelfIsBounded(t *testing.T) {
 	for i := range 100 {
 		key := string(rune('a' + i))
 		s.put(key, shelved[Setting]{1, shelfBytes / 10, &Setting{Name: key}})
-		if !s.take(key, 1, new(Setting)) {
+		if !shelfHas(s, mark{key, 1}) {
 			t.Fatalf("%s is not there after it was put in", key)
 		}
 	}
 	if s.size > shelfBytes || len(s.rows) > 10 {
 		t.Errorf("%d bytes in %d rows", s.size, len(s.rows))
 	}
-	if s.take(string(rune('a'+99)), 2, new(Setting)) {
+	if shelfHas(s, mark{string(rune('a' + 99)), 2}) {
 		t.Error("another revision was given")
 	}
 	s.drop(string(rune('a' + 99)))
 	if s.size != shelfBytes/10*len(s.rows) {
 		t.Errorf("%d bytes in %d rows", s.size, len(s.rows))
 	}
+}
+
+func shelfHas[T any](s *shelf[T], m mark) bool {
+	found := []*T{nil}
+	s.look([]mark{m}, found)
+	return found[0] != nil
 }

@@ -11,8 +11,8 @@ import (
 const shelfBytes = 16 << 20
 
 // shelf keeps decoded rows of one table by key and revision, so that a list need
-// not parse its rows' JSON each time. Whoever puts in or takes out, gets a copy:
-// nobody shares maps or slices with the shelf.
+// not parse its rows' JSON each time. A table gives copies of them, so that nobody
+// shares maps or slices with the shelf, unless it is asked for shared ones.
 type shelf[T any] struct {
 	copy, trim cloner
 
@@ -51,30 +51,32 @@ func (s *shelf[T]) trimmed(v T) T {
 	return v
 }
 
-// take puts a copy of a shelved row into a place, if it is there in that
-// revision.
-func (s *shelf[T]) take(key string, revision int64, into *T) bool {
-	s.mu.RLock()
-	row, ok := s.rows[key]
-	s.mu.RUnlock()
-	if !ok || row.revision != revision {
-		return false
-	}
-	*into = *row.value
-	s.unshare(into)
-	return true
+// mark is one version of a row.
+type mark struct {
+	key      string
+	revision int64
 }
 
-// decode parses a row's JSON, shelves it, and puts a copy into a place.
-func (s *shelf[T]) decode(key string, revision int64, body string, into *T) error {
+// look puts the shelved rows into their places, those that are there in that
+// revision. They are the shelf's own.
+func (s *shelf[T]) look(marks []mark, into []*T) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, m := range marks {
+		if row, ok := s.rows[m.key]; ok && row.revision == m.revision {
+			into[i] = row.value
+		}
+	}
+}
+
+// decode parses a row's JSON and shelves it. What it gives is the shelf's own.
+func (s *shelf[T]) decode(m mark, body string) (*T, error) {
 	v := new(T)
 	if err := json.Unmarshal([]byte(body), v); err != nil {
-		return err
+		return nil, err
 	}
-	s.put(key, shelved[T]{revision, len(body) + len(key) + 64, v})
-	*into = *v
-	s.unshare(into)
-	return nil
+	s.put(m.key, shelved[T]{m.revision, len(body) + len(m.key) + 64, v})
+	return v, nil
 }
 
 func (s *shelf[T]) put(key string, row shelved[T]) {

@@ -81,6 +81,10 @@ type Tx struct {
 	PortForwardings *Table[cloud.PortForwarding]
 	NetworkAgents   *Table[cloud.NetworkAgent]
 	AutoTopologies  *Table[cloud.AutoTopology]
+	Trunks          *Table[cloud.Trunk]
+	SubPorts        *Table[cloud.SubPort]
+	MeteringLabels  *Table[cloud.MeteringLabel]
+	MeteringRules   *Table[cloud.MeteringRule]
 
 	Volumes           *Table[cloud.Volume]
 	VolumeAttachments *Table[cloud.VolumeAttachment]

@@ -46,13 +46,14 @@ func (t *Table[T]) Get(key string) (T, error) {
 	st.WriteString("SELECT revision, body FROM " + t.schema.table + " WHERE id = " + st.arg(key))
 	found := false
 	err := t.run.query(t.op("Get"), st.String(), st.args, func(scan func(...any) error) (err error) {
-		var revision int64
+		m := mark{key: key}
 		var body string
-		if err := scan(&revision, &body); err != nil {
+		if err := scan(&m.revision, &body); err != nil {
 			return err
 		}
 		found = true
-		return t.value(key, revision, body, &v)
+		v, err = t.value(m, body)
+		return err
 	})
 	if err == nil && !found {
 		err = t.missing("Get", key)
@@ -60,11 +61,17 @@ func (t *Table[T]) Get(key string) (T, error) {
 	return v, err
 }
 
-func (t *Table[T]) value(key string, revision int64, body string, into *T) error {
-	if t.shelf.take(key, revision, into) {
-		return nil
+// value gives a copy of a row, by its body if the shelf does not have it.
+func (t *Table[T]) value(m mark, body string) (v T, err error) {
+	var row [1]*T
+	if t.shelf.look([]mark{m}, row[:]); row[0] == nil {
+		if row[0], err = t.shelf.decode(m, body); err != nil {
+			return v, err
+		}
 	}
-	return t.shelf.decode(key, revision, body, into)
+	v = *row[0]
+	t.shelf.unshare(&v)
+	return v, nil
 }
 
 // Find gives the one row that the conditions hold for; NotFound for none,
@@ -94,6 +101,22 @@ func describe(conds []Cond) string {
 
 // List gives the rows of a query.
 func (t *Table[T]) List(q Query) ([]T, error) {
+	rows, err := t.Shared(q)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]T, len(rows))
+	for i, row := range rows {
+		list[i] = *row
+		t.shelf.unshare(&list[i])
+	}
+	return list, nil
+}
+
+// Shared gives the rows of a query for reading only: they are not copied, and
+// whoever changed one, or what it leads to, would change it for everybody. It is
+// for the lists that are long and asked for often.
+func (t *Table[T]) Shared(q Query) ([]*T, error) {
 	st := t.statement()
 	st.WriteString("SELECT id, revision FROM " + t.schema.table)
 	var more []string
@@ -141,48 +164,44 @@ func (t *Table[T]) sortValues(key string, by []Order) ([]any, error) {
 
 // fetch gives the rows whose keys and revisions a statement selects: from the
 // shelf those that it has, the others by their bodies.
-func (t *Table[T]) fetch(st *statement) ([]T, error) {
-	type mark struct {
-		key      string
-		revision int64
-	}
+func (t *Table[T]) fetch(st *statement) ([]*T, error) {
 	var marks []mark
 	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
-		var m mark
-		err := scan(&m.key, &m.revision)
-		marks = append(marks, m)
-		return err
+		marks = append(marks, mark{})
+		m := &marks[len(marks)-1]
+		return scan(&m.key, &m.revision)
 	})
 	if err != nil {
 		return nil, err
 	}
-	list := make([]T, len(marks))
+	list := make([]*T, len(marks))
+	t.shelf.look(marks, list)
 	var absent []string
 	place := map[string]int{}
-	for i, m := range marks {
-		if !t.shelf.take(m.key, m.revision, &list[i]) {
-			absent = append(absent, m.key)
-			place[m.key] = i
+	for i, v := range list {
+		if v == nil {
+			absent = append(absent, marks[i].key)
+			place[marks[i].key] = i
 		}
 	}
 	return list, t.fill(list, absent, place)
 }
 
 // fill reads the bodies of the absent rows into their places.
-func (t *Table[T]) fill(list []T, absent []string, place map[string]int) error {
+func (t *Table[T]) fill(list []*T, absent []string, place map[string]int) error {
 	const chunk = 2000
 	for len(absent) > 0 {
 		n := min(chunk, len(absent))
 		st := t.statement()
 		st.WriteString("SELECT id, revision, body FROM " + t.schema.table + " WHERE ")
 		st.WriteString(st.in("id", absent[:n]))
-		err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
+		err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) (err error) {
 			var key, body string
 			var revision int64
-			if err := scan(&key, &revision, &body); err != nil {
-				return err
+			if err = scan(&key, &revision, &body); err == nil {
+				list[place[key]], err = t.shelf.decode(mark{key, revision}, body)
 			}
-			return t.shelf.decode(key, revision, body, &list[place[key]])
+			return err
 		})
 		if err != nil {
 			return err

@@ -41,6 +41,8 @@ func newTx(r *run) *Tx {
 		AddressScopes: table(r, &addressScopeSchema), SubnetPools: table(r, &subnetPoolSchema), RBACPolicies: table(r, &rbacPolicySchema),
 		QoSPolicies: table(r, &qosPolicySchema), PortForwardings: table(r, &portForwardingSchema), NetworkAgents: table(r, &networkAgentSchema),
 		AutoTopologies: table(r, &autoTopologySchema),
+		Trunks:         table(r, &trunkSchema), SubPorts: table(r, &subPortSchema),
+		MeteringLabels: table(r, &meteringLabelSchema), MeteringRules: table(r, &meteringRuleSchema),
 
 		Volumes:           table(r, &volumeSchema),
 		VolumeAttachments: table(r, &volumeAttachmentSchema),
@@ -118,6 +120,10 @@ func newShelves() map[string]any {
 	shelve(m, &portForwardingSchema)
 	shelve(m, &networkAgentSchema)
 	shelve(m, &autoTopologySchema)
+	shelve(m, &trunkSchema)
+	shelve(m, &subPortSchema)
+	shelve(m, &meteringLabelSchema)
+	shelve(m, &meteringRuleSchema)
 	shelve(m, &volumeSchema)
 	shelve(m, &volumeAttachmentSchema)
 	shelve(m, &snapshotSchema)
@@ -155,6 +161,7 @@ func shapes() []shape {
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
 		portForwardingSchema.shape(), networkAgentSchema.shape(), autoTopologySchema.shape(),
+		trunkSchema.shape(), subPortSchema.shape(), meteringLabelSchema.shape(), meteringRuleSchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
 		backupSchema.shape(), volumeDefaultTypeSchema.shape(),

@@ -23,10 +23,15 @@ type aCloud struct {
 	provider         *gophercloud.ProviderClient
 	image            *gophercloud.ServiceClient
 	compute, network *gophercloud.ServiceClient
+	volumes          *gophercloud.ServiceClient
 }
 
-// running are the clouds to take down however the bench ends.
-var running []*aCloud
+// running are the clouds to take down however the bench ends, and undoing is what
+// is to be undone after them.
+var (
+	running []*aCloud
+	undoing func()
+)
 
 func tidy() {
 	for _, c := range running {
@@ -36,7 +41,11 @@ func tidy() {
 }
 
 func (b bench) newCloud(driver string, conf ...string) *aCloud {
-	dir, err := os.MkdirTemp("/tmp", "hearth-bench-")
+	return b.newCloudIn("/tmp", driver, conf...)
+}
+
+func (b bench) newCloudIn(parent, driver string, conf ...string) *aCloud {
+	dir, err := os.MkdirTemp(parent, "hearth-bench-")
 	check(err)
 	check(os.Chmod(dir, 0o711))
 	own, err := outside.New(b.bin, dir, "", append([]string{"HEARTH_DRIVER=" + driver, "HEARTH_NODE=bench",
@@ -98,6 +107,8 @@ func (c *aCloud) login() {
 	c.compute, err = openstack.NewComputeV2(c.provider, gophercloud.EndpointOpts{})
 	check(err)
 	c.network, err = openstack.NewNetworkV2(c.provider, gophercloud.EndpointOpts{})
+	check(err)
+	c.volumes, err = openstack.NewBlockStorageV3(c.provider, gophercloud.EndpointOpts{})
 	check(err)
 	c.image, err = openstack.NewImageV2(c.provider, gophercloud.EndpointOpts{})
 	check(err)

@@ -74,7 +74,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func() []figure
-	}{{"start", b.start}, {"create", b.create}, {"list", b.list}, {"upload", b.upload}, {"guest", b.guest}} {
+	}{{"start", b.start}, {"create", b.create}, {"list", b.list}, {"network", b.network}, {"upload", b.upload}, {"volume", b.volume}, {"guest", b.guest}, {"tempest", b.tempest}} {
 		if !strings.Contains(part.name, *only) {
 			continue
 		}
@@ -91,6 +91,9 @@ func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		tidy()
+		if undoing != nil {
+			undoing()
+		}
 		os.Exit(1)
 	}
 }

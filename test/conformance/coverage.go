@@ -19,8 +19,9 @@ var (
 )
 
 // writeCoverage writes METHOD, ROUTE and a test that passed, for each route that
-// answered one with less than 400, in order; it gives how many there are.
-func writeCoverage(path, tempestLog, hearthLog string, results []result) (int, error) {
+// answered one with less than 400, in order; it gives how many there are. With
+// add, what the file says already stays, and only routes it lacks are added.
+func writeCoverage(path, tempestLog, hearthLog string, results []result, add bool) (int, error) {
 	tests, err := testsByRequest(tempestLog, passedTests(results))
 	if err != nil {
 		return 0, err
@@ -29,12 +30,26 @@ func writeCoverage(path, tempestLog, hearthLog string, results []result) (int, e
 	if err != nil {
 		return 0, err
 	}
+	if add {
+		if err := readCoverage(path, routes); err != nil {
+			return 0, err
+		}
+	}
 	var b strings.Builder
 	for _, route := range slices.Sorted(maps.Keys(routes)) {
 		method, pattern, _ := strings.Cut(route, " ")
 		fmt.Fprintf(&b, "%s\t%s\t%s\n", method, pattern, routes[route])
 	}
 	return len(routes), os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// readCoverage puts what a file says over routes.
+func readCoverage(path string, routes map[string]string) error {
+	return eachLine(path, func(line string) {
+		if f := strings.Split(line, "\t"); len(f) == 3 {
+			routes[f[0]+" "+f[1]] = f[2]
+		}
+	})
 }
 
 // passedTests gives the full name of each test that passed by the last two

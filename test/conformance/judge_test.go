@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -65,12 +66,49 @@ func TestCoverageIsByRequestOfPassedTests(t *testing.T) {
 		"x [", three, " ", three, " ] Request (Class:test_a): 404 GET http://h/v3/users/x 0.1s\n")
 	write(t, hearth, line("/v3/users", 200, one), line("/v3/roles", 200, two), line("/v3/users/{user_id}", 404, three))
 	out := filepath.Join(dir, "out.tsv")
-	if _, err := writeCoverage(out, tempest, hearth, []result{{name: "x.Class.test_a[id-1]", state: "ok"}, {name: "x.Class.test_b", state: "FAILED"}}); err != nil {
+	if _, err := writeCoverage(out, tempest, hearth, []result{{name: "x.Class.test_a[id-1]", state: "ok"}, {name: "x.Class.test_b", state: "FAILED"}}, false); err != nil {
 		t.Fatal(err)
 	}
 	body, err := os.ReadFile(out)
 	if want := "GET\t/v3/users\tx.Class.test_a\n"; err != nil || string(body) != want {
 		t.Errorf("%q, %v; not %q", body, err, want)
+	}
+	write(t, out, "GET\t/v3/roles\tother\n")
+	if n, err := writeCoverage(out, tempest, hearth, []result{{name: "x.Class.test_a[id-1]", state: "ok"}}, true); err != nil || n != 2 {
+		t.Errorf("%d routes, %v", n, err)
+	}
+	body, err = os.ReadFile(out)
+	if want := "GET\t/v3/roles\tother\nGET\t/v3/users\tx.Class.test_a\n"; err != nil || string(body) != want {
+		t.Errorf("added: %q, %v; not %q", body, err, want)
+	}
+}
+
+// TestLists: what the mode union leaves to the mode ssh is there, and no list
+// names a test twice.
+func TestLists(t *testing.T) {
+	o := options{dir: "."}
+	seen := map[string]bool{}
+	for _, name := range []string{"ssh", "scenario"} {
+		tests, err := o.wantedTests(modes[name])
+		if err != nil || len(tests) == 0 {
+			t.Fatalf("%s: %d tests, %v", name, len(tests), err)
+		}
+		for _, test := range tests {
+			if seen[bare(test)] || !strings.HasSuffix(test, "]") {
+				t.Errorf("%s: %s is there twice, or has no id", name, test)
+			}
+			seen[bare(test)] = true
+		}
+	}
+	body, err := os.ReadFile("interop-union.list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leftOut := regexp.MustCompile(inGuest)
+	for line := range strings.Lines(string(body)) {
+		if leftOut.MatchString(line) && !seen[bare(line)] {
+			t.Errorf("no mode runs %s", line)
+		}
 	}
 }
 

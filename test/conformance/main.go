@@ -5,8 +5,8 @@
 // that is there and passes, so that the list can only shrink.
 //
 // Modes: union (interop-union.list, fake driver), api (all of tempest.api that
-// fits one host, fake driver), ssh and scenario (real guests; as root, with
-// QEMU).
+// fits one host, fake driver), ssh and scenario (the list of that name, each of
+// whose tests must pass; real guests: as root, with QEMU).
 package main
 
 import (
@@ -31,7 +31,9 @@ type options struct {
 	regex       string
 	concurrency int
 	coverage    string
+	rest        string
 	keep        bool
+	times       int
 }
 
 func main() {
@@ -40,10 +42,12 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "test/conformance", "where the lists are")
 	flag.StringVar(&o.regex, "regex", "", "of the mode's tests, those that match only; nothing is then said of the others")
 	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of Tempest's workers run at once; 0: what suits the mode")
-	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv; from a whole run")
+	flag.StringVar(&o.coverage, "coverage", "", "file to write the covered routes to, as docs/conformance.tsv, from a whole run; ssh and scenario add the routes it lacks")
+	flag.StringVar(&o.rest, "rest", "", "file to write the table of the skipped tests to, as docs/conformance-rest.md; from a whole run")
 	flag.BoolVar(&o.keep, "keep", false, "leave the directory with the logs even after success")
+	flag.IntVar(&o.times, "times", 1, "how often to run Tempest against one cloud: memory that grows with each is a leak")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|ssh|scenario\n")
+		fmt.Fprintf(os.Stderr, "usage: scripts/conformance [flags] union|api|neutron|ssh|scenario\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -97,12 +101,11 @@ func (o options) run(ctx context.Context) (good bool, err error) {
 		return false, err
 	}
 	before := c.pss()
-	began := time.Now()
-	results, err := ws.tempest(ctx, o, m)
+	results, took, err := o.repeat(ctx, c, ws, m)
 	if err != nil {
 		return false, err
 	}
-	return o.report(c, ws, m, results, time.Since(began), before)
+	return o.report(c, ws, m, results, took, before)
 }
 
 // report prints the closing lines.
@@ -121,11 +124,16 @@ func (o options) report(c *theCloud, ws *workspace, m mode, results []result, to
 	fmt.Printf("%s: %d passed, %d failed (%d expected), %d skipped, of %d; %s; memory of hearth %.1f MiB before, %.1f MiB after\n",
 		o.mode, v.passed, v.failed, v.expected, v.skipped, v.passed+v.failed+v.skipped, took.Round(time.Second), before, c.pss())
 	if o.coverage != "" {
-		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results)
+		n, err := writeCoverage(o.coverage, ws.log(), c.LogFile(), results, m.guests)
 		if err != nil {
 			return false, err
 		}
 		fmt.Printf("%d routes are covered, written to %s\n", n, o.coverage)
+	}
+	if o.rest != "" {
+		if err := writeRest(o.rest, o.mode, v, results); err != nil {
+			return false, err
+		}
 	}
 	return len(v.wrong)+len(v.stale) == 0, nil
 }

@@ -95,7 +95,7 @@ func (c *theCloud) prepare(ctx context.Context, m mode) (*workspace, error) {
 func (s *settings) images(ctx context.Context, cl *outside.Client) error {
 	for name, id := range map[string]*string{"conformance": &s.Image, "conformance-alt": &s.ImageAlt} {
 		var made struct{ ID string }
-		err := cl.Do(ctx, http.MethodPost, "/image/v2/images", map[string]any{"name": name, "disk_format": s.ImageFormat, "container_format": "bare", "visibility": "public"}, &made)
+		err := cl.Do(ctx, http.MethodPost, "/image/v2/images", map[string]any{"name": name, "disk_format": s.ImageFormat, "container_format": "bare", "visibility": "public", "hw_qemu_guest_agent": "yes"}, &made)
 		if err != nil {
 			return err
 		}

@@ -50,6 +50,13 @@ func (w *workspace) tempest(ctx context.Context, o options, m mode) ([]result, e
 	// Its workers are processes of the same group, which a signal to the group ends.
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) })
 	defer stop()
+	if m.limit > 0 {
+		late := time.AfterFunc(m.limit, func() {
+			fmt.Printf("the mode's %s are over: what has not run will not\n", m.limit)
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		})
+		defer late.Stop()
+	}
 	results := read(io.TeeReader(out, said), o.concurrency != 0 || m.guests)
 	err = cmd.Wait()
 	if ctx.Err() != nil {

@@ -70,9 +70,7 @@ func TestKillDuringDelete(t *testing.T) {
 			})
 			c.session().remove(m)
 			c.fsck()
-			if left := processesWith(t, c.data+"/node"); len(left) > 0 {
-				t.Errorf("processes of guests are left: %v", left)
-			}
+			c.noGuestsLeft()
 		})
 	}
 }

@@ -220,7 +220,5 @@ func (g *stage) explain() {
 func (g *stage) removeAll() {
 	g.remove(g.one, g.two, g.three)
 	g.fsck()
-	if left := processesWith(g.t, g.data+"/node"); len(left) > 0 {
-		g.t.Errorf("processes of guests are left: %v", left)
-	}
+	g.noGuestsLeft()
 }

@@ -28,7 +28,7 @@ func TestVerbs(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"Pause", (*stage).pause}, {"Suspend", (*stage).suspend}, {"Shelve", (*stage).shelve}, {"Rescue", (*stage).rescue},
+		{"Pause", (*stage).pause}, {"Suspend", (*stage).suspend}, {"Shelve", (*stage).shelve}, {"Rescue", (*stage).rescue}, {"StableRescue", func(g *stage) { g.stableRescue(ember.disk) }},
 		{"Resize", (*stage).resize}, {"Rebuild", (*stage).rebuild},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(g.in(t)) })
@@ -118,6 +118,25 @@ func (g *stage) rescue() {
 	in.run("test -b /dev/vdb")
 	g.verb("unrescue", "ACTIVE")
 	g.inside()
+}
+
+// stableRescue boots from an image whose disk comes last: the server's own is where
+// it always was. Of two disks of one image ember takes the first for its root, so
+// what is seen is the server's own file, and the other disk beside it.
+func (g *stage) stableRescue(file string) {
+	boot := bootID(g.inside())
+	image := g.upload("rescuer", "qcow2", file, map[string]string{"hw_rescue_device": "disk", "hw_rescue_bus": "virtio"})
+	g.act(map[string]any{"rescue": map[string]any{"rescue_image_ref": image}})
+	g.await(g.one, "RESCUE")
+	in := g.inside()
+	if bootID(in) == boot {
+		g.t.Error("the rescued guest was not booted anew")
+	}
+	in.run("test -b /dev/vdb")
+	g.verb("unrescue", "ACTIVE")
+	if out, err := g.inside().try("test -b /dev/vdb"); err == nil {
+		g.t.Errorf("the disk that it was rescued by is there still: %s", out)
+	}
 }
 
 // resize makes the disk larger, once taken back and once for good.

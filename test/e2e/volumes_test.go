@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestVolumes(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"HotPlug", (*stage).hotPlug}, {"Killed", (*stage).killedWhilePlugging}, {"Moved", (*stage).moved},
+		{"HotPlug", (*stage).hotPlug}, {"Swap", (*stage).swapVolume}, {"Killed", (*stage).killedWhilePlugging}, {"Moved", (*stage).moved},
 		{"NIC", (*stage).hotNIC}, {"Boot", func(g *stage) { g.bootVolume(booted) }},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
@@ -134,6 +135,61 @@ func (g *stage) hotPlug() {
 	}
 	if err := volumes.Delete(g.ctx, g.volume, volume, nil).ExtractErr(); err != nil {
 		g.t.Error(err)
+	}
+}
+
+// swapVolume has a guest's disk become another volume, while the guest writes to it,
+// while it is paused, and with hearth killed at each point of it.
+func (g *stage) swapVolume() {
+	in := sshTo(g.t, "ember", g.one.float, g.signer)
+	boot, now := bootID(in), g.makeVolume("swapped")
+	g.attach(g.one, now)
+	name := disk(in, now)
+	in.run("echo kept-in-the-volume | sudo dd of=/dev/" + name + " bs=512 seek=7 conv=sync,fsync 2>/dev/null")
+	old := []string{}
+	for i, point := range []string{"", "paused", "instance.swap.alike", "instance.swap.noted", "instance.swap.after"} {
+		next, failing := g.makeVolume("swapped"), strings.HasPrefix(point, "instance.")
+		if failing {
+			g.kill()
+			g.up("HEARTH_FAILPOINT=" + point)
+		}
+		if point == "paused" {
+			g.verb("pause", "PAUSED")
+		} else {
+			in.run("echo " + strconv.Itoa(i) + " | sudo dd of=/dev/" + name + " bs=512 seek=9 conv=sync,fsync 2>/dev/null")
+		}
+		start := time.Now()
+		body := map[string]any{"volumeAttachment": map[string]any{"volumeId": next}}
+		resp, err := g.compute.Put(g.ctx, g.compute.ServiceURL("servers", g.one.id, "os-volume_attachments", now), body, nil, &gophercloud.RequestOpts{OkCodes: []int{202}})
+		switch {
+		case failing:
+			g.awaitDeath()
+			g.up()
+		case err != nil:
+			g.t.Fatal(err)
+		}
+		if resp != nil {
+			resp.Body.Close()
+		}
+		g.awaitVolume(next, "in-use")
+		g.awaitVolume(now, "available")
+		g.t.Logf("swapped (%s) in %d ms", point, time.Since(start).Milliseconds())
+		if point == "paused" {
+			g.verb("unpause", "ACTIVE")
+		}
+		if got := in.run("sudo dd if=/dev/" + name + " bs=512 skip=7 count=1 2>/dev/null | tr -d '\\0'"); got != "kept-in-the-volume" {
+			g.t.Errorf("%s: the volume holds %q", point, got)
+		}
+		old, now = append(old, now), next
+	}
+	if bootID(in) != boot {
+		g.t.Error("the guest is another boot")
+	}
+	g.detach(g.one, now)
+	for _, v := range append(old, now) {
+		if err := volumes.Delete(g.ctx, g.volume, v, nil).ExtractErr(); err != nil {
+			g.t.Error(err)
+		}
 	}
 }
 

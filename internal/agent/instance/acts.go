@@ -48,6 +48,9 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 	if todo == doNothing && w.rec.Turn == spec.Intent.Disk.Turn && !slices.Equal(w.rec.Snapshots, spec.Snapshots) {
 		todo = doCopy
 	}
+	if (todo == doSuspend || todo == doCopy) && w.guest != nil && slices.ContainsFunc(spec.Volumes, w.swapping) {
+		todo = doNothing // first it is to have the disks that it is to have
+	}
 	switch todo {
 	case doRemove:
 		if err = w.remove(ctx, spec); err == nil {

@@ -25,6 +25,7 @@ func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hype
 		return cfg, err
 	}
 	cfg.Machine = machine
+	cfg.Agent = cloud.GuestAgent(spec.ImageProperties)
 	if cfg.Disks, err = w.disks(ctx, spec); err != nil {
 		return cfg, err
 	}
@@ -82,14 +83,39 @@ func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervis
 		if err != nil {
 			return nil, err
 		}
-		if boot := spec.BootVolume(); boot != nil && boot.VolumeID == v.VolumeID {
+		boot := spec.BootVolume()
+		first := boot != nil && boot.VolumeID == v.VolumeID
+		if first {
 			d.BootIndex = 1
+		}
+		if first || v.Boot && spec.RescueAs != nil {
 			out = slices.Insert(out, 0, d)
 			continue
 		}
 		out = append(out, d)
 	}
-	return append(out, config...), nil
+	out = append(out, config...)
+	if spec.RescueAs == nil || spec.Intent.Disk.Why != cloud.DiskRescue {
+		return out, nil
+	}
+	rescue, err := w.rescueDisk(ctx, spec)
+	return append(out, rescue), err
+}
+
+// rescueDisk is the disk that a rescued guest boots from and which comes last: all
+// others are where they always were.
+func (w *worker) rescueDisk(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Disk, error) {
+	d, err := w.m.Storage.Disk(ctx, diskID(spec.ID, rootName(spec.Intent.Disk.Turn)))
+	if err != nil {
+		return hypervisor.Disk{}, err
+	}
+	g := guestDisk(rescueDisk, d, spec.RescueAs.Bus)
+	if spec.RescueAs.Bus == hypervisor.BusUSB {
+		g.Bus = hypervisor.BusUSB
+	}
+	g.BootIndex, g.CDROM = 1, spec.RescueAs.Device == "cdrom"
+	g.ReadOnly = g.CDROM
+	return g, nil
 }
 
 // ownDisks are the disks that are the server's own, the config drive last.
@@ -102,8 +128,14 @@ func (w *worker) ownDisks(ctx context.Context, spec cloud.InstanceSpec, bus stri
 				continue
 			}
 			file = rootName(turns.Turn)
+			if turns.Why == cloud.DiskRescue && spec.RescueAs != nil { // which is another: see rescueDisk
+				if spec.VolumeBoot() {
+					continue
+				}
+				file = rootName(turns.Kept)
+			}
 		case rescuedDisk:
-			if turns.Why != cloud.DiskRescue {
+			if turns.Why != cloud.DiskRescue || spec.RescueAs != nil {
 				continue
 			}
 			file = rootName(turns.Kept)
@@ -115,7 +147,11 @@ func (w *worker) ownDisks(ctx context.Context, spec cloud.InstanceSpec, bus stri
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, guestDisk(name, d, bus))
+		g := guestDisk(name, d, bus)
+		if spec.RescueAs != nil && spec.Intent.Disk.Why == cloud.DiskRescue {
+			g.BootIndex = 0
+		}
+		out = append(out, g)
 	}
 	return out, nil
 }
@@ -166,7 +202,7 @@ func (w *worker) nics(spec cloud.InstanceSpec) ([]hypervisor.NIC, error) {
 // directBoot adds the kernel of an AMI and its command line: the image's
 // os_command_line in place of the usual one, and what the server adds.
 func (w *worker) directBoot(ctx context.Context, spec cloud.InstanceSpec, cfg *hypervisor.Config) error {
-	if spec.Kernel == nil {
+	if spec.Kernel == nil || spec.RescueAs != nil && spec.Intent.Disk.Why == cloud.DiskRescue {
 		return nil
 	}
 	kernel, err := w.image(ctx, *spec.Kernel)

@@ -56,6 +56,15 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	spec = with(spec, func(*cloud.Intent) {})
 	spec.Volumes, spec.Ports = spec.Volumes[1:], spec.Ports[:2]
 	add("detach", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	swap := w.volume("v4")
+	swap.Swaps = spec.Volumes[0].VolumeID
+	spec.Volumes = []cloud.InstanceVolume{swap}
+	add("swap", cloud.InstanceRunning, spec)
+	spec = with(spec, func(*cloud.Intent) {})
+	swap.Swaps = ""
+	spec.Volumes = []cloud.InstanceVolume{swap}
+	add("swapped", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Suspended = true })
 	add("suspend", cloud.InstanceSuspended, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Suspended = false })

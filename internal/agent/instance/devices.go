@@ -45,7 +45,7 @@ func (w *worker) volumeDisk(ctx context.Context, v cloud.InstanceVolume, imageBu
 		return hypervisor.Disk{}, err
 	}
 	if v.Shared && d.Format != hypervisor.FormatRaw {
-		return hypervisor.Disk{}, cloud.E("instance.volume", cloud.Unsupported, "volume %s is a %s overlay, which only one guest can have at a time: retype it, or make it from a blank volume", v.VolumeID, d.Format)
+		return hypervisor.Disk{}, cloud.E("instance.volume", cloud.Unsupported, "volume %s is a %s overlay, which only one guest can have at a time: make a copy of it that is of a multiattach type, and attach that", v.VolumeID, d.Format)
 	}
 	g := guestDisk(volumeDevice(v.VolumeID), d, bus)
 	g.Serial, g.ReadOnly, g.Shared = volumeSerial(v.VolumeID), v.ReadOnly, v.Shared

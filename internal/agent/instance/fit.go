@@ -70,6 +70,7 @@ func (w *worker) fit(ctx context.Context, spec cloud.InstanceSpec) (again time.D
 	}
 	changed := w.hold(spec, have)
 	if f.done = len(waits) == 0; f.done {
+		w.forgetSwaps(spec)
 		return 0, true, nil
 	}
 	if changed { // told at once; the generation follows when all is done
@@ -87,6 +88,12 @@ func (w *worker) fitNone(ctx context.Context, spec cloud.InstanceSpec) error {
 			return err
 		}
 	}
+	if !r.Saved { // a guest that is to wake up finds its disks as they were
+		if err := w.swapOffline(ctx, spec); err != nil {
+			return err
+		}
+	}
+	w.forgetSwaps(spec)
 	if len(r.Refused) > 0 || len(r.Leaving) > 0 {
 		r.Refused, r.Leaving, w.dirty = nil, nil, true
 	}
@@ -168,6 +175,9 @@ func (w *worker) unplugExtra(ctx context.Context, spec cloud.InstanceSpec, have 
 	wanted := map[string]bool{}
 	for _, v := range spec.Volumes {
 		wanted[volumeDevice(v.VolumeID)] = true
+		if v.Swaps != "" {
+			wanted[volumeDevice(v.Swaps)] = true // until the other has its place
+		}
 	}
 	for _, p := range spec.Ports {
 		wanted[nicDevice(p.ID)] = true
@@ -283,7 +293,17 @@ func (w *worker) plugMissing(ctx context.Context, spec cloud.InstanceSpec, have 
 		if _, there := have[volumeDevice(v.VolumeID)]; there {
 			continue
 		}
-		if err := plug(volumeDevice(v.VolumeID), v.VolumeID, func() error { return w.plugVolume(ctx, spec, v) }); err != nil {
+		do := func() error { return w.plugVolume(ctx, spec, v) }
+		if w.swapDevice(v, have) {
+			do = func() error {
+				wait, err := w.swapVolume(ctx, spec, v)
+				if err == nil && wait > 0 {
+					waits = append(waits, wait)
+				}
+				return err
+			}
+		}
+		if err := plug(volumeDevice(v.VolumeID), v.VolumeID, do); err != nil {
 			return nil, err
 		}
 	}

@@ -33,6 +33,16 @@ func (m *Manager) OpenConsole(ctx context.Context, id string, kind cloud.Console
 	return g.Console(ctx, kind)
 }
 
+// SetPassword has the agent in an instance's guest change a user's password;
+// NotFound when no guest runs, Unsupported when no agent answers.
+func (m *Manager) SetPassword(ctx context.Context, id, user, password string) error {
+	g, _, err := m.live("instance.SetPassword", id)
+	if err != nil {
+		return err
+	}
+	return g.SetPassword(ctx, user, password)
+}
+
 // Stats measures an instance's guest; NotFound when none runs.
 func (m *Manager) Stats(ctx context.Context, id string) (cloud.InstanceStats, error) {
 	g, _, err := m.live("instance.Stats", id)

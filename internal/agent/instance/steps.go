@@ -39,6 +39,7 @@ const (
 	swapDisk      = "swap"
 	configDisk    = "config"
 	rescuedDisk   = "rescued" // what a rescued guest sees its own root disk as
+	rescueDisk    = "rescue"  // what it is rescued by, when that disk comes last
 )
 
 // rootName is the name of the root disk of a turn.
@@ -92,12 +93,22 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
 		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
 		{name: "config-drive", lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
+		{name: "volumes", slots: w.m.heavy, do: func(ctx context.Context) error { return w.swapOffline(ctx, spec) }},
+		{name: "boot-volume", slots: w.m.heavy, lasts: true, do: func(ctx context.Context) error { return w.reimage(ctx, spec) }},
 		{name: "ports", fleeting: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
 		{name: "guest", slots: w.m.heavy, fleeting: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
 	}
-	if spec.Intent.Disk.Last == 0 {
-		all = slices.DeleteFunc(all, func(s step) bool { return s.name == "clear" })
-	}
+	all = slices.DeleteFunc(all, func(s step) bool {
+		switch s.name {
+		case "clear":
+			return spec.Intent.Disk.Last == 0
+		case "volumes": // that take the place of others
+			return !slices.ContainsFunc(spec.Volumes, func(v cloud.InstanceVolume) bool { return v.Swaps != "" })
+		case "boot-volume":
+			return spec.BootVolume() == nil || spec.BootVolume().Image == nil
+		}
+		return false
+	})
 	for i := range all {
 		if !needed(spec, all[i].name) {
 			all[i].do = func(context.Context) error { return nil }
@@ -133,6 +144,9 @@ func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
 	if d := spec.Intent.Disk; spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
 		refs = append(refs, &spec.Image)
+	}
+	if v := spec.BootVolume(); v != nil && w.rec.Turn != spec.Intent.Disk.Turn {
+		refs = append(refs, v.Image)
 	}
 	for _, ref := range refs {
 		if ref == nil {

@@ -98,7 +98,7 @@ func bootExample() (cloud.NetworkSpec, cloud.RouterSpec, cloud.InstanceSpec) {
 	spec := cloud.NetworkSpec{
 		ID: cloud.NewID(), MTU: 1450, Generation: 1, DNSDomain: "cloud.test", Subnets: []cloud.SubnetSpec{four, six}, Groups: []cloud.GroupSpec{group},
 		DHCP: &cloud.ServicePort{PortID: cloud.NewID(), MAC: "fa:16:3e:00:00:02", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24"), netip.MustParsePrefix("2001:db8:1::2/64")}},
-		Ports: []cloud.PortSpec{{ID: cloud.NewID(), InstanceID: instance.ID, MAC: "fa:16:3e:00:00:0b", AdminUp: true, Security: true, Hostname: "vm1", Groups: []string{group.ID}, Addresses: []cloud.FixedIP{
+		Ports: []cloud.PortSpec{{ID: cloud.NewID(), InstanceID: instance.ID, MAC: "fa:16:3e:00:00:0b", AdminUp: true, Security: true, Hostname: "vm1", Groups: []string{group.ID}, DHCPOptions: []cloud.DHCPOption{{Name: "bootfile-name", Value: "pxelinux.0", IPVersion: 4}}, Addresses: []cloud.FixedIP{
 			{SubnetID: four.ID, IP: netip.MustParseAddr("10.0.0.11")}, {SubnetID: six.ID, IP: netip.MustParseAddr("2001:db8:1:0:f816:3eff:fe00:b")},
 		}}},
 	}
@@ -140,6 +140,9 @@ func boot(t *testing.T, g *linux.Guest) {
 	}
 	if got := string(lease.Options.Get(dhcpv4.GenericOptionCode(239))); got != "cluster-1" {
 		t.Errorf("marker %q", got)
+	}
+	if got := lease.BootFileNameOption(); got != "pxelinux.0" {
+		t.Errorf("the port's own option is %q", got)
 	}
 }
 

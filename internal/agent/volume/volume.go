@@ -78,7 +78,7 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 	}
 	disk, err := m.storage.Disk(ctx, spec.ID)
 	if cloud.Is(err, cloud.NotFound) && !spec.Made {
-		disk, err = m.make(ctx, spec)
+		disk, err = m.makeWhole(ctx, spec)
 	}
 	if err == nil && disk.Size < spec.SizeBytes {
 		if _, err = m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes); err == nil {
@@ -97,7 +97,7 @@ func (m *Manager) replace(ctx context.Context, spec cloud.VolumeSpec) (disk stor
 		if err := m.storage.RemoveDisk(ctx, spec.ID); err != nil {
 			return disk, err
 		}
-		return m.make(ctx, spec)
+		return m.makeWhole(ctx, spec)
 	case spec.From == "":
 		return disk, cloud.E("volume.Apply", cloud.Invalid, "nothing is named that the disk %s is to hold", spec.ID)
 	}
@@ -119,6 +119,38 @@ func (m *Manager) write(ctx context.Context, spec cloud.VolumeSpec) (storage.Dis
 	}
 	defer src.Close()
 	return m.storage.WriteDisk(ctx, spec.ID, spec.SizeBytes, src)
+}
+
+// seed is the name of what a disk is made from that is to have nothing beneath it.
+func seed(disk string) string { return disk + seedSuffix }
+
+const seedSuffix = ".seed"
+
+// makeWhole is make, for a spec that wants it with nothing beneath the disk: what
+// reads from an image as it goes is written out.
+func (m *Manager) makeWhole(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
+	if !spec.Whole || spec.Image == nil && spec.From == "" {
+		return m.make(ctx, spec)
+	}
+	sown := spec
+	sown.ID = seed(spec.ID)
+	from, err := m.make(ctx, sown)
+	if err != nil {
+		return from, err
+	}
+	if from.Backing == "" {
+		return m.storage.AdoptDisk(ctx, spec.ID, from.ID)
+	}
+	src, err := m.storage.ReadDisk(ctx, from.ID)
+	if err != nil {
+		return from, err
+	}
+	defer src.Close()
+	disk, err := m.storage.WriteDisk(ctx, spec.ID, max(spec.SizeBytes, from.Size), src)
+	if err == nil {
+		err = m.storage.RemoveDisk(ctx, from.ID)
+	}
+	return disk, err
 }
 
 func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
@@ -161,6 +193,9 @@ func (m *Manager) Remove(ctx context.Context, id string) error {
 	if err := mine("volume.Remove", id); err != nil {
 		return err
 	}
+	if err := m.storage.RemoveDisk(ctx, seed(id)); err != nil {
+		return err
+	}
 	return m.storage.RemoveDisk(ctx, id)
 }
 
@@ -185,7 +220,7 @@ func (m *Manager) Statuses(ctx context.Context) ([]cloud.VolumeStatus, error) {
 	}
 	out := []cloud.VolumeStatus{}
 	for _, d := range disks {
-		if Is(d.ID) {
+		if Is(d.ID) && !strings.HasSuffix(d.ID, seedSuffix) {
 			out = append(out, status(d))
 		}
 	}

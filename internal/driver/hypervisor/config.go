@@ -21,6 +21,8 @@ type Config struct {
 	Initrd   string // with Kernel
 	Cmdline  string // with Kernel
 	SMBIOS   SMBIOS
+	// Agent gives the guest a line to the host on which an agent in it may listen (org.qemu.guest_agent.0).
+	Agent bool
 	// Saved has the guest go on with the memory in FileMemory, where Save has put it: the configuration must be as it
 	// was then. The guest is paused when Start returns; the file stays, and means nothing any more once the guest ran.
 	// Start is NotFound without the file.
@@ -49,6 +51,7 @@ const (
 	BusVirtio = "virtio"
 	BusSCSI   = "scsi" // virtio-scsi
 	BusIDE    = "ide"
+	BusUSB    = "usb" // the disk of a stick, on a controller of its own
 )
 
 // Disk is a disk or CD-ROM of a guest.
@@ -86,6 +89,7 @@ type NIC struct {
 const (
 	FileLock    = "lock"        // held open and locked by the guest's process as long as it lives
 	FileMonitor = "qmp.sock"    // QMP
+	FileAgent   = "agent.sock"  // the line to the agent in the guest
 	FileSerial  = "serial.sock" // the serial console, for one at a time to read and type on
 	FileConsole = "console.log" // all that was printed on it, the last megabyte or so
 	FileLog     = "qemu.log"    // what the hypervisor itself had to say

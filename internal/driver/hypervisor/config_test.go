@@ -39,7 +39,7 @@ func TestValidate(t *testing.T) {
 		"disk's id":            func(c *Config) { c.Disks[0].ID = "a,file=/etc/shadow" },
 		"disk's path":          func(c *Config) { c.Disks[0].Path = "nbd:host:1" },
 		"disk's format":        func(c *Config) { c.Disks[0].Format = "vmdk" },
-		"disk's bus":           func(c *Config) { c.Disks[0].Bus = "usb" },
+		"disk's bus":           func(c *Config) { c.Disks[0].Bus = "floppy" },
 		"disk's serial":        func(c *Config) { c.Disks[0].Serial = strings.Repeat("s", 37) },
 		"boot index":           func(c *Config) { c.Disks[0].BootIndex = -1 },
 		"raw with a backing":   func(c *Config) { c.Disks[0].Format = FormatRaw },

@@ -74,6 +74,18 @@ type Guest interface {
 	// ResizeDisk makes a disk of the guest's larger, its file with it, and tells the guest. size is in bytes. NotFound
 	// when the guest has no such disk.
 	ResizeDisk(ctx context.Context, id string, size int64) error
+	// MirrorDisk begins to copy what a disk of the guest holds to another file, while the guest goes on: what it writes is
+	// written to both. alike is whether both hold the same by now; EventMirrored says when to ask again, by the same
+	// call. When it fails, nothing is left of it, and the guest has its disk as before. It is alike, too, after
+	// SwitchDisk. NotFound when the guest has no such disk, or the file is not there.
+	MirrorDisk(ctx context.Context, id string, to Disk) (alike bool, err error)
+	// SwitchDisk has the guest go on with the disk that one was mirrored to: it notices nothing, and the device goes by
+	// the other disk's id from then on. The old file is closed. done is whether that has happened; EventMirrored says
+	// when to ask again. Conflict before the two are alike.
+	SwitchDisk(ctx context.Context, id, to string) (done bool, err error)
+	// SetPassword has the agent in the guest change a user's password. Unsupported when the guest has no agent
+	// (Config.Agent), or it does not answer; Conflict with its words when it refuses.
+	SetPassword(ctx context.Context, user, password string) error
 	// Console opens the guest's screen, in the RFB protocol without a password (RFC 6143), or its serial line, which
 	// serves one at a time: a second one waits for the first to be closed.
 	Console(ctx context.Context, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)

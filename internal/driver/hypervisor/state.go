@@ -29,6 +29,7 @@ const (
 	EventPanicked  EventKind = "panicked"  // its kernel reported a panic
 	EventIOError   EventKind = "io-error"  // the host could not serve its disk: see Reason
 	EventUnplugged EventKind = "unplugged" // it let go of a device: see Reason
+	EventMirrored  EventKind = "mirrored"  // the copying of a disk has got further: see Reason
 	EventExit      EventKind = "exit"      // its process is gone; always the last
 )
 
@@ -43,7 +44,7 @@ const (
 // Event is something that happened to a guest.
 type Event struct {
 	Kind   EventKind
-	Reason string    // the device's id, one of the reasons above, or a word of QEMU's own (ShutdownCause, a block device)
+	Reason string    // the device's id (that of the disk it was plugged as, whatever disk it has now), one of the reasons above, or a word of QEMU's own (ShutdownCause, a block device)
 	Code   int       // of EventExit: the exit status, negative for a signal; ExitUnknown when the guest was recovered
 	Time   time.Time // the hypervisor's clock
 }

@@ -114,9 +114,9 @@ func (d Disk) fault() string {
 		return "only a qcow2 overlay has a file below it"
 	case d.Backing != nil && (!clean(d.Backing.Path) || d.Backing.Format != FormatRaw && d.Backing.Format != FormatQCOW2):
 		return "the file below it needs an absolute path and a format, raw or qcow2"
-	case d.Bus != "" && d.Bus != BusVirtio && d.Bus != BusSCSI && d.Bus != BusIDE:
-		return "its bus must be virtio, scsi or ide, not " + d.Bus
-	case d.CDROM && (d.Bus == BusVirtio || !d.ReadOnly):
+	case d.Bus != "" && d.Bus != BusVirtio && d.Bus != BusSCSI && d.Bus != BusIDE && d.Bus != BusUSB:
+		return "its bus must be virtio, scsi, ide or usb, not " + d.Bus
+	case d.CDROM && (d.Bus == BusVirtio || d.Bus == BusUSB || !d.ReadOnly):
 		return "a CD-ROM is read-only and on ide or scsi"
 	case len(d.Serial) > 36 || strings.ContainsRune(d.Serial, 0):
 		return "its serial is longer than 36 bytes or has a NUL in it"

@@ -110,7 +110,9 @@ func (p *plane) Status() cloud.NetworkStatus {
 	return st
 }
 
-func (p *plane) Forget(string) error { return nil }
+// Password is none: no guest of the fake posts one.
+func (p *plane) Password(string) string { return "" }
+func (p *plane) Forget(string) error    { return nil }
 
 // Close leaves the driver, which belongs to the world.
 func (p *plane) Close() error { return nil }

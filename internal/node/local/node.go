@@ -53,6 +53,26 @@ func (n *Node) InstanceStats(ctx context.Context, id string) (cloud.InstanceStat
 	return n.agent.Instances().Stats(ctx, id)
 }
 
+// Password implements node.Node.
+func (n *Node) Password(ctx context.Context, id string) (string, error) {
+	return n.agent.Password(ctx, id)
+}
+
+// ForgetPassword implements node.Node.
+func (n *Node) ForgetPassword(ctx context.Context, id string) error {
+	return n.agent.ForgetPassword(ctx, id)
+}
+
+// SetPassword implements node.Node.
+func (n *Node) SetPassword(ctx context.Context, id, user, password string) error {
+	return n.agent.Instances().SetPassword(ctx, id, user, password)
+}
+
+// CacheImage implements node.Node.
+func (n *Node) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
+	return n.agent.CacheImage(ctx, ref)
+}
+
 // ApplyVolume implements node.Node.
 func (n *Node) ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
 	return n.agent.Volumes().Apply(ctx, spec)

@@ -30,6 +30,13 @@ func life(t *testing.T, b Bench) {
 	if last, err := b.Node.Console(t.Context(), spec.ID, 5); err != nil || !bytes.HasSuffix(text, last) || len(last) != 5 {
 		t.Errorf("the last 5 bytes: %q, %v", last, err)
 	}
+	if password, err := b.Node.Password(t.Context(), spec.ID); err != nil || password != "" {
+		t.Errorf("a password that no guest posted: %q, %v", password, err)
+	}
+	must(t, b.Node.ForgetPassword(t.Context(), spec.ID))
+	if _, err := b.Node.Password(t.Context(), cloud.NewID()); !cloud.Is(err, cloud.NotFound) {
+		t.Errorf("password of an instance that is not there: %v", err)
+	}
 	step := func(state cloud.InstanceState, change func(*cloud.Intent)) cloud.InstanceStatus {
 		t.Helper()
 		spec.Intent.Generation++

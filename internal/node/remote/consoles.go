@@ -23,6 +23,29 @@ func (c *client) InstanceStats(ctx context.Context, id string) (cloud.InstanceSt
 	return call[cloud.InstanceStats](ctx, c, callStats, id)
 }
 
+// Password implements node.Node.
+func (c *client) Password(ctx context.Context, id string) (string, error) {
+	return call[string](ctx, c, callPassword, id)
+}
+
+// ForgetPassword implements node.Node.
+func (c *client) ForgetPassword(ctx context.Context, id string) error {
+	return tell(ctx, c, callForgetPassword, id)
+}
+
+// password is one that a user of a guest is to have.
+type password struct{ ID, User, Password string }
+
+// SetPassword implements node.Node.
+func (c *client) SetPassword(ctx context.Context, id, user, secret string) error {
+	return tell(ctx, c, callSetPassword, password{id, user, secret})
+}
+
+// CacheImage implements node.Node.
+func (c *client) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
+	return tell(ctx, c, callCacheImage, ref)
+}
+
 // OpenConsole implements node.Node. An empty part says that it is open.
 func (c *client) OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
 	const op = "node.OpenConsole"

@@ -32,6 +32,10 @@ func handler(n node.Node) http.Handler {
 			return toWire(read(ctx, n, *r.Msg, out.Send))
 		}, options...))
 	unary(mux, options, callStats, n.InstanceStats)
+	unary(mux, options, callPassword, n.Password)
+	act(mux, options, callForgetPassword, n.ForgetPassword)
+	act(mux, options, callSetPassword, func(ctx context.Context, p password) error { return n.SetPassword(ctx, p.ID, p.User, p.Password) })
+	act(mux, options, callCacheImage, n.CacheImage)
 	mux.Handle(callOpenConsole, connect.NewBidiStreamHandler(callOpenConsole, func(ctx context.Context, stream *connect.BidiStream[keys, part]) error {
 		return toWire(console(ctx, n, stream))
 	}, options...))

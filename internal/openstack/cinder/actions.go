@@ -91,6 +91,9 @@ func (a *api) volumeAction(r *wire.Request) (*wire.Response, error) {
 	case slices.Contains(adminActions, name) && !r.Caller.IsAdmin():
 		return nil, wire.Denied("volume_extension:volume_admin_actions:" + name)
 	}
+	if err := checkAction(name, raw); err != nil {
+		return nil, err
+	}
 	return do(a, r, r.PathValue("id"), raw)
 }
 

@@ -84,21 +84,17 @@ func (a *api) listAttachments(detailed bool) wire.Handler {
 }
 
 func (a *api) createAttachment(r *wire.Request) (*wire.Response, error) {
-	const op = "cinder.createAttachment"
 	var in struct {
 		VolumeID  string         `json:"volume_uuid"`
 		ServerID  *string        `json:"instance_uuid"`
 		Connector map[string]any `json:"connector"`
 		Mode      string         `json:"mode"`
 	}
-	if err := r.DecodeObject("attachment", &in); err != nil {
+	if err := strictObject(r, "attachment", &in, "volume_uuid instance_uuid connector", at(54, "mode")); err != nil {
 		return nil, err
 	}
 	if err := wire.First(wire.UUID("volume_uuid", in.VolumeID), needUUID("instance_uuid", text(in.ServerID))); err != nil {
 		return nil, err
-	}
-	if in.Mode != "" && !r.Version.AtLeast(54) {
-		return nil, cloud.E(op, cloud.Invalid, "Additional properties are not allowed ('mode' was unexpected)")
 	}
 	if in.Mode != "" {
 		if err := wire.OneOf("mode", in.Mode, "rw", "ro"); err != nil {
@@ -121,7 +117,7 @@ func (a *api) updateAttachment(r *wire.Request) (*wire.Response, error) {
 	var in struct {
 		Connector map[string]any `json:"connector"`
 	}
-	if err := r.DecodeObject("attachment", &in); err != nil {
+	if err := strictObject(r, "attachment", &in, "connector"); err != nil {
 		return nil, err
 	}
 	if len(in.Connector) == 0 {

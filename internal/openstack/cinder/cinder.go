@@ -33,7 +33,7 @@ func New(svc *volume.Service) wire.API {
 		routes = append(routes, under("/v3/{project_id}", r), under("/v3", r))
 	}
 	return wire.API{
-		Name: "volume", Prefix: "/volume", Fault: fault, Routes: routes,
+		Name: "volume", Prefix: "/volume", Fault: fault, Routes: routes, Media: wire.Media("application/json", "application/vnd.openstack.volume+json"),
 		Versions: wire.Microversions{Service: "volume", Min: wire.Version{Major: 3}, Max: wire.Version{Major: 3, Minor: 70}},
 	}
 }

@@ -39,6 +39,17 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestMultiattachFlag holds the flag against the microversions: cinder has it
+// deprecated, and from 3.50 on it is the volume type that says so.
+func TestMultiattachFlag(t *testing.T) {
+	c, _ := newClient(t)
+	body := wire.M{"volume": wire.M{"size": 1, "multiattach": true}}
+	if r := c.Do("POST", base+"/volumes", body); r.Status != 202 || !strings.Contains(string(r.Body), `"multiattach":true`) {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	c.With("OpenStack-API-Version", "volume 3.50").Do("POST", base+"/volumes", body).Want(t, 400)
+}
+
 func TestStatusesOfRequests(t *testing.T) {
 	c, _ := newClient(t)
 	vol := func(m wire.M) wire.M { return wire.M{"volume": m} }

@@ -103,7 +103,7 @@ func (a *api) newGroup(r *wire.Request, in groupIn) (*wire.Response, error) {
 func (a *api) createGroup(r *wire.Request) (*wire.Response, error) {
 	const op = "cinder.createGroup"
 	var in groupIn
-	if err := r.DecodeObject("group", &in); err != nil {
+	if err := strictObject(r, "group", &in, "description group_type name volume_types availability_zone"); err != nil {
 		return nil, err
 	}
 	switch {
@@ -143,8 +143,11 @@ func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) updateGroup(r *wire.Request) (*wire.Response, error) {
 	var in groupIn
-	if err := r.DecodeObject("group", &in); err != nil {
+	if err := strictObject(r, "group", &in, "description name add_volumes remove_volumes"); err != nil {
 		return nil, err
+	}
+	if in.Name == nil && in.Description == nil && in.Add == nil && in.Remove == nil {
+		return nil, cloud.E("cinder.updateGroup", cloud.Invalid, "Invalid input for field/attribute group. Name a name, a description, volumes to add or volumes to remove")
 	}
 	if err := checkName(in.Name, in.Description); err != nil {
 		return nil, err
@@ -250,7 +253,7 @@ func (a *api) createGroupSnapshot(r *wire.Request) (*wire.Response, error) {
 		Name        *string `json:"name"`
 		Description *string `json:"description"`
 	}
-	if err := r.DecodeObject("group_snapshot", &in); err != nil {
+	if err := strictObject(r, "group_snapshot", &in, "group_id name description"); err != nil {
 		return nil, err
 	}
 	if err := wire.First(wire.UUID("group_id", in.GroupID), checkName(in.Name, in.Description)); err != nil {

@@ -3,6 +3,7 @@ package cinder
 import (
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
+	"net/http"
 )
 
 func (a *api) groupTypeRoutes() []wire.Route {
@@ -34,18 +35,9 @@ func (a *api) listGroupTypes(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	yes := true
-	public := &yes
-	switch text := r.URL.Query().Get("is_public"); {
-	case text == "" || !r.Caller.IsAdmin():
-	case text == "None" || text == "none":
-		public = nil
-	default:
-		v, err := wire.ParseBool("is_public", text)
-		if err != nil {
-			return nil, err
-		}
-		public = &v
+	public, err := publicFilter(r)
+	if err != nil {
+		return nil, err
 	}
 	list, more, err := a.svc.GroupTypes(r.Context(), r.Caller, public, l)
 	if err != nil {
@@ -72,7 +64,11 @@ type groupTypeIn struct {
 }
 
 func readGroupType(r *wire.Request) (in groupTypeIn, err error) {
-	if err := r.DecodeObject("group_type", &in); err != nil {
+	known := "name description is_public"
+	if r.Method == http.MethodPost {
+		known += " group_specs"
+	}
+	if err := strictObject(r, "group_type", &in, known); err != nil {
 		return in, err
 	}
 	if in.Name != nil {

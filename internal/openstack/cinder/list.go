@@ -50,6 +50,21 @@ func parseList(r *wire.Request, filters ...string) (volume.List, error) {
 	return l, addFilters(r, q, &l, filters)
 }
 
+// publicFilter reads which types a list is of: public ones, unless an admin asks
+// for others (is_public=false) or for all (None), which is nil.
+func publicFilter(r *wire.Request) (*bool, error) {
+	public := true
+	text := r.URL.Query().Get("is_public")
+	switch {
+	case text == "" || !r.Caller.IsAdmin():
+		return &public, nil
+	case text == "None" || text == "none":
+		return nil, nil
+	}
+	public, err := wire.ParseBool("is_public", text)
+	return &public, err
+}
+
 func withoutNumbers(q url.Values) url.Values {
 	out := url.Values{}
 	for _, name := range []string{"sort", "sort_key", "sort_dir"} {

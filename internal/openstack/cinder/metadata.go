@@ -58,7 +58,7 @@ func (a *api) unchanged(r *wire.Request) error {
 // metadataIn reads {"metadata": {…}}.
 func metadataIn(r *wire.Request) (map[string]string, error) {
 	m := map[string]string{}
-	if err := r.DecodeObject("metadata", &m); err != nil {
+	if err := onlyObject(r, "metadata", &m); err != nil {
 		return nil, err
 	}
 	return m, checkMetadata(m)

@@ -46,8 +46,11 @@ func checkConsumer(consumer string) error {
 
 func (a *api) createQoS(r *wire.Request) (*wire.Response, error) {
 	in := map[string]any{}
-	if err := r.DecodeObject("qos_specs", &in); err != nil {
+	if err := onlyObject(r, "qos_specs", &in); err != nil {
 		return nil, err
+	}
+	if _, ok := in["name"].(string); !ok {
+		return nil, cloud.E("cinder.createQoS", cloud.Invalid, "Invalid input for field/attribute name. It is not of type 'string'")
 	}
 	q := cloud.VolumeQoS{Consumer: "back-end", Specs: map[string]string{}}
 	for k, v := range in {
@@ -80,7 +83,7 @@ func (a *api) showQoS(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) setQoS(r *wire.Request) (*wire.Response, error) {
 	in := map[string]any{}
-	if err := r.DecodeObject("qos_specs", &in); err != nil {
+	if err := onlyObject(r, "qos_specs", &in); err != nil {
 		return nil, err
 	}
 	_, err := a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {
@@ -99,7 +102,7 @@ func (a *api) setQoS(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) dropQoSKeys(r *wire.Request) (*wire.Response, error) {
 	var keys []string
-	if err := r.DecodeObject("keys", &keys); err != nil {
+	if err := onlyObject(r, "keys", &keys); err != nil {
 		return nil, err
 	}
 	_, err := a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {

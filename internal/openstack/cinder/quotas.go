@@ -59,6 +59,9 @@ func limitsIn(r *wire.Request, member string) (map[string]int, error) {
 	if err := r.DecodeObject(member, &in); err != nil {
 		return nil, err
 	}
+	if len(in) == 0 {
+		return nil, cloud.E("cinder.quota", cloud.Invalid, "Invalid input for field/attribute %s. Value: {}. {} does not have enough properties", member)
+	}
 	limits := map[string]int{}
 	for name, raw := range in {
 		if name == "tenant_id" || name == "force" || name == "id" || name == "class_name" || name == "skip_validation" {

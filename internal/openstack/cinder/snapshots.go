@@ -79,7 +79,7 @@ func (a *api) createSnapshot(r *wire.Request) (*wire.Response, error) {
 		VolumeID wire.Opt[string]    `json:"volume_id"`
 		Force    wire.Opt[wire.Bool] `json:"force"`
 	}
-	if err := r.DecodeObject("snapshot", &in); err != nil {
+	if err := strictObject(r, "snapshot", &in, "name display_name description volume_id force metadata"); err != nil {
 		return nil, err
 	}
 	switch {

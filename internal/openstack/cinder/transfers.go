@@ -62,7 +62,7 @@ func (a *api) createTransfer(r *wire.Request) (*wire.Response, error) {
 		Name        *string             `json:"name"`
 		NoSnapshots wire.Opt[wire.Bool] `json:"no_snapshots"`
 	}
-	if err := r.DecodeObject("transfer", &in); err != nil {
+	if err := strictObject(r, "transfer", &in, "volume_id name", at(55, "no_snapshots")); err != nil {
 		return nil, err
 	}
 	if err := wire.First(wire.UUID("volume_id", in.VolumeID), checkName(in.Name, nil)); err != nil {
@@ -93,7 +93,7 @@ func (a *api) acceptTransfer(r *wire.Request) (*wire.Response, error) {
 	var in struct {
 		Key string `json:"auth_key"`
 	}
-	if err := r.DecodeObject("accept", &in); err != nil {
+	if err := strictObject(r, "accept", &in, "auth_key"); err != nil {
 		return nil, err
 	}
 	t, err := a.svc.AcceptTransfer(r.Context(), r.Caller, r.PathValue("id"), in.Key)

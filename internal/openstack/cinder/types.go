@@ -66,18 +66,12 @@ func (a *api) listTypes(r *wire.Request) (*wire.Response, error) {
 			return nil, err
 		}
 	}
-	yes := true
-	var public *bool // nil for all: to others than an admin, public ones and those that its project was given
-	if r.Caller.IsAdmin() {
-		if text := r.URL.Query().Get("is_public"); text != "" && text != "None" && text != "none" {
-			v, err := wire.ParseBool("is_public", text)
-			if err != nil {
-				return nil, err
-			}
-			public = &v
-		} else if text == "" {
-			public = &yes
-		}
+	public, err := publicFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Caller.IsAdmin() {
+		public = nil // public ones, and those that its project was given
 	}
 	list, more, err := a.svc.Types(r.Context(), r.Caller, public, l)
 	if err != nil {

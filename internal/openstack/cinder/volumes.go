@@ -230,6 +230,10 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	if r.Version.AtLeast(47) {
 		want.BackupID = text(in.BackupID)
 	}
+	if want.Multiattach && r.Version.AtLeast(50) {
+		return nil, cloud.E(op, cloud.Invalid, "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. "+
+			"Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
+	}
 	err = wire.First(checkName(&want.Name, &want.Description), checkMetadata(in.Metadata), needUUID("snapshot_id", want.SnapshotID),
 		needUUID("source_volid", want.SourceID), needUUID("group_id", want.GroupID), needUUID("backup_id", want.BackupID))
 	switch {
@@ -256,7 +260,7 @@ const newVolumeMembers = "name display_name description display_description size
 // readNewVolume reads a create; as of 3.53 with no member that it does not have.
 func readNewVolume(r *wire.Request, in *createIn) error {
 	if !r.Version.AtLeast(53) {
-		return r.DecodeObject("volume", in)
+		return onlyObject(r, "volume", in)
 	}
 	return strictObject(r, "volume", in, newVolumeMembers, at(13, "group_id"), at(47, "backup_id"))
 }
@@ -322,13 +326,11 @@ type changesIn struct {
 // changes reads an update of a volume or snapshot.
 func changes(r *wire.Request, noun string) (volume.Changes, error) {
 	var in changesIn
-	var err error
-	if noun == "volume" && r.Version.AtLeast(53) {
-		err = strictObject(r, noun, &in, "name display_name description display_description metadata")
-	} else {
-		err = r.DecodeObject(noun, &in)
+	known := "name display_name description display_description"
+	if noun == "volume" {
+		known += " metadata"
 	}
-	if err != nil {
+	if err := strictObject(r, noun, &in, known); err != nil {
 		return volume.Changes{}, err
 	}
 	ch := volume.Changes{Name: first(in.Name, in.DisplayName), Description: first(in.Description, in.DisplayDesc), Metadata: in.Metadata}

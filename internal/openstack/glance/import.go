@@ -23,6 +23,7 @@ func (h handlers) importRoutes() []wire.Route {
 		{Method: "POST", Path: "/v2/images/{image}/import", Policy: write("modify_image"), Handler: h.importImage},
 		{Method: "GET", Path: "/v2/images/{image}/tasks", Policy: read("get_image"), Handler: h.imageTasks},
 		{Method: "GET", Path: "/v2/tasks", Policy: admin, Handler: h.tasks},
+		{Method: "POST", Path: "/v2/tasks", Policy: admin, Handler: h.createTask},
 		{Method: "GET", Path: "/v2/tasks/{task}", Policy: admin, Handler: h.task},
 		{Method: "GET", Path: "/v2/schemas/task", Policy: anyone("get_schema"), Handler: schema(taskSchema)},
 		{Method: "GET", Path: "/v2/schemas/tasks", Policy: anyone("get_schema"), Handler: schema(tasksSchema)},
@@ -78,7 +79,29 @@ func readImport(body map[string]any) (task cloud.ImageTask, err error) {
 	if name == cloud.ImportWebDownload && uri == "" {
 		return task, badImport("The method web-download requires a 'uri'.")
 	}
-	return cloud.ImageTask{Method: name, URI: uri, Request: body}, nil
+	task = cloud.ImageTask{Method: name, URI: uri, Request: body}
+	if name == cloud.ImportGlanceDownload {
+		task.Remote, err = remoteImage(method)
+	}
+	return task, err
+}
+
+// remoteImage reads which image of another service is meant.
+func remoteImage(method map[string]any) (*cloud.RemoteImage, error) {
+	for _, field := range []string{"glance_region", "glance_image_id"} {
+		if _, there := method[field]; !there {
+			return nil, badImport("'%s' needs to be set for glance-download import method", field)
+		}
+	}
+	said := func(field string) string { s, _ := method[field].(string); return s }
+	of := cloud.RemoteImage{ID: said("glance_image_id"), Region: said("glance_region"), Interface: said("glance_service_interface")}
+	if of.Interface == "" {
+		of.Interface = "public"
+	}
+	if !cloud.IsID(of.ID) {
+		return nil, badImport("Remote image id does not look like a UUID: %s", of.ID)
+	}
+	return &of, nil
 }
 
 func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
@@ -91,7 +114,7 @@ func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	task.RequestID = r.ID
-	if _, err = h.images.Import(r.Context(), r.Caller, r.PathValue("image"), task); err != nil {
+	if _, err = h.images.Import(r.Context(), r.Caller, r.PathValue("image"), r.Header.Get("X-Auth-Token"), task); err != nil {
 		return nil, err
 	}
 	return wire.Accepted(nil), nil
@@ -100,7 +123,7 @@ func (h handlers) importImage(r *wire.Request) (*wire.Response, error) {
 // renderTask is a task among others.
 func renderTask(t cloud.ImageTask) wire.M {
 	m := wire.M{
-		"id": t.ID, "type": "api_image_import", "status": t.Status, "owner": t.ProjectID, "created_at": stamp(t.CreatedAt), "updated_at": stamp(t.UpdatedAt),
+		"id": t.ID, "type": taskType(t), "status": t.Status, "owner": t.ProjectID, "created_at": stamp(t.CreatedAt), "updated_at": stamp(t.UpdatedAt),
 		"self": "/v2/tasks/" + t.ID, "schema": "/v2/schemas/task",
 	}
 	if !t.ExpiresAt.IsZero() {
@@ -116,6 +139,9 @@ func renderFullTask(t cloud.ImageTask) wire.M {
 		"input":  wire.M{"image_id": t.ImageID, "import_req": t.Request, "backend": []any{nil}},
 		"result": nil, "message": t.Message, "image_id": t.ImageID, "user_id": t.UserID, "request_id": t.RequestID,
 	})
+	if input, ok := t.Request["input"]; ok && taskType(t) == importTask {
+		m["input"] = input
+	}
 	if t.Status == cloud.TaskSuccess {
 		m["result"] = wire.M{"image_id": t.ImageID}
 	}
@@ -178,7 +204,7 @@ func taskSchema() wire.M {
 	plain := func(description string) wire.M { return field("string", description, nil) }
 	return wire.M{"name": "task", "properties": wire.M{
 		"id":     field("string", "An identifier for the task", wire.M{"pattern": uuidPattern}),
-		"type":   field("string", "The type of task represented by this content", wire.M{"enum": []string{"api_image_import"}}),
+		"type":   field("string", "The type of task represented by this content", wire.M{"enum": []string{importTask, imageImport}}),
 		"status": field("string", "The current status of this task", wire.M{"enum": []string{"pending", "processing", "success", "failure"}}),
 		"input":  field([]string{"null", "object"}, "The parameters required by task, JSON blob", nil),
 		"result": field([]string{"null", "object"}, "The result of current task, JSON blob", nil),

@@ -67,6 +67,7 @@ func TestImport(t *testing.T) {
 	ops.Do("GET", "/image/v2/tasks/"+task, nil).Want(t, 200)
 	ops.Do("GET", "/image/v2/tasks/none", nil).Want(t, 404)
 	ops.Do("DELETE", "/image/v2/tasks/"+task, nil).Want(t, 405)
+	c.Do("GET", "/image/v2/images?sort_dir=up", nil).Want(t, 400)
 	if r = c.Do("GET", "/image/v2/info/import", nil).Want(t, 200); !strings.Contains(string(r.Body), `["glance-direct","web-download"]`) {
 		t.Errorf("%s", r.Body)
 	}

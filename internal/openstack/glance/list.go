@@ -184,6 +184,11 @@ func parseSort(q url.Values) ([]image.Sort, error) {
 		return nil, invalid("Old and new sorting syntax cannot be combined")
 	}
 	said := q["sort_dir"]
+	for _, dir := range said {
+		if dir != "asc" && dir != "desc" {
+			return nil, invalid("Invalid sort direction: %s. It must be one of the following: asc, desc.", dir)
+		}
+	}
 	if q.Get("sort") != "" {
 		said = strings.Split(q.Get("sort"), ",")
 	}

@@ -23,7 +23,7 @@ type api struct{ svc *identity.Service }
 func New(svc *identity.Service) wire.API {
 	a := &api{svc}
 	return wire.API{
-		Name: "identity", Fault: wire.KeystoneFault,
+		Name: "identity", Fault: wire.KeystoneFault, Media: onlyJSON,
 		Routes: slices.Concat(
 			a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
 			a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),

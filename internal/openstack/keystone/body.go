@@ -2,7 +2,9 @@ package keystone
 
 import (
 	"maps"
+	"mime"
 	"slices"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
@@ -122,4 +124,19 @@ func valueOr[T any](p *T, other T) T {
 		return other
 	}
 	return *p
+}
+
+// onlyJSON refuses bodies that say they are something else
+// (keystone/server/flask/request_processing/json_body.py). OAuth 1.0a signs its
+// requests in headers; some of its clients call their empty body a form.
+func onlyJSON(r *wire.Request) error {
+	header := r.Header.Get("Content-Type")
+	if header == "" || r.ContentLength == 0 || strings.HasPrefix(r.URL.Path, "/v3/OS-OAUTH1/") {
+		return nil
+	}
+	got, _, err := mime.ParseMediaType(header)
+	if err == nil && (got == "application/json" || strings.HasPrefix(got, "application/") && strings.HasSuffix(got, "+json")) {
+		return nil
+	}
+	return cloud.E("keystone.body", cloud.Invalid, "Expecting to find application/json in Content-Type header. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
 }

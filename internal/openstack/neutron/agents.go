@@ -19,6 +19,7 @@ func (a *api) agentRoutes() []wire.Route {
 		{Method: "GET", Path: all, Policy: wire.Allow(wire.Reader, "get_agent"), Handler: a.listAgents},
 		{Method: "GET", Path: one, Policy: wire.Allow(wire.Reader, "get_agent"), Handler: a.showAgent},
 		{Method: "PUT", Path: one, Policy: wire.Allow(wire.Admin, "update_agent"), Handler: a.updateAgent},
+		{Method: "DELETE", Path: one, Policy: wire.Allow(wire.Admin, "delete_agent"), Handler: a.removeAgent},
 		{Method: "GET", Path: rest + zoneKind.path, Policy: wire.Allow(wire.Reader, "get_availability_zone"), Handler: a.listZones},
 		{Method: "GET", Path: rest + "/service-providers", Policy: wire.Allow(wire.Reader, "get_service_provider"), Handler: listProviders},
 	}
@@ -79,6 +80,13 @@ func (a *api) updateAgent(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	return wire.JSON(wire.M{"agent": renderAgent(g)}), nil
+}
+
+func (a *api) removeAgent(r *wire.Request) (*wire.Response, error) {
+	if err := a.svc.DeleteAgent(r.Context(), r.Caller, r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return wire.NoContent(), nil
 }
 
 func (a *api) listZones(r *wire.Request) (*wire.Response, error) {

@@ -51,7 +51,7 @@ var (
 	portKind = kind{"port", "ports", "/ports", attributes("name=cufs network_id=rfs admin_state_up=cufs mac_address=cufs fixed_ips=cuf " +
 		"device_id=cufs device_owner=cufs status=fs security_groups=cuf port_security_enabled=cuf allowed_address_pairs=cu " +
 		"extra_dhcp_opts=cu binding:host_id=cuf binding:vnic_type=cuf binding:profile=cu binding:vif_type= binding:vif_details= " +
-		"dns_name=cuf dns_assignment= qos_policy_id=cuf tags=cf")}
+		"dns_name=cuf dns_assignment= qos_policy_id=cuf tags=cf trunk_details=")}
 	routerKind = kind{"router", "routers", "/routers", attributes("name=cufs admin_state_up=cufs status=fs external_gateway_info=cu " +
 		"routes=u availability_zone_hints=c availability_zones=")}
 	floatingKind = kind{"floatingip", "floatingips", "/floatingips", attributes("floating_network_id=rfs floating_ip_address=cfs " +

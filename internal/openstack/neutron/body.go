@@ -49,6 +49,11 @@ func decode(r *wire.Request, k kind) (bodies []*body, bulk bool, err error) {
 		}
 	}
 	for _, item := range items {
+		if members, ok := item.(map[string]any); ok && bulk && len(members) == 1 {
+			if inner, wrapped := members[k.name]; wrapped { // neutron takes a list of bodies too
+				item = inner
+			}
+		}
 		b, err := makeBody(r, k, item, true)
 		if err != nil {
 			return nil, bulk, err

@@ -26,6 +26,9 @@ func (a *api) floatingIPs() crud[network.FloatingView] {
 			if b.err != nil {
 				return network.FloatingView{}, b.err
 			}
+			if len(b.members) == 0 {
+				req.PortID = new(string) // once all that could be changed: saying nothing takes it off
+			}
 			return a.svc.UpdateFloatingIP(r.Context(), r.Caller, id, req)
 		},
 		remove: func(r *wire.Request, id string) error { return a.svc.DeleteFloatingIP(r.Context(), r.Caller, id) },
@@ -48,7 +51,8 @@ func renderFloatingIP(_ *wire.Request, v network.FloatingView) wire.M {
 	}
 	forwards := make([]wire.M, len(v.Forwards))
 	for i, f := range v.Forwards {
-		forwards[i] = wire.M{"id": f.ID, "protocol": f.Protocol, "external_port": f.External, "internal_port": f.InnerPort, "internal_ip_address": f.Inner.String()}
+		forwards[i] = wire.M{"id": f.ID, "protocol": f.Protocol, "external_port": f.External, "internal_port": f.InnerPort,
+			"internal_ip_address": f.Inner.String(), "internal_port_id": f.PortID}
 	}
 	m["port_forwardings"] = forwards
 	if p := v.Port; p != nil {

@@ -242,7 +242,7 @@ func paged(r *wire.Request, k kind, items []wire.M, page wire.Page) ([]wire.M, [
 		end = min(end, start+page.Limit)
 	}
 	shown := items[start:end]
-	first, last := page.Marker, page.Marker
+	first, last := "", "" // of an empty page: from the ends
 	if len(shown) > 0 {
 		first, last = shown[0]["id"].(string), shown[len(shown)-1]["id"].(string)
 	}

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -9,29 +10,64 @@ import (
 	"hearth/internal/service/network"
 )
 
-func (a *api) ports() crud[cloud.Port] {
-	return crud[cloud.Port]{
+// portView is a port with the trunk whose parent it is; nil for none.
+type portView struct {
+	cloud.Port
+	trunk *network.TrunkDetail
+}
+
+func (a *api) ports() crud[portView] {
+	return crud[portView]{
 		kind: portKind, render: a.renderPort,
-		create: func(r *wire.Request, bodies []*body) ([]cloud.Port, error) {
+		create: func(r *wire.Request, bodies []*body) ([]portView, error) {
 			reqs, err := requests(bodies, readPort)
 			if err != nil {
 				return nil, err
 			}
-			return a.svc.CreatePorts(r.Context(), r.Caller, reqs...)
+			made, err := a.svc.CreatePorts(r.Context(), r.Caller, reqs...)
+			return portViews(made, nil), err
 		},
-		list: func(r *wire.Request, f network.Filter) ([]cloud.Port, error) {
-			return a.svc.ListPorts(r.Context(), r.Caller, f)
+		list: func(r *wire.Request, f network.Filter) ([]portView, error) {
+			rows, err := a.svc.ListPorts(r.Context(), r.Caller, f)
+			if err != nil {
+				return nil, err
+			}
+			trunks, err := a.svc.TrunkDetails(r.Context())
+			return portViews(rows, trunks), err
 		},
-		get: func(r *wire.Request, id string) (cloud.Port, error) { return a.svc.GetPort(r.Context(), r.Caller, id) },
-		update: func(r *wire.Request, id string, b *body) (cloud.Port, error) {
+		get: func(r *wire.Request, id string) (portView, error) {
+			p, err := a.svc.GetPort(r.Context(), r.Caller, id)
+			return a.portView(r, p, err)
+		},
+		update: func(r *wire.Request, id string, b *body) (portView, error) {
 			req := readPortUpdate(b)
 			if b.err != nil {
-				return cloud.Port{}, b.err
+				return portView{}, b.err
 			}
-			return a.svc.UpdatePort(r.Context(), r.Caller, id, req)
+			p, err := a.svc.UpdatePort(r.Context(), r.Caller, id, req)
+			return a.portView(r, p, err)
 		},
 		remove: func(r *wire.Request, id string) error { return a.svc.DeletePort(r.Context(), r.Caller, id) },
 	}
+}
+
+func portViews(ports []cloud.Port, trunks map[string]network.TrunkDetail) []portView {
+	out := make([]portView, len(ports))
+	for i, p := range ports {
+		out[i].Port = p
+		if t, ok := trunks[p.ID]; ok {
+			out[i].trunk = &t
+		}
+	}
+	return out
+}
+
+func (a *api) portView(r *wire.Request, p cloud.Port, err error) (portView, error) {
+	if err != nil {
+		return portView{}, err
+	}
+	trunks, err := a.svc.TrunkDetails(r.Context(), p.ID)
+	return portViews([]cloud.Port{p}, trunks)[0], err
 }
 
 func readPort(b *body) network.PortCreate {
@@ -105,9 +141,12 @@ func readProfile(b *body) *map[string]any {
 
 func readGroups(b *body) *[]string {
 	ids := b.words("security_groups")
-	for _, id := range value(ids) {
+	for i, id := range value(ids) {
 		if !cloud.IsID(id) {
 			b.fail("security_groups", "'%s' is not a valid UUID", id)
+		}
+		if slices.Contains(value(ids)[:i], id) {
+			b.fail("security_groups", "Duplicate items in the list: '%s'", id)
 		}
 	}
 	return ids
@@ -197,7 +236,7 @@ func renderPrefix(p netip.Prefix) string {
 	return p.String()
 }
 
-func (a *api) renderPort(r *wire.Request, p cloud.Port) wire.M {
+func (a *api) renderPort(r *wire.Request, p portView) wire.M {
 	pairs := make([]wire.M, len(p.AllowedPairs))
 	for i, pair := range p.AllowedPairs {
 		pairs[i] = wire.M{"mac_address": pair.MAC, "ip_address": renderPrefix(pair.IP)}
@@ -215,7 +254,10 @@ func (a *api) renderPort(r *wire.Request, p cloud.Port) wire.M {
 		"mac_address": p.MAC, "admin_state_up": p.AdminStateUp, "status": p.Status(), "device_id": p.DeviceID,
 		"device_owner": p.DeviceOwner, "fixed_ips": renderIPs(p.FixedIPs), "security_groups": words(p.SecurityGroups),
 		"port_security_enabled": p.PortSecurity, "allowed_address_pairs": pairs, "extra_dhcp_opts": options,
-		"binding:vnic_type": vnic, "dns_name": p.DNSName, "dns_assignment": a.renderNames(p), "qos_policy_id": null(p.QoSPolicyID),
+		"binding:vnic_type": vnic, "dns_name": p.DNSName, "dns_assignment": a.renderNames(p.Port), "qos_policy_id": null(p.QoSPolicyID),
+	}
+	if p.trunk != nil {
+		m["trunk_details"] = renderTrunkDetail(*p.trunk)
 	}
 	if r.Caller.IsAdmin() {
 		profile := p.Profile

@@ -1,8 +1,6 @@
 package neutron
 
 import (
-	"net/http"
-
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/network"
@@ -50,22 +48,18 @@ func (a *api) qosPolicies() crud[cloud.QoSPolicy] {
 }
 
 // qosRoutes are the routes of QoS: policies are an admin's to make, and anybody's
-// to use that they are shared with.
+// to use that they are shared with. The service refuses others, because what they
+// cannot see is not there for them.
 func (a *api) qosRoutes() []wire.Route {
 	routes := a.qosPolicies().routes()
-	for i := range routes {
-		if routes[i].Method != http.MethodGet {
-			routes[i].Policy.Rule = wire.Admin
-		}
-	}
 	all, one := rest+limitKind.path, rest+limitKind.path+"/{id}"
 	return append(
 		routes,
 		wire.Route{Method: "GET", Path: all, Policy: wire.Allow(wire.Reader, "get_policy_bandwidth_limit_rule"), Handler: a.listLimits},
-		wire.Route{Method: "POST", Path: all, Policy: wire.Allow(wire.Admin, "create_policy_bandwidth_limit_rule"), Handler: a.createLimit},
+		wire.Route{Method: "POST", Path: all, Policy: wire.Allow(wire.Member, "create_policy_bandwidth_limit_rule"), Handler: a.createLimit},
 		wire.Route{Method: "GET", Path: one, Policy: wire.Allow(wire.Reader, "get_policy_bandwidth_limit_rule"), Handler: a.showLimit},
-		wire.Route{Method: "PUT", Path: one, Policy: wire.Allow(wire.Admin, "update_policy_bandwidth_limit_rule"), Handler: a.updateLimit},
-		wire.Route{Method: "DELETE", Path: one, Policy: wire.Allow(wire.Admin, "delete_policy_bandwidth_limit_rule"), Handler: a.removeLimit},
+		wire.Route{Method: "PUT", Path: one, Policy: wire.Allow(wire.Member, "update_policy_bandwidth_limit_rule"), Handler: a.updateLimit},
+		wire.Route{Method: "DELETE", Path: one, Policy: wire.Allow(wire.Member, "delete_policy_bandwidth_limit_rule"), Handler: a.removeLimit},
 		wire.Route{Method: "GET", Path: rest + typeKind.path, Policy: wire.Allow(wire.Reader, "get_rule_type"), Handler: listRuleTypes},
 		wire.Route{Method: "GET", Path: rest + typeKind.path + "/{type}", Policy: wire.Allow(wire.Admin, "get_rule_type"), Handler: showRuleType},
 	)

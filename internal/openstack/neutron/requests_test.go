@@ -69,8 +69,8 @@ func TestProblems(t *testing.T) {
 	if !strings.Contains(words, "Requested subnet with cidr: 10.0.0.0/25 for network: "+id+" overlaps with another subnet") {
 		t.Error(words)
 	}
-	do(t, l.alice, "GET", "/metering/metering-labels", nil, 404)
-	do(t, l.alice, "GET", "/trunks", nil, 404)
+	do(t, l.alice, "GET", "/log/logs", nil, 404)
+	do(t, l.alice, "GET", "/local_ips", nil, 404)
 }
 
 // names gives the names of a listed collection.
@@ -238,5 +238,5 @@ func TestExtensions(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	do(t, l.alice, "GET", "/extensions/trunk", nil, 404)
+	do(t, l.alice, "GET", "/extensions/logging", nil, 404)
 }

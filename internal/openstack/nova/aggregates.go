@@ -159,8 +159,7 @@ func (a *api) aggregateAction(r *wire.Request) (*wire.Response, error) {
 	return aggregateAnswer(r, g, err)
 }
 
-// cacheImages is refused after it was checked: a node gets an image when the first
-// server needs it, and cannot be told to before.
+// cacheImages has the nodes of an aggregate fetch images, some time after the answer.
 func (a *api) cacheImages(r *wire.Request) (*wire.Response, error) {
 	const op = "nova.cacheImages"
 	var in struct{ Cache []struct{ ID string } }
@@ -168,17 +167,15 @@ func (a *api) cacheImages(r *wire.Request) (*wire.Response, error) {
 	if err := wire.First(a.schemas.decode(r, "aggregates.json#/images", &in), err); err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
+	seen, ids := map[string]bool{}, []string{}
 	for _, image := range in.Cache {
 		if seen[image.ID] {
 			return nil, cloud.E(op, cloud.Invalid, "Duplicate images in request")
 		}
 		seen[image.ID] = true
+		ids = append(ids, image.ID)
 	}
-	if _, err := a.svc.Aggregate(r.Context(), n); err != nil {
-		return nil, err
-	}
-	return nil, cloud.E(op, cloud.Unsupported, "images cannot be cached ahead: a host gets an image when the first server on it needs it, and keeps it")
+	return wire.Accepted(nil), a.svc.CacheImages(r.Context(), r.Caller, n, ids)
 }
 
 // rawNumber reads a number that may be written as text.

@@ -37,6 +37,7 @@ func New(svc *compute.Service) wire.API {
 		Name: "compute", Prefix: "/compute", Fault: wire.NovaFault,
 		Versions: wire.Microversions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: wire.Version{Major: 2, Minor: 1}, Max: wire.Version{Major: 2, Minor: 93}},
 		Routes:   append(routes, legacy(routes)...),
+		Projects: []string{"/v2.1", "/v2"}, Media: wire.Media("application/json", "application/vnd.openstack.compute+json"),
 	}
 }
 
@@ -70,6 +71,9 @@ type link struct {
 
 // linksTo are the links of a resource: with the version and without.
 func linksTo(r *wire.Request, path string) []link {
+	if r.Project != "" {
+		path = "/" + r.Project + path
+	}
 	return []link{{"self", r.Link("/v2.1" + path)}, {"bookmark", r.Link(path)}}
 }
 
@@ -79,10 +83,17 @@ func nextLinks(r *wire.Request, marker string) []link {
 }
 
 // stamp writes a moment as nova does.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // stampMicro writes a moment with its fraction and without a zone.
-func stampMicro(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000") }
+func stampMicro(t time.Time) string {
+	b := t.UTC().AppendFormat(make([]byte, 0, 32), time.RFC3339) // which time writes quickest
+	b = b[:len(b)-1]                                             // without the Z
+	dot := len(b)
+	b = strconv.AppendInt(b, int64(1_000_000+t.Nanosecond()/1000), 10) // seven digits
+	b[dot] = '.'
+	return string(b)
+}
 
 // orNull is null for "".
 func orNull(s string) any {
@@ -109,7 +120,13 @@ func page(r *wire.Request) (limit int, marker string, err error) {
 // strict refuses query parameters that nova does not know: from 2.75 on it says
 // so, before it ignored them.
 func strict(r *wire.Request, known ...string) error {
-	if !r.Version.AtLeast(75) {
+	return strictFrom(75, r, known...)
+}
+
+// strictFrom refuses query parameters that are not known from 2.n on: some lists
+// said so before 2.75.
+func strictFrom(n int, r *wire.Request, known ...string) error {
+	if !r.Version.AtLeast(n) {
 		return nil
 	}
 	for name := range r.URL.Query() {

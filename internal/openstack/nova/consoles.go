@@ -17,20 +17,20 @@ func (a *api) verbRoutes() []wire.Route {
 		route("GET", "/os-console-auth-tokens/{token}", wire.Admin, "os-console-auth-tokens", a.consoleToken),
 		route("GET", "/servers/{id}/os-server-password", wire.Reader, "os-server-password:show", a.serverPassword),
 		route("DELETE", "/servers/{id}/os-server-password", wire.Member, "os-server-password:clear", a.clearPassword),
+		since(78, route("GET", "/servers/{id}/topology", wire.Reader, "compute:server:topology:index", a.topology)),
 		route("GET", "/servers/{id}/diagnostics", wire.Admin, "os-server-diagnostics", a.diagnostics),
 	}
 }
 
 // serverPassword is the encrypted password that a guest has posted to its
-// metadata service. Hearth's takes none, so no server has one.
+// metadata service.
 func (a *api) serverPassword(r *wire.Request) (*wire.Response, error) {
-	_, err := a.svc.Server(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.JSON(wire.M{"password": ""}), err
+	password, err := a.svc.GuestPassword(r.Context(), r.Caller, r.PathValue("id"))
+	return wire.JSON(wire.M{"password": password}), err
 }
 
 func (a *api) clearPassword(r *wire.Request) (*wire.Response, error) {
-	_, err := a.svc.Server(r.Context(), r.Caller, r.PathValue("id"))
-	return wire.NoContent(), err
+	return wire.NoContent(), a.svc.ClearGuestPassword(r.Context(), r.Caller, r.PathValue("id"))
 }
 
 // consoleTypes are the consoles that there are: type to what it shows. SPICE,
@@ -105,6 +105,16 @@ func (a *api) consoleToken(r *wire.Request) (*wire.Response, error) {
 		port, _ = strconv.Atoi(u.Port()) // none: the scheme's own
 	}
 	return wire.JSON(wire.M{"console": wire.M{"instance_uuid": t.ServerID, "host": t.Node, "port": port, "internal_access_path": nil}}), nil
+}
+
+// topology is which cells of the host's memory and processors a server is bound
+// to: none here, which nova says of servers without hw:numa_nodes
+// (nova/api/openstack/compute/server_topology.py).
+func (a *api) topology(r *wire.Request) (*wire.Response, error) {
+	if _, err := a.svc.Server(r.Context(), r.Caller, r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return wire.JSON(wire.M{"nodes": []wire.M{}, "pagesize_kb": nil}), nil
 }
 
 // diagnostics is what a guest costs its host. What is not measured is null

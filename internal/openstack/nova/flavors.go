@@ -64,6 +64,11 @@ func flavorFilter(r *wire.Request) (f compute.FlavorFilter, err error) {
 		return f, err
 	}
 	f.SortKey, f.SortDir = q.Get("sort_key"), q.Get("sort_dir")
+	for _, name := range []string{"sort_key", "sort_dir"} {
+		if q.Has(name) && q.Get(name) == "" {
+			return f, cloud.E(op, cloud.Invalid, "Invalid input for query parameters %s. Value: . It must not be empty", name)
+		}
+	}
 	for name, to := range map[string]*int{"minRam": &f.MinRAM, "minDisk": &f.MinDisk} {
 		if q.Has(name) {
 			if *to, err = strconv.Atoi(q.Get(name)); err != nil {

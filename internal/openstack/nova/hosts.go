@@ -119,11 +119,11 @@ func matching(hosts []compute.HostDetail, pattern string) ([]compute.HostDetail,
 
 func (a *api) listHypervisors(whole bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
-		hosts, err := a.svc.Hosts(r.Context())
-		if err != nil {
+		with, err := withServers(r)
+		if err := wire.First(err, a.hypervisorQuery(r)); err != nil {
 			return nil, err
 		}
-		with, err := withServers(r)
+		hosts, err := a.svc.Hosts(r.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -151,8 +151,25 @@ func (a *api) listHypervisors(whole bool) wire.Handler {
 			}
 		}
 		body["hypervisors"] = views
-		return wire.JSON(body), strict(r, "limit", "marker", "hypervisor_hostname_pattern", "with_servers")
+		return wire.JSON(body), nil
 	}
+}
+
+// hypervisorQuery judges the parameters of the lists: from 2.53 on only those
+// that nova knows, and a pattern that could be of a host's name.
+func (a *api) hypervisorQuery(r *wire.Request) error {
+	const pattern = "hypervisor_hostname_pattern"
+	if err := strictFrom(53, r, "limit", "marker", pattern, "with_servers"); err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	if !q.Has(pattern) || !r.Version.AtLeast(53) {
+		return nil
+	}
+	if err := a.schemas.check(q.Get(pattern), "types.json#/fqdn", r.Version.Minor); err != nil {
+		return cloud.E("nova.hypervisors", cloud.Invalid, "Invalid input for query parameters %s. Value: %s. %s", pattern, q.Get(pattern), cloud.Message(err))
+	}
+	return nil
 }
 
 // pageHosts takes the page that is asked for, and adds the link to the next.
@@ -205,8 +222,9 @@ func (a *api) hypervisor(r *wire.Request, op string) (compute.HostDetail, error)
 
 // withServers reads the query parameter of 2.53.
 func withServers(r *wire.Request) (bool, error) {
-	text := r.URL.Query().Get("with_servers")
-	if !r.Version.AtLeast(53) || text == "" {
+	q := r.URL.Query()
+	text := q.Get("with_servers")
+	if !r.Version.AtLeast(53) || !q.Has("with_servers") {
 		return false, nil
 	}
 	return wire.ParseBool("with_servers", text)
@@ -214,11 +232,11 @@ func withServers(r *wire.Request) (bool, error) {
 
 func (a *api) showHypervisor(r *wire.Request) (*wire.Response, error) {
 	with, err := withServers(r)
-	if err != nil {
+	if err := wire.First(err, strictFrom(53, r, "with_servers")); err != nil {
 		return nil, err
 	}
 	h, err := a.hypervisor(r, "nova.showHypervisor")
-	if err := wire.First(err, strict(r, "with_servers")); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	m := hypervisorView(r, h, true)

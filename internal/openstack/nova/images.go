@@ -166,6 +166,11 @@ func (a *api) createImage(r *wire.Request, raw []byte, id string) (*wire.Respons
 		return nil, err
 	}
 	image, err := a.svc.CreateImage(r.Context(), actor(r), id, in.Create.Name, in.Create.Metadata)
+	return imageAnswer(r, image, err)
+}
+
+// imageAnswer names the image that a server's action makes.
+func imageAnswer(r *wire.Request, image string, err error) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,13 @@ func actionView(r *wire.Request, rec cloud.ActionRecord) wire.M {
 }
 
 func (a *api) listActions(r *wire.Request) (*wire.Response, error) {
+	known := []string{"limit", "marker", "changes-since"}
+	if r.Version.AtLeast(66) {
+		known = append(known, "changes-before")
+	}
+	if err := strictFrom(58, r, known...); err != nil {
+		return nil, err
+	}
 	records, err := a.svc.Actions(r.Context(), r.Caller, r.PathValue("id"), r.Version.AtLeast(21))
 	if err != nil {
 		return nil, err

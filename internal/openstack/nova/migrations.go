@@ -17,7 +17,7 @@ func (a *api) migrationRoutes() []wire.Route {
 		route("GET", "/os-migrations", wire.Admin, "os-migrations:index", a.listMigrations),
 		since(23, route("GET", one, wire.Admin, "servers:migrations:index", a.listServerMigrations)),
 		since(23, route("GET", one+"/{migration}", wire.Admin, "servers:migrations:show", a.noServerMigration)),
-		since(22, route("POST", one+"/{migration}/action", wire.Admin, "servers:migrations:force_complete", a.noServerMigration)),
+		since(22, route("POST", one+"/{migration}/action", wire.Admin, "servers:migrations:force_complete", a.forceComplete)),
 		since(24, route("DELETE", one+"/{migration}", wire.Admin, "servers:migrations:delete", a.noServerMigration)),
 	}
 }
@@ -127,6 +127,15 @@ func (a *api) noServerMigration(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	return nil, cloud.E("nova.migrations", cloud.NotFound, "In-progress live migration %s is not found for server %s.", migration, id)
+}
+
+// forceComplete judges the body first, as nova does.
+func (a *api) forceComplete(r *wire.Request) (*wire.Response, error) {
+	var in map[string]any
+	if err := a.schemas.decode(r, "verbs.json#/force_complete", &in); err != nil {
+		return nil, err
+	}
+	return a.noServerMigration(r)
 }
 
 // timeOf reads a moment of the query; zero when there is none.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/service/compute/computetest"
 )
@@ -26,7 +27,8 @@ func TestOperator(t *testing.T) {
 		{1, "POST", "/os-aggregates/1/action", wire.M{"add_host": wire.M{"host": "node-1"}}, 200, `"hosts":["node-1"]`},
 		{1, "POST", "/os-aggregates/1/action", wire.M{"add_host": wire.M{"host": "none"}}, 404, ""},
 		{1, "POST", "/os-aggregates/1/action", wire.M{"set_metadata": wire.M{"metadata": wire.M{"k": "v"}}}, 200, `"k":"v"`},
-		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": computetest.ImageID}}}, 501, ""},
+		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": computetest.ImageID}}}, 202, ""},
+		{81, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": cloud.NewID()}}}, 400, "could not be found"},
 		{80, "POST", "/os-aggregates/1/images", wire.M{"cache": []wire.M{{"id": computetest.ImageID}}}, 404, ""},
 		{1, "GET", "/os-availability-zone", nil, 200, `"zoneName":"z"`},
 		{1, "PUT", "/os-services/force-down", wire.M{"host": "node-1", "binary": "nova-compute"}, 404, "Unknown action"},
@@ -39,6 +41,17 @@ func TestOperator(t *testing.T) {
 		{1, "GET", "/os-services?host=node-1", nil, 200, `"zone":"z"`},
 		{42, "GET", "/os-hosts/node-1", nil, 200, `"project":"(total)"`}, {43, "GET", "/os-hosts", nil, 404, ""},
 		{42, "PUT", "/os-hosts/node-1", wire.M{"status": "disable"}, 200, `"status":"disabled"`}, {1, "GET", "/os-hosts/node-1/reboot", nil, 501, ""},
+		{53, "GET", "/os-hypervisors?zz=1", nil, 400, "'zz' was unexpected"}, {52, "GET", "/os-hypervisors?zz=1", nil, 200, ""},
+		{53, "GET", "/os-hypervisors?hypervisor_hostname_pattern=", nil, 400, "hypervisor_hostname_pattern"},
+		{53, "GET", "/os-hypervisors/detail?hypervisor_hostname_pattern=a+b", nil, 400, "does not match"},
+		{53, "GET", "/os-hypervisors?with_servers=", nil, 400, "with_servers"},
+		{1, "GET", "/flavors?sort_key=", nil, 400, "sort_key"}, {1, "GET", "/flavors/detail?sort_dir=", nil, 400, "sort_dir"},
+		{1, "GET", "/os-security-groups?limit=x", nil, 400, "limit"}, {1, "GET", "/os-security-groups?offset=1", nil, 200, `{"security_groups":[]}`},
+		{22, "POST", "/servers/x/migrations/1/action", wire.M{"force_complete": "now"}, 400, "force_complete"},
+		{22, "POST", "/servers/x/migrations/1/action", wire.M{"force_complete": nil}, 404, ""},
+		{56, "POST", "/servers/x/action", wire.M{"migrate": wire.M{"host": "a/b"}}, 400, "host"},
+		{30, "POST", "/servers/x/action", wire.M{"os-migrateLive": wire.M{"host": " ", "block_migration": "auto"}}, 400, "host"},
+		{78, "GET", "/servers/x/topology", nil, 404, "Instance x"}, {77, "GET", "/servers/x/topology", nil, 404, ""},
 		{1, "GET", "/os-agents", nil, 410, ""}, {93, "GET", "/os-cells/x/capacities", nil, 410, ""}, {1, "POST", "/os-fixed-ips/1/action", wire.M{}, 410, ""},
 		{1, "GET", "/os-baremetal-nodes", nil, 501, ""}, {36, "GET", "/os-baremetal-nodes", nil, 404, ""},
 		{1, "GET", "/extensions/os-volumes", nil, 200, `"name":"Volumes"`}, {1, "GET", "/extensions/none", nil, 404, ""},

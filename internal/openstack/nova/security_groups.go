@@ -54,11 +54,17 @@ func ruleView(r cloud.SecurityRule, project string, names map[string]string) wir
 	return m
 }
 
-func groupViews(groups []compute.GroupDetail) []wire.M {
+// groupNames are the names of groups by their ids.
+func groupNames(groups []compute.GroupDetail) map[string]string {
 	names := map[string]string{}
 	for _, g := range groups {
 		names[g.ID] = g.Name
 	}
+	return names
+}
+
+func groupViews(groups []compute.GroupDetail) []wire.M {
+	names := groupNames(groups)
 	views := []wire.M{}
 	for _, g := range groups {
 		views = append(views, groupView(g, names))
@@ -68,8 +74,16 @@ func groupViews(groups []compute.GroupDetail) []wire.M {
 
 func (a *api) listGroups(r *wire.Request) (*wire.Response, error) {
 	all, _ := wire.ParseBool("all_tenants", r.URL.Query().Get("all_tenants")) // what is no boolean is no, as in nova
+	first, last, err := slice(r)
+	if err != nil {
+		return nil, err
+	}
 	groups, err := a.svc.SecurityGroups(r.Context(), r.Caller, all)
-	return wire.JSON(wire.M{"security_groups": groupViews(groups)}), err
+	if err != nil {
+		return nil, err
+	}
+	views := groupViews(groups)
+	return wire.JSON(wire.M{"security_groups": views[min(first, len(views)):min(last, len(views))]}), nil
 }
 
 func (a *api) showGroup(r *wire.Request) (*wire.Response, error) {
@@ -101,10 +115,6 @@ func (a *api) groupAnswer(r *wire.Request) func(compute.GroupDetail, error) (*wi
 		if err != nil {
 			return nil, err
 		}
-		names := map[string]string{}
-		for _, other := range groups {
-			names[other.ID] = other.Name
-		}
-		return wire.JSON(wire.M{"security_group": groupView(g, names)}), nil
+		return wire.JSON(wire.M{"security_group": groupView(g, groupNames(groups))}), nil
 	}
 }

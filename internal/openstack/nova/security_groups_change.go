@@ -83,11 +83,7 @@ func (a *api) createRule(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]string{}
-	for _, g := range groups {
-		names[g.ID] = g.Name
-	}
-	return wire.JSON(wire.M{"security_group_rule": ruleView(rule, r.Caller.ProjectID, names)}), nil
+	return wire.JSON(wire.M{"security_group_rule": ruleView(rule, r.Caller.ProjectID, groupNames(groups))}), nil
 }
 
 // remotePrefix reads where traffic may come from; a rule without a group and a

@@ -79,7 +79,7 @@ func (a *api) rescue(r *wire.Request, raw []byte, id string) (*wire.Response, er
 	if password == "" {
 		password = rand.Text()[:12]
 	}
-	return wire.JSON(wire.M{"adminPass": password}), a.svc.Rescue(r.Context(), actor(r), id, in.Rescue.Image)
+	return wire.JSON(wire.M{"adminPass": password}), a.svc.Rescue(r.Context(), actor(r), id, in.Rescue.Image, r.Version.AtLeast(87))
 }
 
 // rebuildBody is the body of a rebuild.

@@ -19,7 +19,7 @@ func (a *api) verbs() map[string]action {
 		"createBackup": a.createBackup, "trigger_crash_dump": a.sinceVerb(17, a.plainVerb("trigger_crash_dump", a.svc.CrashDump)),
 		"os-getVNCConsole": a.oldConsole("os-getVNCConsole"), "os-getSerialConsole": a.oldConsole("os-getSerialConsole"),
 		"os-getSPICEConsole": a.oldConsole("os-getSPICEConsole"), "os-getRDPConsole": a.oldConsole("os-getRDPConsole"),
-		"changePassword": a.plainVerb("changePassword", a.svc.SetPassword),
+		"changePassword": a.changePassword,
 		"migrate":        a.operatorVerb("os-migrate-server:migrate", a.migrate), "os-migrateLive": a.operatorVerb("os-migrate-server:migrate_live", a.liveMigrate),
 		"evacuate": a.operatorVerb("os-evacuate", a.evacuate), "injectNetworkInfo": a.operatorVerb("os-admin-actions:inject_network_info", a.injectNetwork),
 	}
@@ -99,15 +99,17 @@ func (a *api) createBackup(r *wire.Request, raw []byte, id string) (*wire.Respon
 	}
 	b := in.Backup
 	image, err := a.svc.CreateBackup(r.Context(), actor(r), id, compute.BackupRequest{Name: b.Name, Kind: b.Kind, Keep: int(b.Rotation), Properties: b.Metadata})
-	if err != nil {
+	return imageAnswer(r, image, err)
+}
+
+func (a *api) changePassword(r *wire.Request, raw []byte, id string) (*wire.Response, error) {
+	var in struct {
+		Change struct{ AdminPass string } `json:"changePassword"`
+	}
+	if err := a.readVerb(r, raw, "changePassword", &in); err != nil {
 		return nil, err
 	}
-	if r.Version.AtLeast(45) {
-		return wire.Accepted(wire.M{"image_id": image}), nil
-	}
-	resp := wire.Accepted(nil)
-	resp.Header = http.Header{"Location": {r.Link("/images/" + image)}}
-	return resp, nil
+	return wire.Accepted(nil), a.svc.SetPassword(r.Context(), actor(r), id, in.Change.AdminPass)
 }
 
 func (a *api) migrate(r *wire.Request, raw []byte, id string) (*wire.Response, error) {

@@ -27,6 +27,12 @@ type briefView struct {
 	Links []link `json:"links"`
 }
 
+// briefList is the body of such a list.
+type briefList struct {
+	Servers []briefView `json:"servers"`
+	Links   []link      `json:"servers_links,omitempty"`
+}
+
 func (a *api) listServers(details bool) wire.Handler {
 	return func(r *wire.Request) (*wire.Response, error) {
 		f, none, err := serverFilter(r)
@@ -39,28 +45,23 @@ func (a *api) listServers(details bool) wire.Handler {
 				return nil, err
 			}
 		}
-		var body struct {
-			Servers any    `json:"servers"`
-			Links   []link `json:"servers_links,omitempty"`
+		var next []link
+		if n := len(found.Servers); found.More && n > 0 {
+			next = nextLinks(r, found.Servers[n-1].ID)
 		}
 		if details {
 			views := make([]*serverView, len(found.Servers))
 			for i := range found.Servers {
 				views[i] = renderServer(r, &found.Servers[i], viewList)
 			}
-			body.Servers = views
-		} else {
-			views := make([]briefView, len(found.Servers))
-			for i := range found.Servers {
-				s := &found.Servers[i]
-				views[i] = briefView{s.ID, s.Name, linksTo(r, "/servers/"+s.ID)}
-			}
-			body.Servers = views
+			return wire.JSON(&serverList{views, next}), nil
 		}
-		if n := len(found.Servers); found.More && n > 0 {
-			body.Links = nextLinks(r, found.Servers[n-1].ID)
+		views := make([]briefView, len(found.Servers))
+		for i := range found.Servers {
+			s := &found.Servers[i]
+			views[i] = briefView{s.ID, s.Name, linksTo(r, "/servers/"+s.ID)}
 		}
-		return wire.JSON(body), nil
+		return wire.JSON(&briefList{views, next}), nil
 	}
 }
 

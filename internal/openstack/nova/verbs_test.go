@@ -126,6 +126,25 @@ func TestDiagnostics(t *testing.T) {
 	}
 }
 
+// TestGuestPassword: what the guest posted is shown until it is cleared.
+func TestGuestPassword(t *testing.T) {
+	b, c := build(t)
+	id := c.Do("POST", v21+"/servers", server(nil)).Want(t, 202).Text("server", "id")
+	path := v21 + "/servers/" + id + "/os-server-password"
+	b.Posted = "c2VjcmV0"
+	if got := c.Do("GET", path, nil).Want(t, 200).Text("password"); got != "" {
+		t.Errorf("%q before the server has a node", got)
+	}
+	b.Run(id)
+	if got := c.Do("GET", path, nil).Want(t, 200).Text("password"); got != "c2VjcmV0" {
+		t.Errorf("shown: %q", got)
+	}
+	c.Do("DELETE", path, nil).Want(t, 204)
+	if got := c.Do("GET", path, nil).Want(t, 200).Text("password"); got != "" {
+		t.Errorf("%q after it was cleared", got)
+	}
+}
+
 // TestConsoleSocket opens consoles by their addresses: each once.
 func TestConsoleSocket(t *testing.T) {
 	b, c := build(t)

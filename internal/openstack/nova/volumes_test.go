@@ -80,7 +80,10 @@ func TestUpdateVolumeAttachment(t *testing.T) {
 	at(c, 85).Do("PUT", path+"/"+v.ID, in(wire.M{"volumeId": other.ID})).Want(t, 403)
 	at(c, 84).Do("PUT", path+"/"+v.ID, in(wire.M{"volumeId": other.ID})).Want(t, 403)
 	admin := wiretest.New(t, nova.New(b.Compute)).As(computetest.Admin().Caller)
-	at(admin, 84).Do("PUT", path+"/"+v.ID, in(wire.M{"volumeId": other.ID})).Want(t, 501)
+	at(admin, 84).Do("PUT", path+"/"+v.ID, in(wire.M{"volumeId": other.ID})).Want(t, 400) // not attached yet
+	b.Plug(s.ID)
+	b.Run(s.ID)
+	at(admin, 84).Do("PUT", path+"/"+v.ID, in(wire.M{"volumeId": other.ID})).Want(t, 202)
 	at(c, 85).Do("PUT", path+"/"+other.ID, in(wire.M{"volumeId": other.ID, "delete_on_termination": true})).Want(t, 404)
 }
 

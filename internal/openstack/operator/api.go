@@ -35,6 +35,7 @@ func API(svc *operate.Service, ready Readiness, logins LoginLog) wire.API {
 		Routes: []wire.Route{
 			{Method: "GET", Path: "/ready", Policy: wire.Allow(wire.Public, "hearth:ready"), Handler: h.readiness},
 			{Method: "GET", Path: "/explain/{kind}/{id}", Policy: admin("explain"), Handler: h.explain},
+			{Method: "GET", Path: "/fits", Policy: admin("fits"), Handler: h.fits},
 			{Method: "GET", Path: "/findings", Policy: admin("findings"), Handler: h.findings},
 			{Method: "GET", Path: "/logins", Policy: admin("logins"), Handler: h.failures},
 		},
@@ -76,6 +77,14 @@ func (h handlers) explain(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	return wire.JSON(wire.M{"explanation": e}), nil
+}
+
+func (h handlers) fits(r *wire.Request) (*wire.Response, error) {
+	fits, err := h.svc.Fits(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return wire.JSON(wire.M{"fits": append([]operate.Fit{}, fits...)}), nil
 }
 
 func (h handlers) findings(r *wire.Request) (*wire.Response, error) {

@@ -91,6 +91,9 @@ func (v *visit) run() (*Response, error) {
 		return nil, err
 	}
 	versions.echo(v.w.Header(), v.req.Version)
+	if err := v.wellFormed(); err != nil {
+		return nil, err
+	}
 	for _, b := range candidates {
 		if !b.route.holds(v.req.Version) {
 			continue
@@ -112,6 +115,7 @@ func (v *visit) route() ([]*bound, error) {
 	if !ok {
 		return nil, cloud.E("wire.route", cloud.Invalid, "the path has a broken escape sequence")
 	}
+	segs, v.req.Project = v.req.API.withoutProject(segs)
 	f := v.mux.tree.find(r.Method, segs)
 	if len(f.routes) == 0 && len(f.allow) > 0 {
 		v.w.Header().Set("Allow", strings.Join(f.allow, ", "))
@@ -126,6 +130,16 @@ func (v *visit) route() ([]*bound, error) {
 	}
 	v.req.API, v.pattern, r.Pattern = b.api, b.pattern, b.pattern
 	return f.routes, nil
+}
+
+// wellFormed judges what an API asks of each of its requests.
+func (v *visit) wellFormed() error {
+	if media := v.req.API.Media; media != nil {
+		if err := media(v.req); err != nil {
+			return err
+		}
+	}
+	return v.ofProject()
 }
 
 // nameRequest says the request's id also in the header that nova and cinder have.

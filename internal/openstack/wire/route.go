@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -75,6 +76,7 @@ type Request struct {
 	ID      string // "req-" and a UUID; in every log line and in X-Openstack-Request-Id
 	BaseURL string // "http://127.0.0.1:5000", as the client reached it
 
+	Project  string // the project's id in the path, where its API has such; else ""
 	GlobalID string // the caller's own id of the whole operation, or "" (X-Openstack-Request-Id of the request)
 	API      *API   // whose route it is
 }
@@ -100,7 +102,7 @@ func (r *Request) Decode(v any) error {
 		case errors.As(err, &tooBig):
 			return cloud.E(op, cloud.TooLarge, "the request body is larger than %d bytes", MaxBody)
 		case errors.As(err, &typ):
-			return cloud.E(op, cloud.Invalid, "Invalid input for field/attribute %s. Value is a JSON %s, it must be a %s", strings.TrimPrefix(typ.Field, "."), typ.Value, typ.Type)
+			return typeError(op, typ)
 		case errors.Is(err, io.EOF):
 			return cloud.E(op, cloud.Invalid, "the request has no body: send a JSON object")
 		}
@@ -112,13 +114,31 @@ func (r *Request) Decode(v any) error {
 	return nil
 }
 
+// typeError says which member has the wrong type, in JSON's words and not Go's.
+func typeError(op string, err *json.UnmarshalTypeError) error {
+	want := err.Type.Kind().String()
+	switch err.Type.Kind() {
+	case reflect.Map, reflect.Struct, reflect.Pointer:
+		want = "object"
+	case reflect.Slice, reflect.Array:
+		want = "array"
+	case reflect.Bool:
+		want = "boolean"
+	}
+	field := strings.TrimPrefix(err.Field, ".")
+	if field == "" {
+		return cloud.E(op, cloud.Invalid, "Malformed request body: it is a JSON %s, it must be a JSON %s", err.Value, want)
+	}
+	return cloud.E(op, cloud.Invalid, "Invalid input for field/attribute %s. Value is a JSON %s, it must be a %s", field, err.Value, want)
+}
+
 // DecodeObject reads a body that is an object with one member of interest, such
 // as {"server": {…}}, into v. Without the member it is Invalid.
 func (r *Request) DecodeObject(member string, v any) error {
 	const op = "wire.Decode"
 	var top map[string]json.RawMessage
 	if err := r.Decode(&top); err != nil {
-		if cloud.Is(err, cloud.Invalid) && strings.Contains(err.Error(), "Value is a JSON") {
+		if cloud.Is(err, cloud.Invalid) && strings.Contains(err.Error(), "it is a JSON") {
 			return cloud.E(op, cloud.Invalid, "Malformed request body: it must be a JSON object with the member %q", member)
 		}
 		return err
@@ -172,6 +192,8 @@ type API struct {
 	Routes   []Route
 	Versions Microversions
 	Fault    func(r *Request, err error) (status int, body any) // the service's way to say an error
+	Projects []string                                           // paths below Prefix that a project's id may follow: "/v2.1"
+	Media    func(r *Request) error                             // judges the Content-Type; nil for any
 }
 
 // Microversions is the range that an API speaks; zero for none.

@@ -88,6 +88,14 @@ func (v *visit) body(status int, body any) {
 	case Raw:
 		h.Set("Content-Type", b.Type)
 		out = b.Bytes
+	case Appender:
+		buf := v.mux.bodies.Get().(*bytes.Buffer)
+		buf.Reset()
+		out = b.AppendJSON(buf.AvailableBuffer())
+		defer v.mux.bodies.Put(bytes.NewBuffer(out)) // grown, for the next
+		if h.Get("Content-Type") == "" {
+			h.Set("Content-Type", "application/json")
+		}
 	default:
 		buf := v.mux.bodies.Get().(*bytes.Buffer)
 		defer v.mux.bodies.Put(buf)

@@ -249,3 +249,38 @@ func (s *Service) RemoveAggregateHost(ctx context.Context, number int, host stri
 		return nil
 	})
 }
+
+// CacheImages has the hosts of an aggregate fetch images ahead of the servers that
+// will need them. NotFound; Invalid for an image that the caller does not see.
+func (s *Service) CacheImages(ctx context.Context, c cloud.Caller, number int, images []string) error {
+	const op = "compute.CacheImages"
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		a, err := aggregateTx(tx, op, number)
+		if err != nil {
+			return err
+		}
+		if len(a.Hosts) == 0 {
+			return cloud.E(op, cloud.Invalid, "Aggregate %d has no hosts.", number)
+		}
+		for _, id := range images {
+			if _, err := imageTx(tx, op, c, id); err != nil {
+				return asInvalid(op, err)
+			}
+		}
+		for _, name := range a.Hosts {
+			h, err := tx.Hosts.Get(name)
+			if err != nil {
+				return err
+			}
+			for _, id := range images {
+				if !slices.Contains(h.Precache, id) {
+					h.Precache = append(slices.Clone(h.Precache), id)
+				}
+			}
+			if err := tx.Hosts.Update(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -86,7 +86,7 @@ func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDe
 			return cloud.Image{}, noVolume(op, d, err)
 		}
 		if !v.Bootable {
-			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable.", d.ID)
+			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable. It was made empty: make it with --image, or tell cinder that it boots (os-set_bootable).", d.ID)
 		}
 		return rememberedImage(v.ImageMetadata), nil
 	case "snapshot":

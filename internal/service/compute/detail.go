@@ -36,7 +36,7 @@ type FloatingAddress struct{ IP, Fixed netip.Addr }
 
 // detailsTx reads what belongs to servers: one query a table, however many
 // servers there are.
-func (s *Service) detailsTx(tx *store.Tx, servers []cloud.Server) ([]Detail, error) {
+func (s *Service) detailsTx(tx *store.Tx, servers []*cloud.Server) ([]Detail, error) {
 	if len(servers) == 0 {
 		return nil, nil
 	}
@@ -47,7 +47,7 @@ func (s *Service) detailsTx(tx *store.Tx, servers []cloud.Server) ([]Detail, err
 	now := s.clock.Now()
 	out := make([]Detail, len(servers))
 	for i := range servers { // by their places: a server is a kilobyte
-		out[i].Server = servers[i]
+		out[i].Server = *servers[i]
 		b.complete(&out[i], now)
 	}
 	return out, nil
@@ -64,56 +64,74 @@ type belongings struct {
 	together map[string]bool                     // ids of the server groups that there are
 }
 
-// manyServers is from how many on it is cheaper to read all ports of a project
+// manyServers is from how many on it may be cheaper to read all ports of a project
 // than those of a list of servers.
 const manyServers = 50
 
-// portsOf is the query for the ports of servers, and floating that for the
-// floating IPs of ports.
-func portsOf(servers []cloud.Server) []store.Cond {
-	if p := soleProject(servers); p != "" {
-		return []store.Cond{store.Eq("project_id", p), {Column: "device_owner", Op: store.OpPrefix, Value: cloud.OwnerComputePrefix}}
-	}
-	ids := make([]string, len(servers))
-	for i := range servers {
-		ids[i] = servers[i].ID
-	}
-	return []store.Cond{store.In("device_id", ids...)}
+// scope says how to find what belongs to servers: by the project, when they are
+// most of it, or by their ids.
+type scope struct {
+	project string // "" for by the ids
+	ids     []string
 }
 
-func floatingOf(servers []cloud.Server, ports []string) []store.Cond {
-	if p := soleProject(servers); p != "" {
-		return []store.Cond{store.Eq("project_id", p), store.Ne("port_id", "")}
+// scopeOf looks at how many other servers their project has.
+func scopeOf(tx *store.Tx, servers []*cloud.Server) (s scope, err error) {
+	all := 0
+	if len(servers) >= manyServers && !slices.ContainsFunc(servers, func(v *cloud.Server) bool { return v.ProjectID != servers[0].ProjectID }) {
+		if all, err = tx.Servers.Count(store.Eq("project_id", servers[0].ProjectID)); err != nil {
+			return s, err
+		}
+	}
+	if all > 0 && all <= 3*len(servers) {
+		return scope{project: servers[0].ProjectID}, nil
+	}
+	for _, v := range servers {
+		s.ids = append(s.ids, v.ID)
+	}
+	return s, nil
+}
+
+// of is the query for the rows with a column of servers' ids.
+func (s scope) of(column string) store.Cond {
+	if s.project != "" {
+		return store.Eq("project_id", s.project)
+	}
+	return store.In(column, s.ids...)
+}
+
+// ports is the query for the ports of the servers, and floating that for the
+// floating IPs of those ports.
+func (s scope) ports() []store.Cond {
+	if s.project != "" {
+		return []store.Cond{s.of(""), {Column: "device_owner", Op: store.OpPrefix, Value: cloud.OwnerComputePrefix}}
+	}
+	return []store.Cond{s.of("device_id")}
+}
+
+func (s scope) floating(ports []string) []store.Cond {
+	if s.project != "" {
+		return []store.Cond{s.of(""), store.Ne("port_id", "")}
 	}
 	return []store.Cond{store.In("port_id", ports...)}
 }
 
-// soleProject is the project of many servers, if it is one; "" for few servers.
-func soleProject(servers []cloud.Server) string {
-	if len(servers) < manyServers {
-		return ""
-	}
-	for i := range servers {
-		if servers[i].ProjectID != servers[0].ProjectID {
-			return ""
-		}
-	}
-	return servers[0].ProjectID
-}
-
-func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
+func readBelongings(tx *store.Tx, servers []*cloud.Server) (*belongings, error) {
 	b := &belongings{
 		ports: map[string][]*cloud.Port{}, networks: map[string]string{}, groups: map[string]string{},
 		floating: map[string][]FloatingAddress{}, hosts: map[string]cloud.Host{},
 		volumes: map[string][]cloud.VolumeAttachment{},
 	}
-	ports, err := tx.Ports.List(store.Where(portsOf(servers)...))
+	within, err := scopeOf(tx, servers)
+	if err != nil {
+		return nil, err
+	}
+	ports, err := tx.Ports.Shared(store.Where(within.ports()...))
 	if err != nil {
 		return nil, err
 	}
 	var portIDs []string
-	for i := range ports {
-		p := &ports[i]
+	for _, p := range ports {
 		b.ports[p.DeviceID] = append(b.ports[p.DeviceID], p)
 		portIDs = append(portIDs, p.ID)
 		b.networks[p.NetworkID] = ""
@@ -122,12 +140,12 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 		}
 	}
 	if len(ports) > 0 {
-		err = b.readNetwork(tx, floatingOf(servers, portIDs))
+		err = b.readNetwork(tx, within.floating(portIDs))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := b.readVolumes(tx, servers); err != nil {
+	if err := b.readVolumes(tx, within); err != nil {
 		return nil, err
 	}
 	if b.together, err = groupsOf(tx, servers); err != nil {
@@ -141,35 +159,27 @@ func readBelongings(tx *store.Tx, servers []cloud.Server) (*belongings, error) {
 }
 
 // readVolumes reads the attachments of servers.
-func (b *belongings) readVolumes(tx *store.Tx, servers []cloud.Server) error {
-	where := store.Eq("project_id", soleProject(servers))
-	if where.Value == "" {
-		ids := make([]string, len(servers))
-		for i := range servers {
-			ids[i] = servers[i].ID
-		}
-		where = store.In("server_id", ids...)
-	}
-	list, err := tx.VolumeAttachments.List(store.Where(where))
+func (b *belongings) readVolumes(tx *store.Tx, within scope) error {
+	list, err := tx.VolumeAttachments.Shared(store.Where(within.of("server_id")))
 	for _, a := range list {
-		b.volumes[a.ServerID] = append(b.volumes[a.ServerID], a)
+		b.volumes[a.ServerID] = append(b.volumes[a.ServerID], *a)
 	}
 	return err
 }
 
 // groupsOf tells which of the server groups that servers were made in are there
 // still.
-func groupsOf(tx *store.Tx, servers []cloud.Server) (map[string]bool, error) {
+func groupsOf(tx *store.Tx, servers []*cloud.Server) (map[string]bool, error) {
 	ids := map[string]string{}
 	for _, v := range servers {
-		if g := schedule.GroupOf(v); g != "" {
+		if g := schedule.GroupOf(*v); g != "" {
 			ids[g] = ""
 		}
 	}
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	groups, err := tx.ServerGroups.List(store.Where(store.In("id", keys(ids)...)))
+	groups, err := tx.ServerGroups.Shared(store.Where(store.In("id", keys(ids)...)))
 	there := map[string]bool{}
 	for _, g := range groups {
 		there[g.ID] = true
@@ -179,21 +189,21 @@ func groupsOf(tx *store.Tx, servers []cloud.Server) (map[string]bool, error) {
 
 // readNetwork reads the names and floating IPs that ports lead to.
 func (b *belongings) readNetwork(tx *store.Tx, floatingConds []store.Cond) error {
-	networks, err := tx.Networks.List(store.Where(store.In("id", keys(b.networks)...)))
+	networks, err := tx.Networks.Shared(store.Where(store.In("id", keys(b.networks)...)))
 	if err != nil {
 		return err
 	}
 	for _, n := range networks {
 		b.networks[n.ID] = n.Name
 	}
-	groups, err := tx.SecurityGroups.List(store.Where(store.In("id", keys(b.groups)...)))
+	groups, err := tx.SecurityGroups.Shared(store.Where(store.In("id", keys(b.groups)...)))
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
 		b.groups[g.ID] = g.Name
 	}
-	floating, err := tx.FloatingIPs.List(store.Where(floatingConds...))
+	floating, err := tx.FloatingIPs.Shared(store.Where(floatingConds...))
 	for _, f := range floating {
 		b.floating[f.PortID] = append(b.floating[f.PortID], FloatingAddress{f.IP, f.FixedIP})
 	}

@@ -44,7 +44,7 @@ type Page struct {
 }
 
 // Servers lists servers. Without details the ports and what they lead to are
-// not read.
+// not read. What the servers lead to, their maps and slices, is for reading only.
 func (s *Service) Servers(ctx context.Context, c cloud.Caller, f Filter, details bool) (p Page, err error) {
 	const op = "compute.Servers"
 	match, err := f.matcher(op)
@@ -52,7 +52,7 @@ func (s *Service) Servers(ctx context.Context, c cloud.Caller, f Filter, details
 		return p, err
 	}
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		var servers []cloud.Server
+		var servers []*cloud.Server
 		if servers, err = s.pageTx(tx, op, c, f, match); err != nil {
 			return err
 		}
@@ -66,19 +66,20 @@ func (s *Service) Servers(ctx context.Context, c cloud.Caller, f Filter, details
 }
 
 // viewsTx gives servers with or without what belongs to them.
-func (s *Service) viewsTx(tx *store.Tx, servers []cloud.Server, details bool) ([]Detail, error) {
+func (s *Service) viewsTx(tx *store.Tx, servers []*cloud.Server, details bool) ([]Detail, error) {
 	if details {
 		return s.detailsTx(tx, servers)
 	}
 	out := make([]Detail, len(servers))
 	for i := range servers {
-		out[i].Server = servers[i]
+		out[i].Server = *servers[i]
 	}
 	return out, nil
 }
 
-// pageTx reads one page and one server more, if there is one.
-func (s *Service) pageTx(tx *store.Tx, op string, c cloud.Caller, f Filter, match func(cloud.Server) bool) ([]cloud.Server, error) {
+// pageTx reads one page and one server more, if there is one. They are the
+// store's own.
+func (s *Service) pageTx(tx *store.Tx, op string, c cloud.Caller, f Filter, match func(*cloud.Server) bool) ([]*cloud.Server, error) {
 	q := store.Query{Where: f.scope(c)}
 	order, indexed := f.order()
 	if match == nil && f.IP == "" && f.IP6 == "" && indexed {
@@ -86,15 +87,15 @@ func (s *Service) pageTx(tx *store.Tx, op string, c cloud.Caller, f Filter, matc
 		if f.Limit > 0 {
 			q.Limit = f.Limit + 1
 		}
-		servers, err := tx.Servers.List(q)
+		servers, err := tx.Servers.Shared(q)
 		return servers, noMarker(op, f.Marker, err)
 	}
-	servers, err := tx.Servers.List(q)
+	servers, err := tx.Servers.Shared(q)
 	if err != nil {
 		return nil, err
 	}
 	if match != nil {
-		servers = slices.DeleteFunc(servers, func(v cloud.Server) bool { return !match(v) && v.ID != f.Marker })
+		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return !match(v) && v.ID != f.Marker })
 	}
 	if servers, err = s.matchAddresses(tx, op, f, servers); err != nil {
 		return nil, err
@@ -124,9 +125,9 @@ func (f Filter) scope(c cloud.Caller) []store.Cond {
 
 // after cuts the list to what comes after the marker, and to one more than the
 // limit.
-func (f Filter) after(op string, servers []cloud.Server) ([]cloud.Server, error) {
+func (f Filter) after(op string, servers []*cloud.Server) ([]*cloud.Server, error) {
 	if f.Marker != "" {
-		i := slices.IndexFunc(servers, func(v cloud.Server) bool { return v.ID == f.Marker })
+		i := slices.IndexFunc(servers, func(v *cloud.Server) bool { return v.ID == f.Marker })
 		if i < 0 {
 			return nil, cloud.E(op, cloud.Invalid, "marker [%s] not found", f.Marker)
 		}
@@ -168,15 +169,15 @@ func (f Filter) sortKeys() []SortKey {
 }
 
 // sort sorts by attributes, and by id among equals.
-func (f Filter) sort(servers []cloud.Server) {
+func (f Filter) sort(servers []*cloud.Server) {
 	keys := f.sortKeys()
-	slices.SortFunc(servers, func(a, b cloud.Server) int {
+	slices.SortFunc(servers, func(a, b *cloud.Server) int {
 		for _, k := range keys {
 			attr, ok := attributes[k.Name]
 			if !ok {
 				continue
 			}
-			n := strings.Compare(attr(&a), attr(&b))
+			n := strings.Compare(attr(a), attr(b))
 			if k.Desc {
 				n = -n
 			}

@@ -83,7 +83,7 @@ func launched(v *cloud.Server) string {
 
 // matcher makes the test of the filters that are looked up in a server itself;
 // nil for none.
-func (f Filter) matcher(op string) (func(cloud.Server) bool, error) {
+func (f Filter) matcher(op string) (func(*cloud.Server) bool, error) {
 	var tests []func(*cloud.Server) bool
 	for name, want := range f.Exact {
 		attr, ok := attributes[name]
@@ -112,8 +112,8 @@ func (f Filter) matcher(op string) (func(cloud.Server) bool, error) {
 	if len(tests) == 0 {
 		return nil, nil
 	}
-	return func(v cloud.Server) bool {
-		return !slices.ContainsFunc(tests, func(t func(*cloud.Server) bool) bool { return !t(&v) })
+	return func(v *cloud.Server) bool {
+		return !slices.ContainsFunc(tests, func(t func(*cloud.Server) bool) bool { return !t(v) })
 	}, nil
 }
 
@@ -172,7 +172,7 @@ func (f Filter) times() (tests []func(*cloud.Server) bool) {
 }
 
 // matchAddresses keeps the servers with a fixed address that matches.
-func (s *Service) matchAddresses(tx *store.Tx, op string, f Filter, servers []cloud.Server) ([]cloud.Server, error) {
+func (s *Service) matchAddresses(tx *store.Tx, op string, f Filter, servers []*cloud.Server) ([]*cloud.Server, error) {
 	if f.IP == "" && f.IP6 == "" || len(servers) == 0 {
 		return servers, nil
 	}
@@ -189,12 +189,12 @@ func (s *Service) matchAddresses(tx *store.Tx, op string, f Filter, servers []cl
 		return nil, err
 	}
 	out := servers[:0]
-	for _, d := range details {
+	for i, d := range details {
 		is := func(want string, re *regexp.Regexp, family func(netip.Addr) bool) bool {
 			return want == "" || d.hasAddress(func(ip netip.Addr) bool { return family(ip) && re.MatchString(ip.String()) })
 		}
 		if d.ID == f.Marker || is(f.IP, v4, netip.Addr.Is4) && is(f.IP6, v6, netip.Addr.Is6) {
-			out = append(out, d.Server)
+			out = append(out, servers[i])
 		}
 	}
 	return out, nil

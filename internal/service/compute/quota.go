@@ -32,7 +32,7 @@ func usageOfTx(tx *store.Tx, project, user string) (u Usage, err error) {
 			return u, err
 		}
 	}
-	servers, err := tx.Servers.List(store.Where(where...))
+	servers, err := tx.Servers.Shared(store.Where(where...))
 	if err != nil {
 		return u, err
 	}

@@ -29,7 +29,7 @@ func (s *Service) Server(ctx context.Context, c cloud.Caller, id string) (d Deta
 		if err != nil {
 			return err
 		}
-		list, err := s.detailsTx(tx, []cloud.Server{server})
+		list, err := s.detailsTx(tx, []*cloud.Server{&server})
 		if err == nil {
 			d = list[0]
 		}
@@ -57,7 +57,7 @@ func (s *Service) change(ctx context.Context, op string, a Actor, id, action str
 		if err := s.recordTx(tx, a, server, action); err != nil {
 			return err
 		}
-		list, err := s.detailsTx(tx, []cloud.Server{server})
+		list, err := s.detailsTx(tx, []*cloud.Server{&server})
 		if err == nil {
 			d = list[0]
 		}

@@ -13,8 +13,8 @@ import (
 // DefaultZone is the availability zone of a host that was given none.
 const DefaultZone = "nova"
 
-// Consoles reads what guests wrote on their serial lines. The fleet of nodes is
-// behind it.
+// Consoles reads what guests wrote on their serial lines and gave to the nodes.
+// The fleet of nodes is behind it.
 type Consoles interface {
 	// Console gives the last max bytes (0: all that is kept) of a server's serial
 	// log on a node. NotFound when there is none yet, Unavailable when the node
@@ -24,6 +24,14 @@ type Consoles interface {
 	// it. NotFound when none runs, Unavailable as above.
 	OpenConsole(ctx context.Context, node, serverID string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error)
 	InstanceStats(ctx context.Context, node, serverID string) (cloud.InstanceStats, error)
+	// Password gives the encrypted password that a server's guest has posted to
+	// the node, "" for none, and ForgetPassword drops it. NotFound when the server
+	// is not there, Unavailable as above.
+	Password(ctx context.Context, node, serverID string) (string, error)
+	ForgetPassword(ctx context.Context, node, serverID string) error
+	// SetPassword has the agent in a server's guest change a user's password; see
+	// node.Node.
+	SetPassword(ctx context.Context, node, serverID, user, password string) error
 }
 
 // ImageKeeper deletes images with their bytes.

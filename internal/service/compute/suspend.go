@@ -37,19 +37,39 @@ func (s *Service) CrashDump(ctx context.Context, a Actor, id string) error {
 	return err
 }
 
-// SetPassword would change the password of the guest's administrator. That takes
-// an agent in the guest that listens to its host, and guests here have none.
-func (s *Service) SetPassword(ctx context.Context, a Actor, id string) error {
+// SetPassword changes the password of the guest's administrator, by the agent in
+// the guest. The password is kept nowhere. Conflict when the server's image does not
+// promise an agent, or the agent refuses; Unsupported when none answers.
+func (s *Service) SetPassword(ctx context.Context, a Actor, id, password string) error {
 	const op = "compute.SetPassword"
-	d, err := s.Server(ctx, a.Caller, id)
+	v, err := s.change(ctx, op, a, id, "changePassword", func(_ *store.Tx, v *cloud.Server) error {
+		if err := unlocked(op, a.Caller, *v); err != nil {
+			return err
+		}
+		if err := v.Check(op, "changePassword", cloud.VMActive); err != nil {
+			return err
+		}
+		if !v.GuestAgent() {
+			return cloud.E(op, cloud.Conflict, "Failed to set admin password on %s because error setting admin password: QEMU guest agent is not enabled", id)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if err := unlocked(op, a.Caller, d.Server); err != nil {
-		return err
+	user := v.ImageProperties["os_admin_user"]
+	switch {
+	case user == "" && v.ImageProperties["os_type"] == "windows":
+		user = "Administrator"
+	case user == "":
+		user = "root"
 	}
-	if err := d.Check(op, "changePassword", cloud.VMActive); err != nil {
-		return err
+	err = s.consoles.SetPassword(ctx, v.Node, id, user, password)
+	switch cloud.KindOf(err) {
+	case cloud.Unsupported:
+		return cloud.E(op, cloud.Unsupported, "Unable to set password on instance %s: the agent in the guest does not answer, or sets no passwords", id)
+	case cloud.NotFound, cloud.Conflict:
+		return cloud.E(op, cloud.Conflict, "Failed to set admin password on %s because error setting admin password: %s", id, cloud.Message(err))
 	}
-	return cloud.E(op, cloud.Conflict, "Failed to set admin password on %s because error setting admin password: QEMU guest agent is not enabled", id)
+	return err
 }

@@ -81,27 +81,25 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 			return err
 		}
 		if v.VolumeBoot {
-			if err := s.sameImage(tx, op, a.Caller, r, *v); err != nil {
+			if err := s.rebuildVolume(tx, op, a.Caller, r, v); err != nil {
 				return err
 			}
 		} else if err := useImage(tx, op, a.Caller, r.ImageID, v); err != nil {
 			return err
 		}
-		v.Rescue = nil
+		v.Rescue, v.RescueAs = nil, nil
 		v.Intent.Paused, v.Intent.Suspended, v.Intent.Disk = false, false, v.Intent.Disk.Next(cloud.DiskRebuild, false)
 		return nil
 	})
 }
 
-// sameImage refuses a rebuild that would give a boot volume other data. Of the
-// same image the volume stays as it is, and all else is made anew.
-func (s *Service) sameImage(tx *store.Tx, op string, c cloud.Caller, r RebuildRequest, v cloud.Server) error {
+// rebuildVolume has the volume that a server boots from be given an image anew, if
+// the client knows of that. Else the image must be the volume's own, which stays as
+// it is, and all else is made anew.
+func (s *Service) rebuildVolume(tx *store.Tx, op string, c cloud.Caller, r RebuildRequest, v *cloud.Server) error {
 	image, err := imageTx(tx, op, c, r.ImageID)
 	if err != nil {
 		return err
-	}
-	if r.Reimage {
-		return cloud.E(op, cloud.Unsupported, "Hearth does not write an image over the volume that instance %s boots from: ask in a microversion below 2.93 for a rebuild that keeps the volume, or make a server with a new one.", v.ID)
 	}
 	list, err := attachmentsTx(tx, v.ID)
 	if err != nil {
@@ -112,12 +110,22 @@ func (s *Service) sameImage(tx *store.Tx, op string, c cloud.Caller, r RebuildRe
 			continue
 		}
 		d, err := s.volumes.VolumeTx(tx, c, at.VolumeID)
-		if err != nil {
+		switch {
+		case err != nil:
+			return err
+		case !r.Reimage && d.ImageMetadata["image_id"] == image.ID:
+			return nil
+		case !r.Reimage:
+			continue
+		}
+		if err := inherit(tx, op, c, image, v); err != nil {
 			return err
 		}
-		if d.ImageMetadata["image_id"] == image.ID {
-			return nil
+		if image.Digest == "" {
+			return unacceptable(op, image.ID, "it holds no data")
 		}
+		v.Image, v.Reimaged = ref(image), v.Intent.Disk.Next(cloud.DiskRebuild, false).Turn
+		return s.volumes.ReimagedTx(tx, c, at, image)
 	}
 	return unacceptable(op, image.ID, "Unable to rebuild with a different image for a volume-backed server.")
 }
@@ -215,32 +223,38 @@ func (s *Service) RevertResize(ctx context.Context, a Actor, id string) error {
 }
 
 // Rescue boots the server from an image, "" for its own, with its root disk as
-// the second disk.
-func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string) error {
+// the second disk; or, when the image says what its disk is to be to the guest, with
+// that disk behind all others. A server that boots from a volume is rescued in the
+// second way only, and if the client knows of it.
+func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string, volumeBacked bool) error {
 	const op = "compute.Rescue"
 	states := []string{cloud.VMActive, cloud.VMStopped, cloud.VMError}
 	_, err := s.act(ctx, op, a, id, "rescue", states, func(tx *store.Tx, v *cloud.Server) error {
 		if v.OldFlavor != nil {
 			return cloud.E(op, cloud.Conflict, "Cannot 'rescue' instance %s while its resize is neither confirmed nor reverted", v.ID)
 		}
-		if v.VolumeBoot && (imageID == "" || imageID == v.ImageID) {
-			return cloud.E(op, cloud.Invalid, "Instance %s cannot be rescued: Cannot rescue a volume-backed instance", v.ID)
-		}
-		rescue := v.Image
+		rescue, said := v.Image, v.ImageProperties
 		if imageID != "" && imageID != v.ImageID {
 			image, err := imageTx(tx, op, a.Caller, imageID)
 			if err != nil {
 				return err
 			}
-			if image.ContainerFormat != "bare" {
+			if image.ContainerFormat != "bare" || image.Digest == "" {
 				return unacceptable(op, imageID, "a server is rescued by a disk image")
 			}
 			if err := imageFits(op, image, v.Flavor); err != nil {
 				return err
 			}
-			rescue = ref(image)
+			rescue, said = ref(image), image.Properties
 		}
-		v.Rescue = &rescue
+		if err := rescuable(op, *v, said, volumeBacked && rescue.Digest != ""); err != nil {
+			return err
+		}
+		as, err := rescueAs(op, said)
+		if err != nil {
+			return err
+		}
+		v.Rescue, v.RescueAs = &rescue, as
 		v.Intent.Power, v.Intent.Paused, v.Intent.Suspended = cloud.PowerOn, false, false
 		v.Intent.Disk = v.Intent.Disk.Next(cloud.DiskRescue, true)
 		return nil
@@ -251,7 +265,7 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string) error
 // Unrescue boots the server from its own disk again.
 func (s *Service) Unrescue(ctx context.Context, a Actor, id string) error {
 	_, err := s.act(ctx, "compute.Unrescue", a, id, "unrescue", []string{cloud.VMRescued}, func(_ *store.Tx, v *cloud.Server) error {
-		v.Rescue, v.Intent.Power = nil, cloud.PowerOn
+		v.Rescue, v.RescueAs, v.Intent.Power = nil, nil, cloud.PowerOn
 		v.Intent.Disk = v.Intent.Disk.Back(cloud.DiskUnrescue)
 		return nil
 	})

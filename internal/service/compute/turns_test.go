@@ -59,12 +59,12 @@ func TestTurns(t *testing.T) {
 		{"resize", resize("1"), "must change flavor", "ACTIVE", "ACTIVE", "1", cloud.DiskIntent{Turn: 1, Kept: 1, Last: 1, Why: cloud.DiskRebuild}},
 		{"confirm", one(func(a compute.Actor, id string) error { return svc.ConfirmResize(ctx, a, id) }), "vm_state active", "ACTIVE", "ACTIVE", "1", cloud.DiskIntent{Turn: 1, Kept: 1, Last: 1, Why: cloud.DiskRebuild}},
 		{"resize", resize("2"), "", "RESIZE", "VERIFY_RESIZE", "2", cloud.DiskIntent{Turn: 2, Kept: 1, Last: 2, Why: cloud.DiskResize}},
-		{"rescue", one(func(a compute.Actor, id string) error { return svc.Rescue(ctx, a, id, "") }), "vm_state resized", "VERIFY_RESIZE", "VERIFY_RESIZE", "2", cloud.DiskIntent{Turn: 2, Kept: 1, Last: 2, Why: cloud.DiskResize}},
+		{"rescue", one(func(a compute.Actor, id string) error { return svc.Rescue(ctx, a, id, "", true) }), "vm_state resized", "VERIFY_RESIZE", "VERIFY_RESIZE", "2", cloud.DiskIntent{Turn: 2, Kept: 1, Last: 2, Why: cloud.DiskResize}},
 		{"revert", one(func(a compute.Actor, id string) error { return svc.RevertResize(ctx, a, id) }), "", "REVERT_RESIZE", "ACTIVE", "1", cloud.DiskIntent{Turn: 1, Kept: 1, Last: 2, Why: cloud.DiskRevert}},
 		{"resize", resize("2"), "", "RESIZE", "VERIFY_RESIZE", "2", cloud.DiskIntent{Turn: 3, Kept: 1, Last: 3, Why: cloud.DiskResize}},
 		{"confirm", one(func(a compute.Actor, id string) error { return svc.ConfirmResize(ctx, a, id) }), "", "ACTIVE", "ACTIVE", "2", cloud.DiskIntent{Turn: 3, Kept: 3, Last: 3}},
 		{"smaller", resize("1"), "Unable to resize disk down", "ACTIVE", "ACTIVE", "2", cloud.DiskIntent{Turn: 3, Kept: 3, Last: 3}},
-		{"rescue", one(func(a compute.Actor, id string) error { return svc.Rescue(ctx, a, id, "") }), "", "ACTIVE", "RESCUE", "2", cloud.DiskIntent{Turn: 4, Kept: 3, Last: 4, Why: cloud.DiskRescue}},
+		{"rescue", one(func(a compute.Actor, id string) error { return svc.Rescue(ctx, a, id, "", true) }), "", "ACTIVE", "RESCUE", "2", cloud.DiskIntent{Turn: 4, Kept: 3, Last: 4, Why: cloud.DiskRescue}},
 		{"unrescue", one(func(a compute.Actor, id string) error { return svc.Unrescue(ctx, a, id) }), "", "RESCUE", "ACTIVE", "2", cloud.DiskIntent{Turn: 3, Kept: 3, Last: 4, Why: cloud.DiskUnrescue}},
 	} {
 		err := c.do()

@@ -28,6 +28,10 @@ type Volumes interface {
 	UnplugTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment) error
 	ReleaseTx(tx *store.Tx, a cloud.VolumeAttachment) error
 
+	// ReimagedTx notes that the server's node gives a volume an image anew; Invalid
+	// when it does not fit, or others have the volume.
+	ReimagedTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error
+
 	// What nova passes on for clients that know no cinder.
 	Get(ctx context.Context, c cloud.Caller, id string) (volume.Detail, error)
 	Volumes(ctx context.Context, c cloud.Caller, l volume.List) (list []volume.Detail, more bool, total int, err error)
@@ -58,7 +62,7 @@ func attachmentsTx(tx *store.Tx, server string) ([]cloud.VolumeAttachment, error
 
 // serverVolumes are those of attachments that the compute service made, in order.
 func serverVolumes(list []cloud.VolumeAttachment) []cloud.VolumeAttachment {
-	list = slices.DeleteFunc(list, func(a cloud.VolumeAttachment) bool { return !a.Plug })
+	list = slices.DeleteFunc(list, func(a cloud.VolumeAttachment) bool { return !a.Plug || a.Swaps != "" }) // what takes another's place is not there yet
 	slices.SortFunc(list, func(a, b cloud.VolumeAttachment) int {
 		switch {
 		case a.Boot && !b.Boot:
@@ -127,7 +131,7 @@ func wirable(op string, a Actor, v cloud.Server, action string) error {
 
 // attachable refuses a volume that has another server, or this one, already.
 func attachable(op string, d volume.Detail, v cloud.Server, ask VolumeAsk) error {
-	have := serverVolumes(slices.Clone(d.Attachments))
+	have := slices.DeleteFunc(slices.Clone(d.Attachments), func(at cloud.VolumeAttachment) bool { return !at.Plug })
 	if !d.Multiattach && len(have) > 0 {
 		var ids []string
 		for _, at := range have {
@@ -302,23 +306,62 @@ func (s *Service) UpdateAttachment(ctx context.Context, a Actor, id, volumeID st
 	return err
 }
 
-// SwapVolume would have a guest's disk be another volume, with the data of the
-// first: that needs a copy while the guest writes, which nodes do not make.
+// SwapVolume has a guest's disk be another volume, with the data of the first: the
+// server's node copies it, while the guest goes on, and then ends the attachment of
+// the first. Operators do it; cinder does, when it moves a volume.
 func (s *Service) SwapVolume(ctx context.Context, a Actor, id, from, to string) error {
 	const op = "compute.SwapVolume"
-	return s.store.View(ctx, func(tx *store.Tx) error {
-		if _, err := serverTx(tx, op, a.Caller, id); err != nil {
+	states := []string{cloud.VMActive, cloud.VMPaused, cloud.VMResized}
+	_, err := s.change(ctx, op, a, id, "swap_volume", func(tx *store.Tx, v *cloud.Server) error {
+		was, err := s.volumes.VolumeTx(tx, a.Caller, from)
+		if err != nil {
 			return err
 		}
-		if _, err := s.volumes.VolumeTx(tx, a.Caller, from); err != nil {
-			return err
-		}
-		if _, err := s.volumes.VolumeTx(tx, a.Caller, to); err != nil {
+		next, err := s.volumes.VolumeTx(tx, a.Caller, to)
+		if err != nil {
 			return asInvalid(op, err)
 		}
-		if _, err := attachedTx(tx, op, id, from); err != nil {
+		at, err := attachedTx(tx, op, v.ID, from)
+		if err != nil {
 			return err
 		}
-		return cloud.E(op, cloud.Unsupported, "Hearth cannot move the data of volume %s to %s under a running guest: detach it, make a volume from it, and attach that.", from, to)
+		if err := unlocked(op, a.Caller, *v); err != nil {
+			return err
+		}
+		if err := v.Check(op, "swap_volume", states...); err != nil {
+			return err
+		}
+		if err := swappable(op, was, next); err != nil {
+			return err
+		}
+		if err := s.volumes.UnplugTx(tx, a.Caller, at); err != nil {
+			return err
+		}
+		_, err = s.volumes.PlugTx(tx, a.Caller, volume.Plug{VolumeID: to, ServerID: v.ID, Node: v.Node, Swaps: &at, Multiattach: true})
+		if err == nil {
+			s.want(v)
+		}
+		return err
 	})
+	return err
+}
+
+// swappable refuses a volume that cannot take the place of another, in nova's
+// words.
+func swappable(op string, was, next volume.Detail) error {
+	writers := 0
+	for _, at := range was.Attachments {
+		if !at.ReadOnly {
+			writers++
+		}
+	}
+	switch {
+	case len(next.Attachments) > 0:
+		return cloud.E(op, cloud.Invalid, "Invalid volume: New volume must be detached in order to swap.")
+	case next.SizeGB < was.SizeGB:
+		return cloud.E(op, cloud.Invalid, "Invalid volume: New volume must be the same size or larger.")
+	case writers > 1:
+		return cloud.E(op, cloud.Invalid, "Swapping multi-attach volumes with more than one read/write attachment is not supported.")
+	}
+	return nil
 }

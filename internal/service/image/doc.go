@@ -47,12 +47,13 @@ type Stage = interface {
 
 // Options are limits; their zero values are glance's defaults.
 type Options struct {
-	MaxSize        int64  // of an image's bytes: 1 TiB (image_size_cap)
-	MaxVirtualSize int64  // of the disk in it: 8 TiB
-	MaxProperties  int    // of one image: 128
-	MaxTags        int    // 128
-	MaxMembers     int    // 128
-	Source         Source // of web-downloads; nil for none
+	MaxSize        int64     // of an image's bytes: 1 TiB (image_size_cap)
+	MaxVirtualSize int64     // of the disk in it: 8 TiB
+	MaxProperties  int       // of one image: 128
+	MaxTags        int       // 128
+	MaxMembers     int       // 128
+	Source         Source    // of web-downloads; nil for none
+	Elsewhere      Elsewhere // of glance-downloads; nil for none
 	Log            *slog.Logger
 }
 
@@ -89,6 +90,7 @@ type Service struct {
 	blobs Blobs
 	opts  Options
 	defs  *metadef.Service
+	visas visas
 
 	// keeping is held while a blob gets its row or loses its last one, so that
 	// no blob is removed that an upload has just found to be there already.

@@ -18,21 +18,36 @@ type Source interface {
 	Open(ctx context.Context, uri string) (body io.ReadCloser, length int64, err error)
 }
 
+// Elsewhere knows the image services of the catalog.
+type Elsewhere interface {
+	// Endpoint gives the address of a region's; own is whether it is this one.
+	// NotFound.
+	Endpoint(ctx context.Context, region, face string) (url string, own bool, err error)
+	// Open reads an image there: its attributes as JSON has them, its bytes and how
+	// many they are, -1 for unknown.
+	Open(ctx context.Context, url, token, id string) (attributes map[string]any, body io.ReadCloser, length int64, err error)
+}
+
 // taskLife is how long a finished task can be read (glance's task_time_to_live).
 const taskLife = 48 * time.Hour
 
 // ImportMethods are the ways to import that are offered here.
 func (s *Service) ImportMethods() []string {
-	if s.opts.Source == nil {
-		return []string{cloud.ImportDirect}
+	methods := []string{cloud.ImportDirect}
+	if s.opts.Source != nil {
+		methods = append(methods, cloud.ImportWebDownload)
 	}
-	return []string{cloud.ImportDirect, cloud.ImportWebDownload}
+	if s.opts.Elsewhere != nil {
+		methods = append(methods, cloud.ImportGlanceDownload)
+	}
+	return methods
 }
 
 // Import has a job give the image its bytes: those that were staged, or what an
-// address serves. task says the Method, URI, Request and RequestID; the rest is
-// filled in. To delete the image cancels it. Invalid, Conflict.
-func (s *Service) Import(ctx context.Context, caller cloud.Caller, id string, task cloud.ImageTask) (cloud.ImageTask, error) {
+// address serves, or what another image service has, which is asked with the
+// caller's token. task says the Method, URI, Remote, Request and RequestID; the rest
+// is filled in. To delete the image cancels it. Invalid, Conflict.
+func (s *Service) Import(ctx context.Context, caller cloud.Caller, id, token string, task cloud.ImageTask) (cloud.ImageTask, error) {
 	const op = "image.Import"
 	if !slices.Contains(s.ImportMethods(), task.Method) {
 		return task, cloud.E(op, cloud.Invalid, "Unknown import method name '%s'.", task.Method)
@@ -42,9 +57,17 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id string, ta
 			return task, err
 		}
 	}
+	if task.Method == cloud.ImportGlanceDownload {
+		if task.Remote == nil || !cloud.IsID(task.Remote.ID) {
+			return task, cloud.E(op, cloud.Invalid, "Remote image id does not look like a UUID")
+		}
+	}
 	now := s.clock.Now()
 	task.ID, task.ImageID, task.ProjectID, task.UserID = cloud.NewID(), id, caller.ProjectID, caller.UserID
 	task.Status, task.Total, task.CreatedAt, task.UpdatedAt = cloud.TaskPending, -1, now, now
+	if task.Method == cloud.ImportGlanceDownload {
+		s.visas.put(task.ID, visa{caller, token})
+	}
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		img, err := owned(tx, caller, id, "modify_image")
 		if err == nil {
@@ -59,6 +82,9 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id string, ta
 		}
 		return tx.ImageTasks.Insert(task)
 	})
+	if err != nil {
+		s.visas.take(task.ID)
+	}
 	return task, err
 }
 
@@ -68,7 +94,7 @@ func importable(img cloud.Image, method string) error {
 	switch {
 	case img.Status == cloud.ImageActive:
 		return cloud.E(op, cloud.Conflict, "Image with status active cannot be target for import")
-	case method == cloud.ImportWebDownload && img.Status != cloud.ImageQueued:
+	case method != cloud.ImportDirect && img.Status != cloud.ImageQueued:
 		return cloud.E(op, cloud.Conflict, "Image needs to be in 'queued' state to use '%s' method", method)
 	case method == cloud.ImportDirect && (img.Status != cloud.ImageUploading || img.UploadID != ""):
 		return cloud.E(op, cloud.Conflict, "Image needs to be staged before 'glance-direct' method can be used")

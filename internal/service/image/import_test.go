@@ -60,7 +60,7 @@ func (h *house) step(id string) cloud.ImageTask {
 
 func (h *house) imports(id string, task cloud.ImageTask) cloud.ImageTask {
 	h.t.Helper()
-	task, err := h.Import(ctx, ann, id, task)
+	task, err := h.Import(ctx, ann, id, "", task)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (h *house) imports(id string, task cloud.ImageTask) cloud.ImageTask {
 func TestDirectImport(t *testing.T) {
 	h := newHouse(t, image.Options{})
 	img := h.image(ann, nil)
-	_, err := h.Import(ctx, ann, img.ID, direct())
+	_, err := h.Import(ctx, ann, img.ID, "", direct())
 	want(t, err, cloud.Conflict, "staged before")
 	want(t, h.Stage(ctx, bob, img.ID, strings.NewReader("x")), cloud.NotFound, "")
 	want(t, h.Stage(ctx, ann, img.ID, strings.NewReader("")), cloud.Invalid, "no bytes")
@@ -88,7 +88,7 @@ func TestDirectImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := h.imports(img.ID, direct())
-	_, err = h.Import(ctx, ann, img.ID, direct())
+	_, err = h.Import(ctx, ann, img.ID, "", direct())
 	want(t, err, cloud.Conflict, "")
 	if task = h.step(task.ID); task.Status != cloud.TaskSuccess || task.ExpiresAt.IsZero() || task.Done != 5 {
 		t.Errorf("%+v", task)
@@ -129,9 +129,9 @@ func TestImportThatFails(t *testing.T) {
 func TestWebDownload(t *testing.T) {
 	h := newHouse(t, image.Options{Source: serving([]byte("from afar"))})
 	img := h.image(ann, nil)
-	_, err := h.Import(ctx, ann, img.ID, cloud.ImageTask{Method: cloud.ImportWebDownload, URI: "file:///etc/passwd"})
+	_, err := h.Import(ctx, ann, img.ID, "", cloud.ImageTask{Method: cloud.ImportWebDownload, URI: "file:///etc/passwd"})
 	want(t, err, cloud.Invalid, "not of the web")
-	_, err = h.Import(ctx, ann, img.ID, cloud.ImageTask{Method: "copy-image"})
+	_, err = h.Import(ctx, ann, img.ID, "", cloud.ImageTask{Method: "copy-image"})
 	want(t, err, cloud.Invalid, "copy-image")
 	if task := h.step(h.imports(img.ID, fromWeb()).ID); task.Status != cloud.TaskSuccess || task.Total != 9 {
 		t.Errorf("%+v", task)
@@ -244,4 +244,79 @@ func TestForeignFormats(t *testing.T) {
 	want(t, h.upload(h.image(ann, nil).ID, fixed), cloud.Invalid, "bytes are vhd")
 	want(t, h.upload(h.image(ann, m{"disk_format": "vmdk"}).ID, []byte("xxxx")), cloud.Invalid, "named vmdk")
 	want(t, h.upload(h.image(ann, m{"disk_format": "vmdk"}).ID, []byte("# Disk DescriptorFile\n")), cloud.Invalid, "names others")
+}
+
+// regions are image services by region; "here" is this one.
+type regions struct{ body string }
+
+func (r regions) Endpoint(_ context.Context, region, _ string) (string, bool, error) {
+	if region == "nowhere" {
+		return "", false, cloud.E("catalog", cloud.NotFound, "no such region")
+	}
+	return "http://" + region, region == "here", nil
+}
+
+func (r regions) Open(_ context.Context, url, token, id string) (map[string]any, io.ReadCloser, int64, error) {
+	if url != "http://there" || token != "token" || id == "" {
+		return nil, nil, 0, cloud.E("there", cloud.Invalid, "asked %s with %q for %s", url, token, id)
+	}
+	said := m{"disk_format": "raw", "container_format": "bare", "os_distro": "afar", "speed": "88mph", "owner": "them"}
+	return said, io.NopCloser(strings.NewReader(r.body)), int64(len(r.body)), nil
+}
+
+func fromGlance(region, id string) cloud.ImageTask {
+	return cloud.ImageTask{Method: cloud.ImportGlanceDownload, Remote: &cloud.RemoteImage{ID: id, Region: region, Interface: "public"}}
+}
+
+func TestGlanceDownload(t *testing.T) {
+	h := newHouse(t, image.Options{Elsewhere: regions{"from another glance"}})
+	source := h.image(ann, m{"disk_format": "raw", "os_distro": "near", "speed": "1mph"})
+	if err := h.Upload(ctx, ann, source.ID, strings.NewReader("of this glance"), 14); err != nil {
+		t.Fatal(err)
+	}
+	bad := h.image(ann, nil)
+	_, err := h.Import(ctx, ann, bad.ID, "token", fromGlance("here", "foo"))
+	want(t, err, cloud.Invalid, "does not look like a UUID")
+	for region, c := range map[string]struct {
+		data, distro, message string
+		status                cloud.ImageStatus
+	}{
+		"here": {"of this glance", "near", "", cloud.ImageActive}, "there": {"from another glance", "afar", "", cloud.ImageActive},
+		"nowhere": {"", "mine", "no such region", cloud.ImageQueued},
+	} {
+		img := h.image(ann, m{"disk_format": "iso", "os_distro": "mine"})
+		task, err := h.Import(ctx, ann, img.ID, "token", fromGlance(region, source.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		task = h.step(task.ID)
+		got := h.get(img.ID)
+		if got.Status != c.status || got.Properties["os_distro"] != c.distro || got.Properties["speed"] != "" || got.ProjectID != ann.ProjectID {
+			t.Errorf("%s: %+v; %s", region, got, task.Message)
+		}
+		if c.message != "" {
+			if !strings.Contains(task.Message, c.message) || got.DiskFormat != "iso" {
+				t.Errorf("%s: %s, %+v", region, task.Message, got)
+			}
+			continue
+		}
+		_, data, err := h.Download(ctx, ann, img.ID)
+		if err != nil || got.DiskFormat != "raw" {
+			t.Fatalf("%s: %+v, %v", region, got, err)
+		}
+		if read, _ := io.ReadAll(data); string(read) != c.data {
+			t.Errorf("%s: %q", region, read)
+		}
+		_ = data.Close()
+	}
+	// The token is nowhere written down: after a restart the import has none.
+	img := h.image(ann, nil)
+	task, err := h.Import(ctx, ann, img.ID, "token", fromGlance("there", source.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Service = image.New(h.store, h.clock, h.blobs, image.Options{Elsewhere: regions{"x"}})
+	if task = h.step(task.ID); task.Status != cloud.TaskFailure || !strings.Contains(task.Message, "ask for the import again") {
+		t.Errorf("%+v", task)
+	}
 }

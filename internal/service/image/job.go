@@ -111,9 +111,12 @@ func (s *Service) runImport(ctx context.Context, task cloud.ImageTask, img cloud
 		}
 	}()
 	var err error
-	if task.Method == cloud.ImportWebDownload {
+	switch task.Method {
+	case cloud.ImportWebDownload:
 		err = s.fetch(ctx, task, img)
-	} else {
+	case cloud.ImportGlanceDownload:
+		err = s.fetchRemote(ctx, task, img)
+	default:
 		err = s.promote(ctx, task, img)
 	}
 	if errors.Is(context.Cause(ctx), errCancelled) {
@@ -154,6 +157,11 @@ func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Ima
 	if err != nil {
 		return err
 	}
+	return s.fetchBody(ctx, task, img, body, length, nil)
+}
+
+// fetchBody makes an image of what is read, and of what is said of it.
+func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud.Image, body io.ReadCloser, length int64, say func(*cloud.Image) error) error {
 	defer body.Close()
 	if length > s.opts.MaxSize {
 		return tooLarge(s.opts.MaxSize)
@@ -178,7 +186,15 @@ func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Ima
 		return err
 	}
 	task.Done, task.Total = got.size, got.size
-	return s.keep(ctx, img, stage, got, s.succeed(task, virtual))
+	done := s.succeed(task, virtual)
+	return s.keep(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
+		if say != nil {
+			if err := say(now); err != nil {
+				return err
+			}
+		}
+		return done(tx, now)
+	})
 }
 
 // succeed ends a task well and makes its image active, in one transaction.

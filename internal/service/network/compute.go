@@ -83,6 +83,9 @@ func (s *Service) BindPortTx(tx *store.Tx, p cloud.Port) (cloud.Port, error) {
 	if now.DeviceID != "" && now.DeviceID != p.DeviceID {
 		return now, conflict("PortInUse", "Port %s is still in use.", p.ID)
 	}
+	if sub, err := tx.SubPorts.Count(store.Eq("id", p.ID)); err != nil || sub > 0 {
+		return now, orElse(err, conflict("PortInUse", "Port %s is still in use, as a sub-port of a trunk.", p.ID))
+	}
 	now.DeviceID, now.DeviceOwner, now.Host, now.DNSName, now.Profile = p.DeviceID, p.DeviceOwner, p.Host, p.DNSName, p.Profile
 	now.UpdatedAt, now.Revision = s.clock.Now(), now.Revision+1
 	return now, tx.Ports.Update(now)

@@ -172,6 +172,9 @@ func (s *Service) DeleteFloatingIP(ctx context.Context, c cloud.Caller, id strin
 		if err != nil {
 			return err
 		}
+		if err := checkNotForwarding(tx, f.ID); err != nil {
+			return err
+		}
 		if err := s.tellServer(tx, f.PortID); err != nil {
 			return err
 		}

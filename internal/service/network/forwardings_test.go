@@ -5,7 +5,6 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/service/network"
-	"hearth/internal/store"
 )
 
 // behindRouter is a network of alice's behind a router with a way out, a port on
@@ -56,20 +55,15 @@ func TestPortsOfAFloatingIPAreForwarded(t *testing.T) {
 	}
 }
 
-func TestForwardingsGoWithTheirFloatingIP(t *testing.T) {
+func TestForwardingsKeepTheirFloatingIP(t *testing.T) {
 	h := newHouse(t)
 	_, _, p, f := h.behindRouter()
-	must(h.CreateForwardings(h.ctx, alice, f.ID, network.ForwardingCreate{Protocol: "udp", External: 53, InnerPort: 53, PortID: p.ID}))(t)
-	if err := h.DeleteFloatingIP(h.ctx, alice, f.ID); err != nil {
+	made := must(h.CreateForwardings(h.ctx, alice, f.ID, network.ForwardingCreate{Protocol: "udp", External: 53, InnerPort: 53, PortID: p.ID}))(t)[0]
+	refused(t, h.DeleteFloatingIP(h.ctx, alice, f.ID), cloud.Conflict, "FipInUseByPortForwarding")
+	if err := h.DeleteForwarding(h.ctx, alice, f.ID, made.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.store.View(h.ctx, func(tx *store.Tx) error {
-		n, err := tx.PortForwardings.Count()
-		if n != 0 {
-			t.Errorf("%d forwardings are left", n)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
+	if err := h.DeleteFloatingIP(h.ctx, alice, f.ID); err != nil {
+		t.Error(err)
 	}
 }

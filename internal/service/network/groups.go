@@ -47,6 +47,9 @@ func (s *Service) CreateGroups(ctx context.Context, c cloud.Caller, reqs ...Grou
 		if err := checkQuota(tx, owner, "security_group", 1); err != nil {
 			return GroupView{}, err
 		}
+		if err := checkQuota(tx, owner, "security_group_rule", 2); err != nil {
+			return GroupView{}, err
+		}
 		return s.insertGroup(tx, cloud.SecurityGroup{ProjectID: owner, Name: r.Name, Description: r.Description, Stateful: or(r.Stateful, true)})
 	})
 }

@@ -132,7 +132,11 @@ func (s *Service) GetNetwork(ctx context.Context, c cloud.Caller, id string) (Ne
 		if err != nil {
 			return NetworkView{}, err
 		}
-		return viewNetwork(tx, n)
+		one := []cloud.Network{n}
+		if err := externalBy(tx, c, one...); err != nil {
+			return NetworkView{}, err
+		}
+		return viewNetwork(tx, one[0])
 	})
 }
 
@@ -169,6 +173,9 @@ func (s *Service) ListNetworks(ctx context.Context, c cloud.Caller, f Filter) ([
 	return view(ctx, s, func(tx *store.Tx) ([]NetworkView, error) {
 		rows, err := listPersonal(tx, c, byAge(in(nil, "id", f.IDs)))
 		rows, err = keep(rows, err, func(n cloud.Network) bool { return c.Owns(n.ProjectID) || n.Shared || n.External })
+		if err == nil {
+			err = externalBy(tx, c, rows...)
+		}
 		if err != nil {
 			return nil, err
 		}

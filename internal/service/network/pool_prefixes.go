@@ -17,6 +17,9 @@ func (s *Service) ChangePrefixes(ctx context.Context, c cloud.Caller, id string,
 		if err != nil {
 			return nil, err
 		}
+		if err := mayChangePrefixes(tx, c, p); err != nil {
+			return nil, err
+		}
 		if err := growPool(&p, slices.Concat(p.Prefixes, add)); err != nil {
 			return nil, err
 		}

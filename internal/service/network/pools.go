@@ -196,6 +196,9 @@ func (s *Service) UpdatePool(ctx context.Context, c cloud.Caller, id string, r P
 			return p, err
 		}
 		if r.Prefixes != nil {
+			if err := mayChangePrefixes(tx, c, p); err != nil {
+				return p, err
+			}
 			if err := growPool(&p, *r.Prefixes); err != nil {
 				return p, err
 			}
@@ -214,6 +217,19 @@ func (s *Service) UpdatePool(ctx context.Context, c cloud.Caller, id string, r P
 		p.UpdatedAt, p.Revision = s.clock.Now(), p.Revision+1
 		return p, tx.SubnetPools.Update(p)
 	})
+}
+
+// mayChangePrefixes refuses a change of what an address scope holds by who does not
+// own the scope.
+func mayChangePrefixes(tx *store.Tx, c cloud.Caller, p cloud.SubnetPool) error {
+	if p.AddressScopeID == "" {
+		return nil
+	}
+	scope, err := tx.AddressScopes.Get(p.AddressScopeID)
+	if err == nil && !c.Owns(scope.ProjectID) {
+		err = refuse(cloud.Invalid, "IllegalSubnetPoolUpdate", "Illegal subnetpool update : %s subnetpool cannot be updated, as it is of address scope %s, which another project owns", p.ID, scope.ID)
+	}
+	return err
 }
 
 // DeletePool removes a subnet pool that no subnet was cut from.

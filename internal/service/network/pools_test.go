@@ -133,7 +133,16 @@ func TestRBACLetsOneProjectUseANetwork(t *testing.T) {
 	}
 	port := must(h.CreatePorts(h.ctx, bob, network.PortCreate{NetworkID: n.ID}))(t)[0]
 	refused(t, h.DeleteRBACPolicy(h.ctx, alice, p.ID), cloud.Conflict, "RbacPolicyInUse")
-	refused(t, h.DeleteRBACPolicy(h.ctx, bob, p.ID), cloud.Forbidden, "PolicyNotAuthorized")
+	refused(t, h.DeleteRBACPolicy(h.ctx, bob, p.ID), cloud.NotFound, "RbacPolicyNotFound") // only its maker sees it
+	second := must(h.CreateRBACPolicies(h.ctx, admin, network.RBACCreate{ObjectType: "network", ObjectID: n.ID, Action: cloud.AccessShared, Target: cloud.EveryProject}))(t)[0]
+	if err := h.DeleteRBACPolicy(h.ctx, alice, p.ID); err != nil { // the port is allowed by the other
+		t.Error(err)
+	}
+	refused(t, h.DeleteRBACPolicy(h.ctx, admin, second.ID), cloud.Conflict, "RbacPolicyInUse")
+	p = must(h.CreateRBACPolicies(h.ctx, alice, grant))(t)[0]
+	if err := h.DeleteRBACPolicy(h.ctx, admin, second.ID); err != nil {
+		t.Error(err)
+	}
 	if err := h.DeletePort(h.ctx, bob, port.ID); err != nil {
 		t.Fatal(err)
 	}

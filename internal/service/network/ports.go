@@ -257,6 +257,9 @@ func (s *Service) DeletePort(ctx context.Context, c cloud.Caller, id string) err
 		if routerOwner(p.DeviceOwner) || p.DeviceOwner == cloud.OwnerFloatingIP {
 			return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)
 		}
+		if err := checkNoTrunk(tx, p); err != nil {
+			return err
+		}
 		if err := s.DeletePortTx(tx, p); err != nil {
 			return err
 		}
@@ -281,8 +284,12 @@ func (s *Service) loseNIC(tx *store.Tx, p cloud.Port) error {
 	return tx.Servers.Update(v)
 }
 
-// DeletePortTx removes a port with its addresses, and takes floating IPs off it.
+// DeletePortTx removes a port with its addresses and its trunk, and takes floating
+// IPs off it.
 func (s *Service) DeletePortTx(tx *store.Tx, p cloud.Port) error {
+	if err := s.dropTrunkOf(tx, p); err != nil {
+		return err
+	}
 	if err := s.unmapPort(tx, p.ID, nil); err != nil {
 		return err
 	}

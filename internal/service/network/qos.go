@@ -28,19 +28,21 @@ func noQoS(id string) error {
 func seeQoS(tx *store.Tx, c cloud.Caller, id string) (cloud.QoSPolicy, error) {
 	p, err := tx.QoSPolicies.Get(id)
 	if err == nil && !c.Owns(p.ProjectID) && !p.Shared {
-		ok, gerr := shares(tx, c, objectQoS, id)
-		if err = gerr; err == nil && !ok {
+		p.Shared, err = shares(tx, c, objectQoS, id) // with the caller, which is what it is told
+		if err == nil && !p.Shared {
 			err = noQoS(id)
 		}
 	}
 	return got(p, err, noQoS(id))
 }
 
-// CreateQoSPolicies makes QoS policies with no rules yet, all or none. Who may, the
-// API's policy says.
+// CreateQoSPolicies makes QoS policies with no rules yet, all or none. Only admins may.
 func (s *Service) CreateQoSPolicies(ctx context.Context, c cloud.Caller, reqs ...QoSCreate) ([]cloud.QoSPolicy, error) {
 	return each(ctx, s, reqs, func(tx *store.Tx, r QoSCreate) (cloud.QoSPolicy, error) {
 		owner, err := project(c, r.ProjectID)
+		if err == nil && !c.IsAdmin() {
+			err = forbidden("(rule:create_policy)")
+		}
 		if err != nil {
 			return cloud.QoSPolicy{}, err
 		}
@@ -94,9 +96,10 @@ func (s *Service) ListQoSPolicies(ctx context.Context, c cloud.Caller, f Filter)
 			return nil, err
 		}
 		rows, err := tx.QoSPolicies.List(byAge(in(nil, "id", f.IDs)))
-		return keep(rows, err, func(p cloud.QoSPolicy) bool {
-			return c.Owns(p.ProjectID) || p.Shared || g[p.ID][cloud.AccessShared]
-		})
+		for i := range rows {
+			rows[i].Shared = rows[i].Shared || g[rows[i].ID][cloud.AccessShared]
+		}
+		return keep(rows, err, func(p cloud.QoSPolicy) bool { return c.Owns(p.ProjectID) || p.Shared })
 	})
 }
 
@@ -110,6 +113,15 @@ func (s *Service) UpdateQoSPolicy(ctx context.Context, c cloud.Caller, id string
 			return err
 		}
 		p.Shared = *r.Shared
+		if !p.Shared {
+			grant, err := tx.RBACPolicies.Find(store.Eq("object_id", id), store.Eq("action", cloud.AccessShared), store.Eq("target", cloud.EveryProject))
+			if err == nil {
+				err = checkGrantUnused(tx, grant, "")
+			}
+			if err != nil && !cloud.Is(err, cloud.NotFound) {
+				return err
+			}
+		}
 		return s.shareWithAll(tx, objectQoS, id, p.ProjectID, cloud.AccessShared, p.Shared)
 	})
 }
@@ -117,8 +129,8 @@ func (s *Service) UpdateQoSPolicy(ctx context.Context, c cloud.Caller, id string
 func (s *Service) changeQoS(ctx context.Context, c cloud.Caller, id string, change func(*store.Tx, *cloud.QoSPolicy) error) (cloud.QoSPolicy, error) {
 	return update(ctx, s, func(tx *store.Tx) (cloud.QoSPolicy, error) {
 		p, err := seeQoS(tx, c, id)
-		if err == nil && !c.Owns(p.ProjectID) {
-			err = forbidden("rule:update_policy")
+		if err == nil && !c.IsAdmin() {
+			err = forbidden("(rule:update_policy)")
 		}
 		if err != nil {
 			return p, err
@@ -136,6 +148,9 @@ func (s *Service) DeleteQoSPolicy(ctx context.Context, c cloud.Caller, id string
 	return s.change(ctx, func(tx *store.Tx) error {
 		if _, err := seeQoS(tx, c, id); err != nil {
 			return err
+		}
+		if !c.IsAdmin() {
+			return forbidden("(rule:delete_policy)")
 		}
 		ports, err := tx.Ports.List(store.Query{})
 		if err != nil {
@@ -175,6 +190,9 @@ func noLimit(policyID, id string) error {
 // CreateLimit adds a bandwidth limit to a policy: one for each direction at most.
 func (s *Service) CreateLimit(ctx context.Context, c cloud.Caller, policyID string, r LimitChange) (cloud.BandwidthLimit, error) {
 	l := cloud.BandwidthLimit{ID: cloud.NewID(), Direction: or(r.Direction, cloud.Egress), Kbps: or(r.Kbps, 0), BurstKb: or(r.BurstKb, 0)}
+	if !c.IsAdmin() {
+		return l, forbidden("(rule:create_policy_bandwidth_limit_rule)")
+	}
 	_, err := s.changeQoS(ctx, c, policyID, func(_ *store.Tx, p *cloud.QoSPolicy) error {
 		p.Limits = append(p.Limits, l)
 		return checkLimits(*p)

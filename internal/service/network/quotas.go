@@ -45,6 +45,8 @@ func used(tx *store.Tx, projectID, resource string) (int, error) {
 		return tx.Routers.Count(own)
 	case "floatingip":
 		return tx.FloatingIPs.Count(own)
+	case "trunk":
+		return tx.Trunks.Count(own)
 	case "subnetpool":
 		return tx.SubnetPools.Count(own)
 	case "rbac_policy":

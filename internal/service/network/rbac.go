@@ -101,7 +101,11 @@ func (s *Service) CreateRBACPolicies(ctx context.Context, c cloud.Caller, reqs .
 			return cloud.RBACPolicy{}, err
 		}
 		p := cloud.RBACPolicy{ID: cloud.NewID(), ProjectID: owner, ObjectType: r.ObjectType, ObjectID: r.ObjectID, Action: r.Action, Target: r.Target, CreatedAt: s.clock.Now()}
-		if err := s.markObject(tx, c, p, true); err != nil {
+		err = s.markObject(tx, c, p, true)
+		if cloud.Is(err, cloud.Forbidden) {
+			err = invalid("Only admins can manipulate policies on objects they do not own")
+		}
+		if err != nil {
 			return p, err
 		}
 		err = tx.RBACPolicies.Insert(p)
@@ -131,6 +135,9 @@ func (s *Service) markObject(tx *store.Tx, c cloud.Caller, p cloud.RBACPolicy, o
 		return tx.Networks.Update(n)
 	case objectPool:
 		v, err := ownPool(tx, c, p.ObjectID, "create_rbac_policy")
+		if err == nil && on {
+			err = checkScopeAccess(tx, v, p.Target)
+		}
 		if err != nil || !all {
 			return err
 		}
@@ -157,7 +164,7 @@ func (s *Service) markObject(tx *store.Tx, c cloud.Caller, p cloud.RBACPolicy, o
 	return refuse(cloud.Invalid, "InvalidObjectType", "Invalid object type for RBAC policies: %s.", p.ObjectType)
 }
 
-// GetRBACPolicy gives a policy of the caller's, or one that is for its project.
+// GetRBACPolicy gives a policy of the caller's. Whom it is for does not see it.
 func (s *Service) GetRBACPolicy(ctx context.Context, c cloud.Caller, id string) (cloud.RBACPolicy, error) {
 	return view(ctx, s, func(tx *store.Tx) (cloud.RBACPolicy, error) { return seeRBAC(tx, c, id) })
 }
@@ -165,39 +172,31 @@ func (s *Service) GetRBACPolicy(ctx context.Context, c cloud.Caller, id string) 
 func seeRBAC(tx *store.Tx, c cloud.Caller, id string) (cloud.RBACPolicy, error) {
 	p, err := tx.RBACPolicies.Get(id)
 	missing := refuse(cloud.NotFound, "RbacPolicyNotFound", "RBAC policy of type None with ID %s not found", id)
-	if err == nil && !c.Owns(p.ProjectID) && p.Target != c.ProjectID {
+	if err == nil && !c.Owns(p.ProjectID) {
 		err = missing
 	}
 	return got(p, err, missing)
 }
 
-// ListRBACPolicies lists the caller's policies and those for its project.
+// ListRBACPolicies lists the caller's policies.
 func (s *Service) ListRBACPolicies(ctx context.Context, c cloud.Caller, f Filter) ([]cloud.RBACPolicy, error) {
 	return view(ctx, s, func(tx *store.Tx) ([]cloud.RBACPolicy, error) {
 		rows, err := tx.RBACPolicies.List(byAge(in(nil, "id", f.IDs)))
-		return keep(rows, err, func(p cloud.RBACPolicy) bool { return c.Owns(p.ProjectID) || p.Target == c.ProjectID })
+		return keep(rows, err, func(p cloud.RBACPolicy) bool { return c.Owns(p.ProjectID) })
 	})
-}
-
-func ownRBAC(tx *store.Tx, c cloud.Caller, id, rule string) (cloud.RBACPolicy, error) {
-	p, err := seeRBAC(tx, c, id)
-	if err == nil && !c.Owns(p.ProjectID) {
-		err = forbidden("rule:" + rule)
-	}
-	return p, err
 }
 
 // UpdateRBACPolicy gives a policy another target.
 func (s *Service) UpdateRBACPolicy(ctx context.Context, c cloud.Caller, id, target string) (cloud.RBACPolicy, error) {
 	return update(ctx, s, func(tx *store.Tx) (cloud.RBACPolicy, error) {
-		p, err := ownRBAC(tx, c, id, "update_rbac_policy")
+		p, err := seeRBAC(tx, c, id)
 		if err != nil || target == p.Target {
 			return p, err
 		}
 		if target == cloud.EveryProject && !c.IsAdmin() {
 			return p, forbidden("(rule:update_rbac_policy and rule:update_rbac_policy:target_tenant)")
 		}
-		if err := checkGrantUnused(tx, p); err != nil {
+		if err := checkGrantUnused(tx, p, target); err != nil {
 			return p, err
 		}
 		if err := s.markObject(tx, c, p, false); err != nil {
@@ -214,11 +213,11 @@ func (s *Service) UpdateRBACPolicy(ctx context.Context, c cloud.Caller, id, targ
 // DeleteRBACPolicy withdraws a policy, unless its target uses the object.
 func (s *Service) DeleteRBACPolicy(ctx context.Context, c cloud.Caller, id string) error {
 	return s.change(ctx, func(tx *store.Tx) error {
-		p, err := ownRBAC(tx, c, id, "delete_rbac_policy")
+		p, err := seeRBAC(tx, c, id)
 		if err != nil {
 			return err
 		}
-		if err := checkGrantUnused(tx, p); err != nil {
+		if err := checkGrantUnused(tx, p, ""); err != nil {
 			return err
 		}
 		if err := s.markObject(tx, c, p, false); err != nil {
@@ -226,56 +225,6 @@ func (s *Service) DeleteRBACPolicy(ctx context.Context, c cloud.Caller, id strin
 		}
 		return tx.RBACPolicies.Delete(id)
 	})
-}
-
-// checkGrantUnused refuses to withdraw a network from a project that has ports
-// or gateways on it by this policy alone.
-func checkGrantUnused(tx *store.Tx, p cloud.RBACPolicy) error {
-	if p.ObjectType != objectNetwork {
-		return nil
-	}
-	n, err := tx.Networks.Get(p.ObjectID)
-	if err != nil {
-		return err
-	}
-	if p.Action == cloud.AccessExternal {
-		if p.Target == cloud.EveryProject {
-			return checkUnexternal(tx, n.ID)
-		}
-		return externalUnusedBy(tx, p)
-	}
-	where := []store.Cond{store.Eq("network_id", n.ID), store.Ne("project_id", n.ProjectID)}
-	if p.Target != cloud.EveryProject {
-		where = append(where, store.Eq("project_id", p.Target))
-	}
-	ports, err := tx.Ports.List(store.Where(where...))
-	for _, port := range ports {
-		if port.ProjectID != "" && !serviceOwner(port.DeviceOwner) {
-			return inUse(p, port.ID)
-		}
-	}
-	return err
-}
-
-// externalUnusedBy looks for the target's routers and floating IPs on the
-// network.
-func externalUnusedBy(tx *store.Tx, p cloud.RBACPolicy) error {
-	own, on := store.Eq("project_id", p.Target), p.ObjectID
-	if n, err := tx.FloatingIPs.Count(own, store.Eq("network_id", on)); err != nil || n > 0 {
-		return orInUse(p, err)
-	}
-	n, err := tx.Routers.Count(own, store.Eq("gateway_network_id", on))
-	if err != nil || n > 0 {
-		return orInUse(p, err)
-	}
-	return nil
-}
-
-func orInUse(p cloud.RBACPolicy, err error) error {
-	if err != nil {
-		return err
-	}
-	return inUse(p, p.ObjectID)
 }
 
 func inUse(p cloud.RBACPolicy, by string) error {

@@ -71,6 +71,9 @@ func (e expected) current(tx *store.Tx) (int, error) {
 	case "subnetpools":
 		v, err := tx.SubnetPools.Get(e.id)
 		return v.Revision, err
+	case "trunks":
+		v, err := tx.Trunks.Get(e.id)
+		return v.Revision, err
 	case "policies":
 		v, err := tx.QoSPolicies.Get(e.id)
 		return v.Revision, err

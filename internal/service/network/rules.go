@@ -110,7 +110,16 @@ func (s *Service) ListRules(ctx context.Context, c cloud.Caller, f Filter) ([]cl
 		return nil, err
 	}
 	return view(ctx, s, func(tx *store.Tx) ([]cloud.SecurityRule, error) {
-		return tx.SecurityRules.List(byAge(mine(in(in(nil, "id", f.IDs), "group_id", f.GroupIDs), c)))
+		groups, err := tx.SecurityGroups.List(byAge(mine(nil, c)))
+		if err != nil {
+			return nil, err
+		}
+		own := indexed(groups, func(g cloud.SecurityGroup) string { return g.ID }) // whoever wrote the rule
+		rows, err := tx.SecurityRules.List(byAge(in(in(nil, "id", f.IDs), "group_id", f.GroupIDs)))
+		return keep(rows, err, func(r cloud.SecurityRule) bool {
+			_, ok := own[r.GroupID]
+			return ok || c.Owns(r.ProjectID)
+		})
 	})
 }
 

@@ -85,6 +85,9 @@ func (s *Service) createSubnet(tx *store.Tx, c cloud.Caller, r SubnetCreate) (cl
 	if err := s.welcome(tx, sub); err != nil {
 		return sub, err
 	}
+	if err := s.subnetsChanged(tx, n.ID); err != nil {
+		return sub, err
+	}
 	return sub, s.serveDHCP(tx, n)
 }
 
@@ -186,12 +189,25 @@ func (s *Service) UpdateSubnet(ctx context.Context, c cloud.Caller, id string, r
 		if err := tx.Subnets.Update(sub); err != nil {
 			return sub, err
 		}
+		if err := s.subnetsChanged(tx, sub.NetworkID); err != nil {
+			return sub, err
+		}
 		n, err := tx.Networks.Get(sub.NetworkID)
 		if err != nil {
 			return sub, err
 		}
 		return sub, s.serveDHCP(tx, n)
 	})
+}
+
+// subnetsChanged gives a network another revision: its subnets are a part of it.
+func (s *Service) subnetsChanged(tx *store.Tx, networkID string) error {
+	n, err := tx.Networks.Get(networkID)
+	if err != nil {
+		return err
+	}
+	n.UpdatedAt, n.Revision = s.clock.Now(), n.Revision+1
+	return tx.Networks.Update(n)
 }
 
 // DeleteSubnet removes a subnet that no port has an address of, save the
@@ -206,6 +222,9 @@ func (s *Service) DeleteSubnet(ctx context.Context, c cloud.Caller, id string) e
 			return err
 		}
 		if err := tx.Subnets.Delete(id); err != nil {
+			return err
+		}
+		if err := s.subnetsChanged(tx, sub.NetworkID); err != nil {
 			return err
 		}
 		n, err := tx.Networks.Get(sub.NetworkID)

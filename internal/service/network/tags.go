@@ -9,7 +9,7 @@ import (
 )
 
 // Tagged names the collections whose members have tags.
-var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools", "qos/policies"}
+var Tagged = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools", "qos/policies", "policies", "trunks"}
 
 // maxTag is the length of a tag, characters.
 const maxTag = 60
@@ -110,7 +110,11 @@ func (s *Service) retag(tx *store.Tx, c cloud.Caller, collection, id string, cha
 		}
 		return apply(tx.SubnetPools, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
 	}
-	if collection == "qos/policies" {
+	if collection == "trunks" {
+		v, err := ownTrunk(tx, c, id)
+		return apply(tx.Trunks, &v, err, &v.Tags, change, func() { v.UpdatedAt, v.Revision = now, v.Revision+1 })
+	}
+	if collection == "qos/policies" || collection == "policies" { // neutron itself has them at the latter
 		v, err := seeQoS(tx, c, id)
 		if err == nil && change != nil && !c.Owns(v.ProjectID) {
 			err = forbidden("rule:update_policies_tags")

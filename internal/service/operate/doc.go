@@ -1,6 +1,6 @@
 // Package operate is what the operator of the cloud asks of it beyond the
-// OpenStack APIs: where everything of a server, image or port is, and whether
-// anything is left over or missing.
+// OpenStack APIs: where everything of a server, volume, image or port is, what
+// still fits, and whether anything is left over or missing.
 package operate
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/node"
+	"hearth/internal/schedule"
 	"hearth/internal/store"
 )
 
@@ -24,15 +25,17 @@ type Blobs interface {
 
 // Service answers the operator.
 type Service struct {
-	store *store.Store
-	fleet *node.Fleet
-	blobs Blobs
-	log   *slog.Logger
+	store  *store.Store
+	clock  cloud.Clock
+	fleet  *node.Fleet
+	blobs  Blobs
+	ratios schedule.Ratios
+	log    *slog.Logger
 }
 
-// New makes the service.
-func New(st *store.Store, fleet *node.Fleet, blobs Blobs, log *slog.Logger) *Service {
-	return &Service{store: st, fleet: fleet, blobs: blobs, log: log}
+// New makes the service. The ratios are those that servers are placed by.
+func New(st *store.Store, clock cloud.Clock, fleet *node.Fleet, blobs Blobs, ratios schedule.Ratios, log *slog.Logger) *Service {
+	return &Service{store: st, clock: clock, fleet: fleet, blobs: blobs, ratios: ratios, log: log}
 }
 
 // Explanation is one page about one thing.

@@ -8,20 +8,26 @@ import (
 	"hearth/internal/store"
 )
 
-// Explain tells where everything of a thing is. Kind is server, image or port;
-// the name may be an id or a name that is unique. NotFound, Conflict for a name
-// of several, Invalid for another kind.
+// Explain tells where everything of a thing is. Kind is server, volume, snapshot,
+// image, port or flavor; the name may be an id or, but for snapshots, a name that
+// is unique. NotFound, Conflict for a name of several, Invalid for another kind.
 func (s *Service) Explain(ctx context.Context, kind, name string) (Explanation, error) {
 	const op = "operate.Explain"
 	switch kind {
 	case "server":
 		return s.explainServer(ctx, name)
+	case "volume":
+		return s.explainVolume(ctx, name)
+	case "snapshot":
+		return s.explainSnapshot(ctx, name)
 	case "image":
 		return s.explainImage(ctx, name)
 	case "port":
 		return s.explainPort(ctx, name)
+	case "flavor":
+		return s.explainFlavor(ctx, name)
 	}
-	return Explanation{}, cloud.E(op, cloud.Invalid, "cannot explain a %q: name a server, an image or a port", kind)
+	return Explanation{}, cloud.E(op, cloud.Invalid, "cannot explain a %q: name a server, a volume, a snapshot, an image, a port or a flavor", kind)
 }
 
 // find gets a row by its key, or by its name.
@@ -37,11 +43,15 @@ func (s *Service) explainServer(ctx context.Context, name string) (Explanation, 
 	var server cloud.Server
 	var ports []cloud.Port
 	var actions []cloud.ActionRecord
+	var disks []use
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
 		if server, err = find(tx.Servers, name); err != nil {
 			return err
 		}
 		if ports, err = tx.Ports.List(store.Where(store.Eq("device_id", server.ID))); err != nil {
+			return err
+		}
+		if disks, err = usesOf(tx, "server_id", server.ID); err != nil {
 			return err
 		}
 		actions, err = tx.Actions.List(store.Query{Where: []store.Cond{store.Eq("server_id", server.ID)}, Order: []store.Order{{Column: "started_at"}}})
@@ -52,7 +62,7 @@ func (s *Service) explainServer(ctx context.Context, name string) (Explanation, 
 	}
 	e := Explanation{Title: "server " + server.Name + " (" + server.ID + ")"}
 	e.sayState(server)
-	e.sayRoot(server)
+	e.sayRoot(server, disks)
 	for _, p := range ports {
 		e.say("port", "%s  %s  %s  %s", p.ID, p.MAC, addresses(p), p.Status())
 	}
@@ -81,13 +91,25 @@ func (e *Explanation) sayState(s cloud.Server) {
 	e.say("node", "%s", orNone(s.Node))
 }
 
-// sayRoot says plainly what the root disk is, since sizes confuse: it comes from
-// the image, has the flavor's size, and goes with the server.
-func (e *Explanation) sayRoot(s cloud.Server) {
-	if s.Flavor.RootGB == 0 {
+// sayRoot says plainly what the root disk is, since sizes confuse: either it comes
+// from the image and goes with the server, or it is a volume, which stays.
+func (e *Explanation) sayRoot(s cloud.Server, disks []use) {
+	switch {
+	case s.VolumeBoot:
+		for _, d := range disks {
+			if d.Boot {
+				e.say("root disk", "persistent: volume %s, %d GiB; %s", d.volume.ID, d.volume.SizeGB, d.fate())
+			}
+		}
+	case s.Flavor.RootGB == 0:
 		e.say("root disk", "ephemeral, %s: flavor %s sets no size, so it has the image's own; it is deleted with the server", size(s.Image.VirtualSize), s.Flavor.Name)
-	} else {
+	default:
 		e.say("root disk", "ephemeral, %d GiB of flavor %s, filled from image %s; it is deleted with the server", s.Flavor.RootGB, s.Flavor.Name, s.ImageID)
+	}
+	for _, d := range disks {
+		if !d.Boot {
+			e.say("volume", "%s (%s), %d GiB, %s as %s; %s", d.volume.Name, d.volume.ID, d.volume.SizeGB, d.State, orNone(d.Device), d.fate())
+		}
 	}
 }
 

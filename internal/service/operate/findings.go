@@ -19,17 +19,17 @@ func (s *Service) Findings(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var found []string
-	servers := map[string]cloud.Server{}
+	servers, disks := map[string]cloud.Server{}, map[string]bool{}
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		found = found[:0]
-		f := finder{tx: tx, found: &found, servers: servers}
+		f := finder{tx: tx, found: &found, servers: servers, disks: disks}
 		return f.all(digests)
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range s.fleet.Names() {
-		more, err := s.findingsOn(ctx, name, servers)
+		more, err := s.findingsOn(ctx, name, servers, disks)
 		if err != nil {
 			return nil, err
 		}
@@ -39,8 +39,9 @@ func (s *Service) Findings(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// findingsOn compares a node's instances with the servers placed there.
-func (s *Service) findingsOn(ctx context.Context, name string, servers map[string]cloud.Server) (found []string, err error) {
+// findingsOn compares a node's instances with the servers placed there, and its
+// disks with the volumes.
+func (s *Service) findingsOn(ctx context.Context, name string, servers map[string]cloud.Server, disks map[string]bool) (found []string, err error) {
 	n, err := s.fleet.Node(name)
 	if err != nil {
 		return nil, err
@@ -61,6 +62,15 @@ func (s *Service) findingsOn(ctx context.Context, name string, servers map[strin
 			found = append(found, fmt.Sprintf("server %s is placed on node %s, which does not know it", id, name))
 		}
 	}
+	volumes, err := n.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range volumes {
+		if !disks[v.ID] {
+			found = append(found, fmt.Sprintf("node %s has the disk %s of no volume or snapshot: take it in with 'cinder manage', or remove it", name, v.Path))
+		}
+	}
 	leftovers, err := n.Findings(ctx)
 	for _, l := range leftovers {
 		found = append(found, fmt.Sprintf("node %s: %s", name, l))
@@ -73,6 +83,7 @@ type finder struct {
 	tx      *store.Tx
 	found   *[]string
 	servers map[string]cloud.Server
+	disks   map[string]bool // of volumes and snapshots
 }
 
 func (f *finder) say(format string, args ...any) {
@@ -80,7 +91,7 @@ func (f *finder) say(format string, args ...any) {
 }
 
 func (f *finder) all(digests []string) error {
-	for _, check := range []func() error{f.findServers, f.findPorts, f.findAllocations, f.findFloating, f.findRules} {
+	for _, check := range []func() error{f.findServers, f.findPorts, f.findAllocations, f.findFloating, f.findRules, f.findVolumes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -151,6 +162,41 @@ func (f *finder) findRules() error {
 	for _, r := range all {
 		if _, err := f.tx.SecurityGroups.Get(r.GroupID); cloud.Is(err, cloud.NotFound) {
 			f.say("security group rule %s is of group %s, which does not exist", r.ID, r.GroupID)
+		}
+	}
+	return err
+}
+
+// findVolumes looks at volumes and snapshots that wait for nothing, and at
+// attachments of what is not there.
+func (f *finder) findVolumes() error {
+	volumes, err := f.tx.Volumes.List(store.Query{})
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		f.disks[cloud.VolumeDisk(v.ID)] = true
+		if v.NextAttemptAt.IsZero() && v.Fault == "" && (v.Deleted || !v.Seen.Ready) {
+			f.say("volume %s wants something done and nothing is due", v.ID)
+		}
+	}
+	snapshots, err := f.tx.Snapshots.List(store.Query{})
+	if err != nil {
+		return err
+	}
+	for _, s := range snapshots {
+		f.disks[cloud.SnapshotDisk(s.ID)] = true
+		if s.NextAttemptAt.IsZero() && s.Fault == "" && (s.Deleted || !s.Seen.Ready) {
+			f.say("snapshot %s wants something done and nothing is due", s.ID)
+		}
+	}
+	attachments, err := f.tx.VolumeAttachments.List(store.Query{})
+	for _, a := range attachments {
+		if !f.disks[cloud.VolumeDisk(a.VolumeID)] {
+			f.say("attachment %s is of volume %s, which does not exist", a.ID, a.VolumeID)
+		}
+		if a.Plug && f.servers[a.ServerID].ID == "" {
+			f.say("attachment %s is to server %s, which does not exist", a.ID, a.ServerID)
 		}
 	}
 	return err

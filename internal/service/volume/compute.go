@@ -48,6 +48,9 @@ type Plug struct {
 	Done               bool // nobody is to plug it in now: the server is on no node
 	Made               bool // the volume is just being made for the server, which waits for it
 	Multiattach        bool // the client knows of volumes with several servers
+	// Swaps is the attachment that ends when the volume has its place and its data;
+	// the device and all else is as it was there. nil for none.
+	Swaps *cloud.VolumeAttachment
 }
 
 // PlugTx gives a server a volume. The node of the server plugs it in, and then the
@@ -67,6 +70,10 @@ func (s *Service) PlugTx(tx *store.Tx, c cloud.Caller, p Plug) (a cloud.VolumeAt
 		ID: cloud.NewID(), VolumeID: d.ID, ServerID: p.ServerID, ProjectID: d.ProjectID, State: cloud.AttachmentAttaching, Host: p.Node,
 		Device: p.Device, ReadOnly: d.ReadOnly, Plug: true, Boot: p.Boot, DeleteOnTermination: p.DeleteOnTerm, Tag: p.Tag, Bus: p.Bus,
 		CreatedAt: now, UpdatedAt: now,
+	}
+	if was := p.Swaps; was != nil {
+		a.Swaps, a.Device, a.Tag, a.Bus, a.Boot, a.ReadOnly = was.VolumeID, was.Device, was.Tag, was.Bus, was.Boot, was.ReadOnly
+		a.CreatedAt = was.CreatedAt // which is its place among the guest's disks
 	}
 	if p.Done {
 		a.State, a.AttachedAt = cloud.AttachmentAttached, &now
@@ -116,6 +123,26 @@ func (s *Service) UnplugTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachmen
 		return err
 	}
 	d.Detaching, d.UpdatedAt = true, now
+	return tx.Volumes.Update(d.Volume)
+}
+
+// ReimagedTx notes that a server's volume is given an image anew, by the server's
+// node while no guest has it. Invalid when the image does not fit, or another server
+// has the volume too.
+func (s *Service) ReimagedTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error {
+	const op = "volume.Reimaged"
+	d, err := volumeTx(tx, c, a.VolumeID)
+	if err != nil {
+		return err
+	}
+	if d.Status != cloud.VolumeInUse || len(d.Attachments) != 1 {
+		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is %s and has %d attachments: it is re-imaged when it is in-use by the one server.", d.ID, d.Status, len(d.Attachments))
+	}
+	v := d.Volume // with the image in it, to see that it fits
+	if err := fromImage(op, &image, &v); err != nil {
+		return err
+	}
+	d.Bootable, d.ImageMetadata, d.UpdatedAt = true, v.ImageMetadata, s.clock.Now()
 	return tx.Volumes.Update(d.Volume)
 }
 

@@ -15,7 +15,7 @@ type Wanted struct {
 	ImageID, SnapshotID, SourceID     string
 	GroupID, Transfer, BackupID, Host string
 	Metadata                          map[string]string
-	Multiattach                       bool
+	Multiattach                       bool // whatever its type says
 	FollowImages                      bool // an image that stands for a snapshot is taken as that
 }
 
@@ -154,10 +154,7 @@ func (s *Service) settle(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volum
 	if err := plain(op, kind); err != nil {
 		return err
 	}
-	v.TypeID, v.Multiattach = kind.ID, multiattach(kind)
-	if in.Multiattach && !v.Multiattach {
-		return cloud.E(op, cloud.Invalid, "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")
-	}
+	v.TypeID, v.Multiattach = kind.ID, multiattach(kind) || in.Multiattach
 	if err := s.knownZone(tx, v.AvailabilityZone); err != nil {
 		return err
 	}

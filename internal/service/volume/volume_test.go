@@ -106,7 +106,7 @@ func TestWhatAVolumeIsMadeFrom(t *testing.T) {
 	if !d.Bootable || d.ImageMetadata["image_name"] != "ember" || d.ImageMetadata["os"] != "x" || d.TypeName != DefaultType {
 		t.Errorf("%+v", d)
 	}
-	for _, w := range []Wanted{{ImageID: "image", SizeGB: 1}, {ImageID: "other", SizeGB: 3}, {}, {SizeGB: 1, Zone: "mars"}, {SourceID: d.ID, SizeGB: 2}, {SizeGB: 1, Multiattach: true}} {
+	for _, w := range []Wanted{{ImageID: "image", SizeGB: 1}, {ImageID: "other", SizeGB: 3}, {}, {SizeGB: 1, Zone: "mars"}, {SourceID: d.ID, SizeGB: 2}} {
 		_, err := b.Create(ctx, p, w)
 		b.want(err, cloud.Invalid)
 	}

@@ -51,7 +51,7 @@ func (g *guest) PlugDisk(ctx context.Context, d hypervisor.Disk) error {
 		switch {
 		case g.m.has(d.ID):
 			return nil
-		case d.Bus == hypervisor.BusIDE || d.CDROM:
+		case d.Bus == hypervisor.BusIDE || d.Bus == hypervisor.BusUSB || d.CDROM:
 			return cloud.E(op, cloud.Conflict, "guest %s: its IDE bus takes no disk while it runs", g.m.cfg.ID)
 		}
 		if err := g.m.room(op); err != nil {

@@ -62,7 +62,7 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	}
 	h.last++
 	handle := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: dir, PID: h.last, Started: uint64(h.last) * 100, BootID: h.bootID}
-	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}}
+	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}, secrets: map[string]string{}}
 	h.guests[handle.PID] = m
 	if cfg.Saved {
 		m.state, m.begun = hypervisor.StatePaused, h.clock.Now().Add(-begun)

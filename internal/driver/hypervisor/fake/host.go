@@ -36,8 +36,10 @@ type machine struct {
 	begun   time.Time
 	starter *Driver
 	watched map[*guest]bool
-	leaving map[string]bool  // devices that it was asked to let go of
-	sizes   map[string]int64 // of disks that were resized, in bytes
+	leaving map[string]bool   // devices that it was asked to let go of
+	sizes   map[string]int64  // of disks that were resized, in bytes
+	targets []hypervisor.Disk // that disks are being copied to
+	secrets map[string]string // that the agent was told, by user
 }
 
 // NewHost makes a host with no guests. nil is the machine's clock.
@@ -106,6 +108,16 @@ func (h *Host) Guest(id string) (hypervisor.Config, hypervisor.State) {
 		return m.cfg, m.state
 	}
 	return hypervisor.Config{}, hypervisor.StateGone
+}
+
+// Password is what a guest's agent was told to make a user's password.
+func (h *Host) Password(id, user string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m := h.byID(id); m != nil {
+		return m.secrets[user]
+	}
+	return ""
 }
 
 // Running counts the guests' processes.

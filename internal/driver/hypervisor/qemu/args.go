@@ -34,6 +34,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 	logSet := a.set(log, "console")
 	a.option("-chardev", fmt.Sprintf("socket,id=serial0,fd=%d,server=on,wait=off,logfile=%s,logappend=on", serial, logSet))
 	a.option("-device", "isa-serial,chardev=serial0")
+	a.agent(cfg)
 	a.option("-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0")
 	for _, n := range cfg.NICs {
 		a.nic(n)
@@ -46,6 +47,17 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 		a.option("-incoming", "defer")
 	}
 	return a.words, a.files
+}
+
+// agent adds the line to an agent in the guest, as QEMU's own has it
+// (https://www.qemu.org/docs/master/interop/qemu-ga.html). Its place on the bus is far from where NICs and disks are.
+func (a *arguments) agent(cfg hypervisor.Config) {
+	if !cfg.Agent {
+		return
+	}
+	fd := a.add(passed{role: roleAgent})
+	a.option("-chardev", fmt.Sprintf("socket,id=agent0,fd=%d,server=on,wait=off", fd))
+	a.option("-device", "virtio-serial-pci,id=ports0,addr=0x1d", "-device", "virtserialport,bus=ports0.0,chardev=agent0,name=org.qemu.guest_agent.0")
 }
 
 // board is the machine without its devices.

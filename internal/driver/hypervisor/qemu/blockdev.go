@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"encoding/json"
+	"slices"
 
 	"hearth/internal/driver/hypervisor"
 )
@@ -65,10 +66,9 @@ func fileNode(name string, readOnly, device bool) *node {
 }
 
 func (a *arguments) disks(disks []hypervisor.Disk) {
-	for _, d := range disks {
-		if d.Bus == hypervisor.BusSCSI {
-			a.option("-device", "virtio-scsi-pci,id=scsi0")
-			break
+	for _, controller := range []struct{ bus, device string }{{hypervisor.BusSCSI, "virtio-scsi-pci,id=scsi0"}, {hypervisor.BusUSB, "qemu-xhci,id=usb0"}} {
+		if slices.ContainsFunc(disks, func(d hypervisor.Disk) bool { return d.Bus == controller.bus }) {
+			a.option("-device", controller.device)
 		}
 	}
 	for _, d := range disks {

@@ -42,6 +42,23 @@ func (d device) arguments() map[string]any {
 	return m
 }
 
+func (d device) id() string {
+	for _, p := range d {
+		if p.name == "id" {
+			return fmt.Sprint(p.value)
+		}
+	}
+	return ""
+}
+
+func (d device) rename(id string) {
+	for i := range d {
+		if d[i].name == "id" {
+			d[i].value = id
+		}
+	}
+}
+
 func (d device) driver() string { return d[0].value.(string) }
 
 // diskDevice is the guest's end of a disk.
@@ -52,6 +69,8 @@ func diskDevice(d hypervisor.Disk) device {
 		model, bus = "scsi-cd", scsiBus
 	case d.Bus == hypervisor.BusSCSI:
 		model, bus = "scsi-hd", scsiBus
+	case d.Bus == hypervisor.BusUSB:
+		model = "usb-storage"
 	case d.CDROM:
 		model = "ide-cd"
 	case d.Bus == hypervisor.BusIDE:

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"encoding/json"
+	"strings"
 
 	"hearth/internal/driver/hypervisor"
 	"hearth/internal/driver/hypervisor/qmp"
@@ -18,6 +19,8 @@ func translate(e qmp.Event) (hypervisor.Event, bool) {
 		"GUEST_PANICKED": hypervisor.EventPanicked,
 		"BLOCK_IO_ERROR": hypervisor.EventIOError,
 		"DEVICE_DELETED": hypervisor.EventUnplugged,
+
+		"JOB_STATUS_CHANGE": hypervisor.EventMirrored,
 	}[e.Name]
 	if !ok {
 		return hypervisor.Event{}, false
@@ -26,12 +29,19 @@ func translate(e qmp.Event) (hypervisor.Event, bool) {
 		Reason string `json:"reason"`
 		Node   string `json:"node-name"`
 		Device string `json:"device"`
+		ID     string `json:"id"`
+		Status string `json:"status"`
 	}
 	// Without data, or with data of another shape, the reason stays unknown: the event itself is what counts.
 	_ = json.Unmarshal(e.Data, &data)
 	switch kind {
 	case hypervisor.EventIOError:
 		data.Reason = data.Node + ": " + data.Reason
+	case hypervisor.EventMirrored:
+		disk, ours := strings.CutPrefix(data.ID, mirrorPrefix)
+		if data.Reason = disk; !ours || data.Status != jobReady && data.Status != jobConcluded {
+			return hypervisor.Event{}, false
+		}
 	case hypervisor.EventUnplugged:
 		data.Reason = data.Device
 		if data.Device == "" { // a part of a device, such as the virtio device on its PCI card

@@ -14,6 +14,7 @@ const (
 	roleLock role = iota
 	roleMonitor
 	roleSerial
+	roleAgent
 	rolePath      // open Path with Flags
 	roleBoot      // open Path, or a copy of it that the guest's user can read
 	roleTap       // the NIC's tap

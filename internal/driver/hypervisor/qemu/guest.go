@@ -174,7 +174,7 @@ func (g *guest) missing(op string) error {
 
 // files of a guest that mean nothing once its process is gone.
 func removeSockets(dir string) {
-	for _, name := range []string{hypervisor.FileMonitor, hypervisor.FileSerial} {
+	for _, name := range []string{hypervisor.FileMonitor, hypervisor.FileSerial, hypervisor.FileAgent} {
 		_ = os.Remove(filepath.Join(dir, name)) // a leftover is replaced by the next start
 	}
 }

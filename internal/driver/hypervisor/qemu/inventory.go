@@ -64,6 +64,47 @@ func (g *guest) blockNodes(ctx context.Context, op string) (map[string]blockNode
 	return nodes, nil
 }
 
+// diskDevices are the devices of the guest's disks, by the disks' ids. A device keeps the name that it was plugged by when
+// another disk takes the place of its own (MirrorDisk).
+func (g *guest) diskDevices(ctx context.Context, op string) (map[string]string, error) {
+	var list []struct {
+		Device   string `json:"qdev"` // its id, or a path in QEMU's object tree that begins with its
+		Inserted *struct {
+			Node string `json:"node-name"`
+		} `json:"inserted"`
+	}
+	if err := g.ask(ctx, op, nil, "query-block", nil, &list); err != nil {
+		return nil, err
+	}
+	on := map[string]string{}
+	for _, b := range list {
+		if b.Inserted == nil || b.Device == "" {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(b.Device, peripheral+"/"), "/")
+		if disk, ours := strings.CutPrefix(b.Inserted.Node, blockName("")); ours {
+			on[disk] = name
+		}
+	}
+	return on, nil
+}
+
+// deviceOf is the name of the device of a disk or NIC; "" when there is none.
+func deviceOf(id string, models, on map[string]string) string {
+	if on[id] != "" {
+		return on[id]
+	}
+	for _, name := range on {
+		if name == id { // another disk has it
+			return ""
+		}
+	}
+	if models[id] != "" {
+		return id
+	}
+	return ""
+}
+
 // pciBus is what query-pci says of one.
 type pciBus struct {
 	Bus     int         `json:"bus"`
@@ -116,6 +157,14 @@ func (g *guest) Devices(ctx context.Context) ([]hypervisor.Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	on, err := g.diskDevices(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	disks := map[string]string{} // by device
+	for disk, name := range on {
+		disks[name] = disk
+	}
 	address := map[string]string{}
 	for _, d := range slots {
 		address[d.ID] = fmt.Sprintf("0000:%02x:%02x.%x", d.Bus, d.Slot, d.Function)
@@ -123,10 +172,10 @@ func (g *guest) Devices(ctx context.Context) ([]hypervisor.Device, error) {
 	var out []hypervisor.Device
 	for id, model := range models {
 		d := hypervisor.Device{ID: id, Address: address[id]}
-		node, isDisk := nodes[blockName(id)]
+		disk, isDisk := disks[id]
 		switch {
 		case isDisk:
-			d.Disk, d.Size = true, node.Image.Size
+			d.ID, d.Disk, d.Size = disk, true, nodes[blockName(disk)].Image.Size
 		case slices.Contains(cards, model):
 			if err := g.ask(ctx, op, nil, "qom-get", map[string]any{"path": peripheral + "/" + id, "property": "mac"}, &d.MAC); err != nil {
 				return nil, err

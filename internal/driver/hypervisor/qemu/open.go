@@ -36,6 +36,8 @@ func (p passed) open(cfg hypervisor.Config, lock *os.File, user uint32) (*os.Fil
 		f, err = listen(cfg.Dir, hypervisor.FileMonitor)
 	case roleSerial:
 		f, err = listen(cfg.Dir, hypervisor.FileSerial)
+	case roleAgent:
+		f, err = listen(cfg.Dir, hypervisor.FileAgent)
 	case roleTap:
 		f, err = duplicate(p.tap)
 	case roleBoot:

@@ -18,11 +18,15 @@ func (g *guest) PlugDisk(ctx context.Context, d hypervisor.Disk) error {
 	if err := d.Validate(); err != nil {
 		return err
 	}
-	if d.CDROM || d.Bus == hypervisor.BusIDE {
+	if d.CDROM || d.Bus == hypervisor.BusIDE || d.Bus == hypervisor.BusUSB {
 		return cloud.E(op, cloud.Conflict, "guest %s: its IDE bus takes no disk while it runs; attach it while the server is shut off", g.handle.ID)
 	}
 	models, err := g.peripherals(ctx, op)
-	if err != nil || models[d.ID] != "" {
+	if err != nil {
+		return err
+	}
+	on, err := g.diskDevices(ctx, op)
+	if err != nil || on[d.ID] != "" {
 		return err
 	}
 	nodes, err := g.blockNodes(ctx, op)
@@ -38,7 +42,11 @@ func (g *guest) PlugDisk(ctx context.Context, d hypervisor.Disk) error {
 		err = g.addDevice(ctx, op, device{{"driver", "virtio-scsi-pci"}, {"id", scsiController}})
 	}
 	if err == nil {
-		err = g.addDevice(ctx, op, diskDevice(d))
+		dev := diskDevice(d)
+		for models[dev.id()] != "" { // a device that another disk took over goes by the name still
+			dev.rename(dev.id() + ".")
+		}
+		err = g.addDevice(ctx, op, dev)
 	}
 	if err != nil {
 		return errors.Join(err, g.dropBlock(ctx, op, d.ID))
@@ -197,8 +205,12 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if models[id] != "" {
-		err = g.ask(ctx, op, nil, "device_del", map[string]any{"id": id}, nil)
+	on, err := g.diskDevices(ctx, op)
+	if err != nil {
+		return false, err
+	}
+	if name := deviceOf(id, models, on); name != "" {
+		err = g.ask(ctx, op, nil, "device_del", map[string]any{"id": name}, nil)
 		if cloud.Is(err, cloud.Conflict) && strings.Contains(err.Error(), "already in the process of unplug") {
 			err = nil
 		}
@@ -208,7 +220,7 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 		if models, err = g.peripherals(ctx, op); err != nil {
 			return false, err
 		}
-		if models[id] != "" { // its cable is cut at once: the tap may go, which QEMU must not be left reading from
+		if models[name] != "" { // its cable is cut at once: the tap may go, which QEMU must not be left reading from
 			return false, g.dropNet(ctx, op, id)
 		}
 	}

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,6 +71,64 @@ func TestSparePorts(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMirrorCopies has a guest's disk move to another file, and a failed copy leave nothing.
+func TestMirrorCopies(t *testing.T) {
+	real(t)
+	g := launch(t, Options{}, guestConfig(t)).(*guest)
+	ctx := t.Context()
+	from, to := emptyDisk(t, "vol-1"), emptyDisk(t, "vol-2")
+	data := bytes.Repeat([]byte("hearth volume\n"), 1<<20/14)
+	if err := os.WriteFile(from.Path, append(data, make([]byte, 1<<20-len(data))...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.PlugDisk(ctx, from); err != nil {
+		t.Fatal(err)
+	}
+	small := emptyDisk(t, "vol-3")
+	small.Path = "/dev/full" // no disk at all
+	if _, err := g.MirrorDisk(ctx, "vol-1", small); err == nil {
+		t.Error("a disk was mirrored to what is none")
+	}
+	next := func() {
+		select {
+		case _, open := <-g.Events():
+			if !open {
+				t.Fatal("the guest ended")
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing happens")
+		}
+	}
+	for {
+		alike, err := g.MirrorDisk(ctx, "vol-1", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alike {
+			break
+		}
+		next()
+	}
+	for {
+		done, err := g.SwitchDisk(ctx, "vol-1", "vol-2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done {
+			break
+		}
+		next()
+	}
+	got, err := os.ReadFile(to.Path)
+	if err != nil || !bytes.HasPrefix(got, data) {
+		t.Errorf("%d bytes were copied, %v", len(got), err)
+	}
+	nodes, err := g.blockNodes(ctx, "test")
+	if _, left := nodes["disk-vol-1"]; err != nil || left {
+		t.Errorf("the old file is open: %t, %v", left, err)
 	}
 }
 

@@ -81,7 +81,7 @@ func (d *Driver) AttachGuest(ctx context.Context, networkID, portID string, gues
 			if err := d.attach(op, networkID, tapName(portID), portAlias+portID, p.MAC, spec.MTU, guest); err != nil {
 				return err
 			}
-			return d.limitAttached(op, spec)
+			return d.limitAttached(op, spec, portID)
 		}
 	}
 	return nil
@@ -122,14 +122,14 @@ func (d *Driver) attach(op, networkID, near, alias, mac string, mtu int, guest *
 	return nil
 }
 
-// limitAttached gives a guest that was attached its port's bandwidth.
-func (d *Driver) limitAttached(op string, spec cloud.NetworkSpec) error {
+// limitAttached gives a guest that was attached its port's bandwidth and trunk.
+func (d *Driver) limitAttached(op string, spec cloud.NetworkSpec, portID string) error {
 	sw, err := open(d.nsName(kindSwitch, spec.ID))
 	if err != nil {
 		return wrap(op, err, "network %s", spec.ID)
 	}
 	defer sw.close()
-	if err := sw.applyLimits(spec); err != nil {
+	if err := errors.Join(sw.applyLimits(spec), d.wireTrunk(sw, spec, portID)); err != nil {
 		return wrap(op, err, "network %s", spec.ID)
 	}
 	return nil

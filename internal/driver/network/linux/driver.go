@@ -61,6 +61,8 @@ type Driver struct {
 	host   netns.NsHandle // where the process was when the driver was made
 	locks  keyLocks
 
+	trunks sync.Mutex // held while cables are laid between switches; taken after a lock of locks
+
 	mu     sync.Mutex
 	caps   *network.Capabilities
 	states map[string]*netState // by network

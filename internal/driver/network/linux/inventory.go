@@ -135,7 +135,7 @@ func (d *Driver) explainNetwork(id string) ([]cloud.Fact, error) {
 		return nil, err
 	}
 	for _, link := range links {
-		if named(link.Attrs().Name, prefixTap, prefixRouter, prefixUplink) {
+		if named(link.Attrs().Name, prefixTap, prefixTrunk, prefixRouter, prefixUplink) {
 			facts = append(facts, cloud.Fact{Topic: "link", Value: link.Attrs().Name + ", " + link.Attrs().Alias})
 		}
 	}
@@ -173,5 +173,6 @@ func (d *Driver) explainRouter(id string) ([]cloud.Fact, error) {
 			facts = append(facts, cloud.Fact{Topic: "interface", Value: rt.describe(link.Attrs().Name)})
 		}
 	}
-	return facts, nil
+	counts, err := meterFacts(rt)
+	return append(facts, counts...), err
 }

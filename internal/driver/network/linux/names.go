@@ -28,6 +28,7 @@ const (
 	prefixService = "sv-" // the service port, on the switch
 	prefixUplink  = "up-" // the way out of a physical network, on the switch
 	prefixInner   = "qr-" // a router's interface, in the router
+	prefixTrunk   = "tk-" // a sub-port's cable, on the switch of its trunk's parent port
 	prefixGateway = "qg-" // a router's gateway, in the router
 )
 

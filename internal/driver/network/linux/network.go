@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -77,6 +78,9 @@ func (d *Driver) applyNetwork(spec cloud.NetworkSpec) error {
 	d.mu.Lock()
 	state.spec = spec
 	d.mu.Unlock()
+	if err := d.wireTrunks(sw, spec); err != nil {
+		return err
+	}
 	if refilter {
 		if err := d.cutFlows(sw, spec); err != nil {
 			return err
@@ -292,7 +296,8 @@ func applyTapMTU(sw *space, spec cloud.NetworkSpec) error {
 		return err
 	}
 	for _, link := range links {
-		if named(link.Attrs().Name, prefixTap) && link.Attrs().MTU != spec.MTU {
+		own := !strings.HasPrefix(link.Attrs().Alias, subPortAlias) // the others are changed at both ends, with their trunk
+		if own && named(link.Attrs().Name, prefixTap) && link.Attrs().MTU != spec.MTU {
 			if err := sw.LinkSetMTU(link, spec.MTU); err != nil && !errors.Is(err, unix.ENODEV) {
 				return err
 			}

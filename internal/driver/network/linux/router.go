@@ -92,7 +92,7 @@ func (d *Driver) applyRouter(spec cloud.RouterSpec) error {
 		}
 		links[p.PortID], announce[link.Attrs().Name] = link, added
 	}
-	if err := d.applyNAT(rt, spec); err != nil {
+	if err := errors.Join(d.applyNAT(rt, spec), d.applyMeters(rt, spec)); err != nil {
 		return err
 	}
 	if !spec.AdminUp {

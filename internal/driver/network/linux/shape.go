@@ -97,17 +97,15 @@ func bucket(index int, b cloud.Bandwidth, mtu int) *netlink.Tbf {
 // limitSender leads what a tap's guest sends through a device with a bucket.
 // Packets come back from it as if from the tap, to the bridge and its filters.
 func (s *space) limitSender(tap, shaper netlink.Link, have map[int][]netlink.Qdisc, p cloud.PortSpec, mtu int) error {
-	var entry netlink.Qdisc
+	entry := false
 	for _, q := range have[tap.Attrs().Index] {
-		if q.Type() == "ingress" {
-			entry = q
-		}
+		entry = entry || q.Type() == "ingress"
 	}
-	if entry != nil && (p.Egress.Kbps == 0 || shaper == nil) {
-		if err := s.QdiscDel(entry); err != nil {
+	led := entry && shaper != nil
+	if entry && (p.Egress.Kbps == 0 || shaper == nil) {
+		if err := s.dropEntryFilters(tap, orderLimit); err != nil {
 			return err
 		}
-		entry = nil
 	}
 	if p.Egress.Kbps == 0 {
 		return nil
@@ -125,7 +123,7 @@ func (s *space) limitSender(tap, shaper netlink.Link, have map[int][]netlink.Qdi
 	if err := errors.Join(s.LinkSetUp(shaper), s.QdiscReplace(bucket(shaper.Attrs().Index, p.Egress, mtu))); err != nil {
 		return err
 	}
-	if entry != nil {
+	if led {
 		return nil
 	}
 	return s.redirect(tap, shaper)
@@ -133,12 +131,11 @@ func (s *space) limitSender(tap, shaper netlink.Link, have map[int][]netlink.Qdi
 
 // redirect sends all that comes in by one device out by another.
 func (s *space) redirect(from, to netlink.Link) error {
-	entry := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: from.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}}
-	if err := s.QdiscAdd(entry); err != nil {
+	if err := s.ensureEntry(from); err != nil {
 		return err
 	}
 	return s.FilterAdd(&netlink.U32{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: from.Attrs().Index, Parent: entry.Handle, Priority: 1, Protocol: unix.ETH_P_ALL},
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: from.Attrs().Index, Parent: entryHandle, Priority: orderLimit, Protocol: unix.ETH_P_ALL},
 		ClassId:     netlink.MakeHandle(1, 1),
 		Actions:     []netlink.Action{netlink.NewMirredAction(to.Attrs().Index)},
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -46,6 +47,10 @@ func (d *Driver) Plug(ctx context.Context, networkID, portID string) (*os.File, 
 	if err := errors.Join(sw.connectTap(name, portID, spec.MTU), sw.applyLimits(spec)); err != nil {
 		_ = file.Close()
 		return nil, cloud.E(op, cloud.Internal, "tap %s of port %s: %w", name, portID, err)
+	}
+	if err := d.wireTrunk(sw, spec, portID); err != nil {
+		_ = file.Close()
+		return nil, wrap(op, err, "tap %s of port %s", name, portID)
 	}
 	return file, nil
 }
@@ -134,7 +139,7 @@ func (s *space) taps() ([]string, []netlink.Link, error) {
 	var found []netlink.Link
 	for _, link := range links {
 		name, alias := link.Attrs().Name, link.Attrs().Alias
-		if named(name, prefixTap) && len(alias) > len(portAlias) {
+		if named(name, prefixTap) && strings.HasPrefix(alias, portAlias) {
 			ids, found = append(ids, alias[len(portAlias):]), append(found, link)
 		}
 	}

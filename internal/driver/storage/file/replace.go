@@ -58,23 +58,12 @@ func (d *Driver) replaceDisk(ctx context.Context, disk storage.Disk, write func(
 		return storage.Disk{}, err
 	}
 	defer unlock()
-	work, err := d.workDir("disk")
-	if err != nil {
-		return storage.Disk{}, err
-	}
-	defer os.RemoveAll(work)
-	path := filepath.Join(work, diskName)
-	if err := write(&disk, path); err != nil {
-		return storage.Disk{}, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return storage.Disk{}, err
-	}
-	if err := d.retire(place); err != nil {
-		return storage.Disk{}, err
-	}
-	disk.Path = filepath.Join(place, diskName)
-	return disk, d.publish(work, place, disk)
+	return d.makeDisk(place, disk, func(disk *storage.Disk, path string) error {
+		if err := write(disk, path); err != nil {
+			return err
+		}
+		return d.retire(place)
+	})
 }
 
 // AdoptDisk implements storage.Driver: a folder changes its name.

@@ -99,11 +99,6 @@ func LoadCA(p Pair) (*CA, error) {
 // Pair is what to keep of the authority; the key is a secret.
 func (ca *CA) Pair() (Pair, error) { return pair(ca.der, ca.key) }
 
-// Certificate is the authority's certificate, PEM: what others trust.
-func (ca *CA) Certificate() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.der})
-}
-
 // Pool trusts the authority and nobody else.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()

@@ -39,6 +39,9 @@ type Bench struct {
 	Volume  *volume.Service
 	Net     cloud.Network // Project's only one, 10.0.0.0/24
 	Log     string        // what every console says
+	Posted  string        // the password that every guest has posted
+
+	Passwords []string // that guests' agents were told, as server=password
 }
 
 // Console gives the log.
@@ -69,6 +72,24 @@ func (b *Bench) OpenConsole(_ context.Context, _, _ string, kind cloud.ConsoleKi
 // InstanceStats is a guest that has computed for a second.
 func (b *Bench) InstanceStats(context.Context, string, string) (cloud.InstanceStats, error) {
 	return cloud.InstanceStats{CPU: time.Second, ResidentBytes: 64 << 20, Hypervisor: "tcg"}, nil
+}
+
+// Password is what was Posted, until it is forgotten.
+func (b *Bench) Password(context.Context, string, string) (string, error) { return b.Posted, nil }
+
+// ForgetPassword forgets it.
+func (b *Bench) ForgetPassword(context.Context, string, string) error {
+	b.Posted = ""
+	return nil
+}
+
+// SetPassword is an agent that knows root only.
+func (b *Bench) SetPassword(_ context.Context, _, server, user, password string) error {
+	if user != "root" {
+		return cloud.E("computetest.SetPassword", cloud.Unsupported, "the agent does not answer")
+	}
+	b.Passwords = append(b.Passwords, server+"="+password)
+	return nil
 }
 
 // New makes the cloud.
