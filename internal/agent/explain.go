@@ -11,6 +11,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
+	"hearth/internal/driver/storage"
 )
 
 // Explain tells where the parts of a server, port, network, router or image (by
@@ -33,7 +34,7 @@ var volumeDisks = map[string]func(id string) string{"volume": cloud.VolumeDisk, 
 
 // explainVolume tells where a volume's disk is and what room it takes.
 func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, error) {
-	d, err := a.Storage.Disk(ctx, id)
+	d, err := a.volumeDisk(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +46,28 @@ func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, err
 		facts = append(facts, cloud.Fact{Topic: "grown", Value: d.Grown})
 	}
 	var st syscall.Stat_t
-	if syscall.Stat(d.Path, &st) == nil {
+	if syscall.Stat(d.Path, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFREG { // of a device the kernel does not say
 		facts = append(facts, cloud.Fact{Topic: "allocated", Value: fmt.Sprintf("%d bytes", st.Blocks*512)})
 	}
 	return facts, nil
+}
+
+// volumeDisk finds a volume's disk, whichever pool it is in.
+func (a *Agent) volumeDisk(ctx context.Context, id string) (storage.Disk, error) {
+	d, err := a.Storage.Disk(ctx, id)
+	if !cloud.Is(err, cloud.NotFound) {
+		return d, err
+	}
+	all, lerr := a.Storage.Disks(ctx)
+	if lerr != nil {
+		return d, lerr
+	}
+	for _, d := range all {
+		if name, _ := cloud.DiskPool(d.ID); name == id {
+			return d, nil
+		}
+	}
+	return d, err
 }
 
 // explainImage tells where an image is cached and which disks read from it;
