@@ -35,9 +35,12 @@ const (
 )
 
 // prepare gives the cloud what DevStack has and suites count on: the users admin,
-// demo and alt_demo, an image called cirros. Flavors and networks it has.
+// demo and alt_demo, an image called cirros, default subnet pools. Flavors and networks it has.
 func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err := c.people(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.pools(ctx); err != nil {
 		return nil, err
 	}
 	image, err := c.image(ctx)
@@ -127,6 +130,21 @@ func (c *theCloud) project(ctx context.Context, name string) (string, error) {
 	var made struct{ Project struct{ ID string } }
 	err := c.Do(ctx, "POST", "/v3/projects", m{"project": m{"name": name}}, &made)
 	return made.Project.ID, err
+}
+
+// pools makes the default subnet pools, which auto-allocated topologies are cut
+// from.
+func (c *theCloud) pools(ctx context.Context) error {
+	for name, pool := range map[string]m{
+		"shared-default-subnetpool-v4": {"prefixes": []string{"10.0.0.0/22"}, "default_prefixlen": 26},
+		"shared-default-subnetpool-v6": {"prefixes": []string{"fdd9:f3a4:54ca::/56"}, "default_prefixlen": 64},
+	} {
+		pool["name"], pool["shared"], pool["is_default"] = name, true, true
+		if err := c.Do(ctx, "POST", "/network/v2.0/subnetpools", m{"subnetpool": pool}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // image uploads what the fake driver boots as well as any other.

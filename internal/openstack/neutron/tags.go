@@ -12,8 +12,11 @@ import (
 // tagRoutes are the routes of tags, of every collection that has them.
 func (a *api) tagRoutes() []wire.Route {
 	var routes []wire.Route
-	for _, collection := range network.Tagged {
+	for _, collection := range append(slices.Clone(network.Tagged), "policies") {
 		all := rest + "/" + collection + "/{id}/tags"
+		if collection == "policies" { // those of QoS are tagged by this path, too
+			collection = "qos/policies"
+		}
 		get, set := wire.Allow(wire.Reader, "get_"+path.Base(collection)+"_tags"), wire.Allow(wire.Member, "update_"+path.Base(collection)+"_tags")
 		h := tagHandler{a.svc, collection}
 		routes = append(

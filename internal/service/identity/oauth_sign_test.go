@@ -19,6 +19,17 @@ func TestSignatureOfAnotherImplementation(t *testing.T) {
 	if err := r.signed("kd94hf93k423kf44", "pfkkdhi9sl3r4s00", at); err != nil {
 		t.Errorf("%v\n%s", err, r.base())
 	}
+	plain := SignedRequest{Params: [][2]string{{"oauth_nonce", "1"}, {"oauth_timestamp", "1767323045"}, {"oauth_signature_method", "PLAINTEXT"}, {"oauth_signature", "kd94&pf k"}}}
+	if err := plain.signed("kd94", "pf k", at); !cloud.Is(err, cloud.Unauthenticated) {
+		t.Errorf("secrets that are not escaped: %v", err)
+	}
+	plain.Params[3][1] = "kd94&pf%20k"
+	if err := plain.signed("kd94", "pf k", at); err != nil {
+		t.Errorf("plain: %v", err)
+	}
+	if err := plain.signed("kd94", "", at); !cloud.Is(err, cloud.Unauthenticated) {
+		t.Errorf("plain, of another token: %v", err)
+	}
 	if err := r.signed("kd94hf93k423kf44", "other", at); !cloud.Is(err, cloud.Unauthenticated) {
 		t.Errorf("another secret: %v", err)
 	}

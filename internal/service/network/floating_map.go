@@ -70,7 +70,7 @@ func (s *Service) mapPort(tx *store.Tx, c cloud.Caller, f *cloud.FloatingIP, por
 	if p.ProjectID != f.ProjectID && !c.IsAdmin() {
 		return badRequest("floatingip", "Cannot process floating IP association with Port %s, since that port is owned by a different tenant", p.ID)
 	}
-	if serviceOwner(p.DeviceOwner) {
+	if p.DeviceOwner == cloud.OwnerDHCP { // all others may, a router's interface too
 		return badRequest("floatingip", "Port %s is unable to be assigned a floating IP", p.ID)
 	}
 	inner, err := innerAddress(p, fixed)

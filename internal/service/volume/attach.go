@@ -275,15 +275,13 @@ func (s *Service) UpdateAttachment(ctx context.Context, c cloud.Caller, id strin
 	return a, err
 }
 
-// CompleteAttachment tells that the server has the volume.
+// CompleteAttachment tells that the server has the volume. As in cinder it asks for
+// no connector: who attaches by means of his own tells of none.
 func (s *Service) CompleteAttachment(ctx context.Context, c cloud.Caller, id string) error {
 	return s.store.Update(ctx, func(tx *store.Tx) error {
 		a, err := attachmentTx(tx, c, id)
 		if err != nil {
 			return err
-		}
-		if a.State == cloud.AttachmentReserved {
-			return cloud.E("volume.CompleteAttachment", cloud.Invalid, "Invalid volume: the attachment %s has no connector yet: its status is reserved.", id)
 		}
 		now := s.clock.Now()
 		a.State, a.UpdatedAt = cloud.AttachmentAttached, now
