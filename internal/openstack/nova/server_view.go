@@ -135,8 +135,8 @@ func renderServer(r *wire.Request, d *compute.Detail, mode viewMode) *serverView
 	}
 	switch v.Status {
 	case "ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING":
-		n := d.Progress()
-		v.Progress = &n
+		// Nova on QEMU says 0 at all times, and clients that wait print any other number into their JSON.
+		v.Progress = new(int)
 	case "ERROR":
 		v.Fault = faultOf(r, d.Fault)
 	}

@@ -52,7 +52,7 @@ func (s *Service) useDevices(tx *store.Tx, op string, c cloud.Caller, r CreateRe
 // bootVolume puts what the image of a boot volume says into the server. The size
 // of the flavor's root disk is none of it.
 func (s *Service) bootVolume(tx *store.Tx, op string, c cloud.Caller, d BlockDevice, v *cloud.Server) error {
-	image, err := s.sourceImage(tx, op, c, d)
+	image, err := s.sourceImage(tx, op, c, d, v.ImageID != "")
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,10 @@ func (s *Service) bootVolume(tx *store.Tx, op string, c cloud.Caller, d BlockDev
 	return nil
 }
 
-// sourceImage is the image that a boot volume is, or was once, made of.
-func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDevice) (cloud.Image, error) {
+// sourceImage is the image that a boot volume is, or was once, made of. Where the
+// request names an image beside it, an empty volume will do, as it does in nova:
+// who says so means to fill it.
+func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDevice, empty bool) (cloud.Image, error) {
 	switch d.Source {
 	case "image":
 		image, err := imageTx(tx, op, c, d.ID)
@@ -85,7 +87,7 @@ func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDe
 		if err != nil {
 			return cloud.Image{}, noVolume(op, d, err)
 		}
-		if !v.Bootable {
+		if !v.Bootable && !empty {
 			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable. It was made empty: make it with --image, or tell cinder that it boots (os-set_bootable).", d.ID)
 		}
 		return rememberedImage(v.ImageMetadata), nil
@@ -94,7 +96,7 @@ func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDe
 		if err != nil {
 			return cloud.Image{}, noVolume(op, d, err)
 		}
-		if !snap.Bootable {
+		if !snap.Bootable && !empty {
 			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable.", snap.VolumeID)
 		}
 		return rememberedImage(snap.ImageMetadata), nil

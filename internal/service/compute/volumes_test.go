@@ -219,6 +219,11 @@ func TestDevicesRefused(t *testing.T) {
 	if n := b.Counts().Servers; n != 0 {
 		t.Errorf("%d servers were made", n)
 	}
+	r := computetest.Request() // with an image named beside it an empty volume will do
+	r.ImageNamed, r.Devices = true, []compute.BlockDevice{{Source: "volume", ID: unbootable.ID}}
+	if _, err := b.Compute.Create(t.Context(), computetest.Member(), r); err != nil {
+		t.Errorf("an empty volume beside an image: %v", err)
+	}
 }
 
 // An image of a server that boots from a volume names snapshots, and a server of
