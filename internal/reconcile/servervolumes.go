@@ -48,15 +48,17 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
 		if err != nil {
 			return err
 		}
-		var was cloud.Volume
+		var swapped string
 		if a.Swaps != "" {
-			if was, err = tx.Volumes.Get(a.Swaps); err != nil {
+			was, err := tx.Volumes.Get(a.Swaps)
+			if err != nil {
 				return err
 			}
+			swapped = was.Disk()
 		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
-			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: was.Disk(), SizeGB: v.SizeGB,
+			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
 		})
 	}
 	return nil

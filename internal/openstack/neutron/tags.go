@@ -12,11 +12,8 @@ import (
 // tagRoutes are the routes of tags, of every collection that has them.
 func (a *api) tagRoutes() []wire.Route {
 	var routes []wire.Route
-	for _, collection := range append(slices.Clone(network.Tagged), "policies") {
+	for _, collection := range network.Tagged {
 		all := rest + "/" + collection + "/{id}/tags"
-		if collection == "policies" { // those of QoS are tagged by this path, too
-			collection = "qos/policies"
-		}
 		get, set := wire.Allow(wire.Reader, "get_"+path.Base(collection)+"_tags"), wire.Allow(wire.Member, "update_"+path.Base(collection)+"_tags")
 		h := tagHandler{a.svc, collection}
 		routes = append(
