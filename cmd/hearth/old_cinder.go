@@ -136,7 +136,7 @@ func (o *oldCall) named(api newService, noun, path string) (sc *gophercloud.Serv
 
 // idOf finds a thing by its id, else by its name, of which there may be one.
 func (o *oldCall) idOf(sc *gophercloud.ServiceClient, noun, path, word string) (string, error) {
-	_, err := sc.Get(o.ctx, sc.ServiceURL(path, url.PathEscape(word)), nil, nil)
+	_, err := sc.Get(o.ctx, sc.ServiceURL(path, url.PathEscape(word)), nil, nil) //nolint:bodyclose // a body that nobody asked for is drained and closed
 	if err == nil {
 		return word, nil
 	}

@@ -225,6 +225,6 @@ func (o *oldCall) deleteOf(api newService, noun, path string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, err = sc.Delete(o.ctx, sc.ServiceURL(path, id), &gophercloud.RequestOpts{OkCodes: []int{http.StatusAccepted, http.StatusNoContent}})
+	_, err = sc.Delete(o.ctx, sc.ServiceURL(path, id), &gophercloud.RequestOpts{OkCodes: []int{http.StatusAccepted, http.StatusNoContent}}) //nolint:bodyclose // a body that nobody asked for is drained and closed
 	return []string{"openstack", noun, "delete", id}, refusal(err)
 }

@@ -178,7 +178,7 @@ func (o *oldCall) act(body map[string]any) error {
 	if err != nil {
 		return err
 	}
-	_, err = nova.Post(o.ctx, nova.ServiceURL("servers", id, "action"), body, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK, http.StatusAccepted}})
+	_, err = nova.Post(o.ctx, nova.ServiceURL("servers", id, "action"), body, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK, http.StatusAccepted}}) //nolint:bodyclose // a body that nobody asked for is drained and closed
 	return refusal(err)
 }
 

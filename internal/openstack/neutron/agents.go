@@ -83,10 +83,7 @@ func (a *api) updateAgent(r *wire.Request) (*wire.Response, error) {
 }
 
 func (a *api) removeAgent(r *wire.Request) (*wire.Response, error) {
-	if err := a.svc.DeleteAgent(r.Context(), r.Caller, r.PathValue("id")); err != nil {
-		return nil, err
-	}
-	return wire.NoContent(), nil
+	return nil, a.svc.RefuseAgent(r.Context(), r.Caller, r.PathValue("id"))
 }
 
 func (a *api) listZones(r *wire.Request) (*wire.Response, error) {

@@ -109,9 +109,9 @@ func (s *Service) GetAgent(ctx context.Context, c cloud.Caller, id string) (Agen
 	return view(ctx, s, func(tx *store.Tx) (Agent, error) { return s.agent(tx, c, id) })
 }
 
-// DeleteAgent refuses: an agent that is there is a part of its node's daemon, and comes
-// and goes with it. NotFound when it is not.
-func (s *Service) DeleteAgent(ctx context.Context, c cloud.Caller, id string) error {
+// RefuseAgent is why an agent cannot be deleted: one that is there is a part of its
+// node's daemon, and comes and goes with it. NotFound when it is not.
+func (s *Service) RefuseAgent(ctx context.Context, c cloud.Caller, id string) error {
 	a, err := s.GetAgent(ctx, c, id)
 	if err == nil {
 		err = conflict("AgentInUse", "Agent %s is a part of node %s and goes with it: remove the node, or take the agent's admin_state_up away.", id, a.Host)

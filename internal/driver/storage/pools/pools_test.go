@@ -165,7 +165,7 @@ func TestACopyBetweenPools(t *testing.T) {
 // TestAPoolThatIsBroken has one that cannot be opened, then one that is not ready
 // any more: nothing is written to it, and the rest works.
 func TestAPoolThatIsBroken(t *testing.T) {
-	var fault error = cloud.E("test", cloud.Unavailable, "nothing is mounted")
+	fault := cloud.E("test", cloud.Unavailable, "nothing is mounted")
 	share := fake.New()
 	d := New(fake.New(), false, Pool{Name: "share", Protocol: "nfs", Open: opened(share), Ready: func() error { return fault }})
 	made := func() error {
