@@ -59,6 +59,7 @@ type system struct {
 	params  string      // of the kernel
 	minSize int64       // of the root file system, bytes
 	user    string
+	small   bool // its qcow2 is packed as small as can be, however long that takes
 }
 
 // recipes is the list of all there are.
@@ -148,8 +149,7 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	}
 	packed := filepath.Join(o.work, "packed")
 	done := o.steps.begin("write the qcow2 image", size)
-	err = o.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, disk.Target{Path: packed, Format: disk.QCOW2, Compress: true},
-		func(part float64) { done.at(int64(part * float64(size))) })
+	err = o.pack(ctx, sys, raw, packed, gap+size, func(part float64) { done.at(int64(part * float64(size))) })
 	if done.end(err) != nil {
 		return res, err
 	}
@@ -165,6 +165,14 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 		moves = append(moves, move{raw, ".raw", &res.RawDisk})
 	}
 	return res, o.publish(&res, moves)
+}
+
+// pack makes the qcow2 of a disk.
+func (o *oven) pack(ctx context.Context, sys *system, raw, packed string, size int64, progress disk.Progress) error {
+	if sys.small {
+		return o.run.PackQCOW2(ctx, raw, packed, o.work, size, progress)
+	}
+	return o.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, disk.Target{Path: packed, Format: disk.QCOW2, Compress: true}, progress)
 }
 
 // move is one finished file and the name it gets.

@@ -240,6 +240,9 @@ func TestEmberBoots(t *testing.T) {
 	}
 	t.Logf("baked in %.1f s; sizes: qcow2 %d, kernel %d, ramdisk %d, root on disk %d", time.Since(begin).Seconds(),
 		fileSize(res.Disk), fileSize(res.Kernel), fileSize(res.Ramdisk), onDisk(res.Root))
+	if fileSize(res.Disk) > 17_500_000 {
+		t.Errorf("the qcow2 takes %d bytes; about 15 MB is wanted", fileSize(res.Disk))
+	}
 	signer, key := newKey(t)
 	run := &disk.Runner{}
 	t.Run("AMI with the metadata service", func(t *testing.T) {
@@ -305,7 +308,10 @@ func grow(t *testing.T, run *disk.Runner, top disk.Layer, below []disk.Layer) {
 func checkEmber(t *testing.T, m *machine, key ssh.Signer, root string) *ssh.Client {
 	t.Helper()
 	c := m.login(t, "ember", key, 3*time.Minute)
-	m.waitFor(t, 4*time.Minute, "hearth-guest: user-data: done")
+	m.waitFor(t, 4*time.Minute, "hearth-guest: user-data: done", "spark login:")
+	if strings.Contains(m.text(), "ember login:") {
+		t.Error("the prompt came before the host name")
+	}
 	for command, want := range map[string]string{
 		"id -un":                  "ember",
 		"hostname":                "spark",

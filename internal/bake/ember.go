@@ -44,7 +44,7 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	initrd, err := initialRamdisk(progs["bin/busybox"], mods)
+	initrd, err := o.initialRamdisk(ctx, progs["bin/busybox"], mods)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	uuid := newUUID()
 	params := "root=UUID=" + uuid + " " + console
 	config := grubConfig("Ember (Hearth)", "/boot/vmlinuz", "/boot/initrd", params)
-	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "ember", uuid: uuid, minSize: emberSize, user: user,
+	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "ember", uuid: uuid, minSize: emberSize, user: user, small: true,
 		params: params, boot: []disk.File{
 			{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel},
 			{Path: "/boot/initrd", Mode: 0o644, Data: initrd},
@@ -201,7 +201,7 @@ func accounts(t *tree, user string) {
 }
 
 func emberConfig(t *tree, user string) error {
-	for name, mode := range map[string]fs.FileMode{"rc": 0o755, "udhcpc.script": 0o755, "inittab": 0o644, "profile": 0o644, "motd": 0o644} {
+	for name, mode := range map[string]fs.FileMode{"rc": 0o755, "console": 0o755, "udhcpc.script": 0o755, "inittab": 0o644, "profile": 0o644, "motd": 0o644} {
 		b, err := emberFiles.ReadFile("ember/" + name)
 		if err != nil {
 			return err

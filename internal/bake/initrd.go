@@ -1,8 +1,11 @@
 package bake
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
+	"os"
+	"path/filepath"
 )
 
 //go:embed ember/init
@@ -20,7 +23,7 @@ var bootModules = [3][]string{
 
 // initialRamdisk makes a small ramdisk: busybox, the modules in the order they
 // load, and a script that mounts the root and goes there.
-func initialRamdisk(busybox []byte, mods modules) ([]byte, error) {
+func (o *oven) initialRamdisk(ctx context.Context, busybox []byte, mods modules) ([]byte, error) {
 	t := newTree()
 	t.dir(0o755, "/dev", "/proc", "/sys", "/root")
 	t.file("/bin/busybox", 0o755, busybox)
@@ -40,5 +43,15 @@ func initialRamdisk(busybox []byte, mods modules) ([]byte, error) {
 		}
 	}
 	t.file("/init", 0o755, initScript)
-	return ramdisk(t)
+	return o.ramdisk(ctx, t)
+}
+
+// ramdisk packs a tree.
+func (o *oven) ramdisk(ctx context.Context, t *tree) ([]byte, error) {
+	name := filepath.Join(o.work, "ramdisk.cpio")
+	if err := os.WriteFile(name, archive(t), 0o600); err != nil {
+		return nil, err
+	}
+	defer os.Remove(name)
+	return o.run.Zstd(ctx, name)
 }

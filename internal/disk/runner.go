@@ -35,6 +35,7 @@ type Command struct {
 	Disk     *os.File     // an open disk it works on, under the name [DiskPath]
 	OK       []int        // exit codes that are no failure besides 0
 	Progress func(string) // is given each piece of standard output up to \r or \n
+	Stdout   io.Writer    // is given standard output, all of it, in place of Output
 }
 
 // DiskPath is how a tool names [Command.Disk]. A file handed over open needs no
@@ -70,11 +71,15 @@ func (r *Runner) Run(ctx context.Context, c Command) (Output, error) {
 	argv = append(argv, c.Args...)
 	var stdout, stderr capped
 	stdout.line = c.Progress
+	var sink io.Writer = &stdout
+	if c.Stdout != nil {
+		sink = c.Stdout
+	}
 	err = inThread(func() error {
 		if err := confine(c.Read, write); err != nil {
 			return fmt.Errorf("confine %s: %w", c.Name, err)
 		}
-		return start(ctx, argv, c.Disk, &stdout, &stderr)
+		return start(ctx, argv, c.Disk, sink, &stderr)
 	})
 	out := Output{Stdout: stdout.String(), Stderr: stderr.String()}
 	return c.judge(ctx, out, err)
