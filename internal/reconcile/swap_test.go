@@ -28,7 +28,7 @@ func swapping(t *testing.T) *world {
 	w.wantVolume("v2", cloud.VolumeAttaching, cloud.AttachmentAttaching)
 	w.step()
 	spec := w.node.specs[len(w.node.specs)-1]
-	if len(spec.Volumes) != 1 || spec.Volumes[0].VolumeID != "v2" || spec.Volumes[0].Swaps != "v1" {
+	if len(spec.Volumes) != 1 || spec.Volumes[0].VolumeID != "v2" || spec.Volumes[0].Swaps != "v1" || spec.Volumes[0].SwapsDisk != "volume-v1" {
 		t.Fatalf("%+v", spec.Volumes)
 	}
 	return w

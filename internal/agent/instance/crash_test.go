@@ -58,11 +58,11 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	add("detach", cloud.InstanceRunning, spec)
 	spec = with(spec, func(*cloud.Intent) {})
 	swap := w.volume("v4")
-	swap.Swaps = spec.Volumes[0].VolumeID
+	swap.Swaps, swap.SwapsDisk = spec.Volumes[0].VolumeID, spec.Volumes[0].Disk
 	spec.Volumes = []cloud.InstanceVolume{swap}
 	add("swap", cloud.InstanceRunning, spec)
 	spec = with(spec, func(*cloud.Intent) {})
-	swap.Swaps = ""
+	swap.Swaps, swap.SwapsDisk = "", ""
 	spec.Volumes = []cloud.InstanceVolume{swap}
 	add("swapped", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Suspended = true })

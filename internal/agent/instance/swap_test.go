@@ -30,7 +30,7 @@ func (w *world) calls() func() []string {
 func (w *world) swapped(spec cloud.InstanceSpec) cloud.InstanceSpec {
 	return another(spec, func(s *cloud.InstanceSpec) {
 		v2 := w.volume("v2")
-		v2.Swaps = "v1"
+		v2.Swaps, v2.SwapsDisk = "v1", cloud.VolumeDisk("v1")
 		s.Volumes = []cloud.InstanceVolume{v2}
 	})
 }
