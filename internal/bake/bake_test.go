@@ -170,7 +170,7 @@ func TestImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := &system{kernel: []byte("kernel"), ramdisk: []byte("ramdisk"), root: s, label: "x", uuid: newUUID(), minSize: 16 << 20, user: "me", params: "p",
-		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}, {Path: "/boot/grub/grub.cfg", Data: []byte(grubConfig("T", "/k", "/r", "p"))}}}
+		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}, {Path: "/boot/grub/grub.cfg", Data: []byte(grubConfig("T", "/k", "/r", "p", 0))}}}
 	res, err := o.images(context.Background(), sys)
 	var missing *disk.Error
 	if errors.As(err, &missing) && missing.Kind == disk.ToolMissing {

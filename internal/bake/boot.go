@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"hearth/internal/disk"
 )
@@ -16,22 +17,23 @@ var grubModules = []string{"biosdisk", "part_msdos", "ext2", "normal", "linux", 
 // grubBoot is where Debian's grub-pc-bin has the first sector.
 const grubBoot = "/usr/lib/grub/i386-pc/boot.img"
 
-// grubConfig shows the menu and what follows on screen and serial line.
-func grubConfig(title, kernel, ramdisk, params string) string {
+// grubConfig shows the menu and what follows on screen and serial line, and waits so
+// long, in whole seconds, for a person to choose.
+func grubConfig(title, kernel, ramdisk, params string, wait time.Duration) string {
 	return fmt.Sprintf(`# Made by hearth bake. The kernel is found by these names after an upgrade too.
 if serial --unit=0 --speed=115200; then
 	terminal_input console serial
 	terminal_output console serial
 fi
 set default=0
-set timeout=1
+set timeout=%d
 menuentry "%s" {
 	echo "Loading %s"
 	linux %s %s
 	echo "Loading its initial ramdisk"
 	initrd %s
 }
-`, title, kernel, kernel, params, ramdisk)
+`, int(wait.Seconds()), title, kernel, kernel, params, ramdisk)
 }
 
 // bootable makes the raw disk: MBR with GRUB's first sector, GRUB's core in the

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"hearth/internal/disk"
 )
@@ -65,7 +66,7 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	params := "root=UUID=" + uuid + " ro " + console
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
 		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
-			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params))}}}, nil
+			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params, time.Second))}}}, nil
 }
 
 // installed lists the packages of dpkg's status file as NAME_VERSION.

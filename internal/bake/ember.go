@@ -59,7 +59,7 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	}
 	uuid := newUUID()
 	params := "root=UUID=" + uuid + " " + console
-	config := grubConfig("Ember (Hearth)", "/boot/vmlinuz", "/boot/initrd", params)
+	config := grubConfig("Ember (Hearth)", "/boot/vmlinuz", "/boot/initrd", params, 0)
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "ember", uuid: uuid, minSize: emberSize, user: user, small: true,
 		params: params, boot: []disk.File{
 			{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel},
