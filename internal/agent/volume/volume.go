@@ -122,7 +122,16 @@ func (m *Manager) write(ctx context.Context, spec cloud.VolumeSpec) (storage.Dis
 }
 
 // seed is the name of what a disk is made from that is to have nothing beneath it.
-func seed(disk string) string { return disk + seedSuffix }
+func seed(disk string) string {
+	name, pool := cloud.DiskPool(disk)
+	return cloud.DiskIn(name+seedSuffix, pool)
+}
+
+// isSeed tells the disks that seed names.
+func isSeed(disk string) bool {
+	name, _ := cloud.DiskPool(disk)
+	return strings.HasSuffix(name, seedSuffix)
+}
 
 const seedSuffix = ".seed"
 
@@ -220,7 +229,7 @@ func (m *Manager) Statuses(ctx context.Context) ([]cloud.VolumeStatus, error) {
 	}
 	out := []cloud.VolumeStatus{}
 	for _, d := range disks {
-		if Is(d.ID) && !strings.HasSuffix(d.ID, seedSuffix) {
+		if Is(d.ID) && !isSeed(d.ID) {
 			out = append(out, status(d))
 		}
 	}
