@@ -293,7 +293,7 @@ func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
 		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
-		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload,
+		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory,
 	})
 	if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
 		return err

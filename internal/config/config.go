@@ -66,6 +66,7 @@ type Compute struct {
 	UIDCount       int           `yaml:"uid_count" help:"how many user ids guests may take"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace" help:"how long a guest may take to shut down before it is powered off"`
 	ShelvedOffload time.Duration `yaml:"shelved_offload" help:"how long a shelved server stays on its host; 0: it leaves at once; below 0: until it is told to"`
+	KeepHistory    time.Duration `yaml:"keep_history" help:"how long deleted servers stay in the usage; 0: for ever"`
 	CPURatio       float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
 	MemoryRatio    float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
 	DiskRatio      float64       `yaml:"disk_ratio" help:"disk of guests per disk of the host"`
@@ -96,7 +97,7 @@ func Default() Config {
 		Identity: Identity{TokenLife: time.Hour, BcryptCost: 12, LockoutDuration: 30 * time.Minute},
 		Image:    Image{MaxGB: 1024},
 		Compute: Compute{
-			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
+			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, KeepHistory: 400 * 24 * time.Hour, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
 			ReservedMB: 512,
 		},
 		Network: Network{

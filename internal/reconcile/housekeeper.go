@@ -58,6 +58,8 @@ type Config struct {
 	// ShelvedOffload is how long a shelved server stays on its host: 0 not at all,
 	// below 0 until it is told to go.
 	ShelvedOffload time.Duration
+	// KeepHistory is how long deleted servers count in the usage; 0 for ever.
+	KeepHistory time.Duration
 	// Hook is called at named points, such as "reconcile.place.after", for tests
 	// that kill the head there; nil for none.
 	Hook func(point string)

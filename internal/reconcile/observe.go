@@ -147,19 +147,28 @@ func (k *Housekeeper) Resync(ctx context.Context, name string, n node.Node) erro
 	return nil
 }
 
-// runPrune drops what has outlived its use: revocations of tokens that have
-// expired since, and messages that are no news any more.
+// runPrune prunes every few minutes.
 func (k *Housekeeper) runPrune(ctx context.Context) {
 	beat(ctx, nil, 10*time.Minute, func(ctx context.Context) {
-		err := k.Store.Update(ctx, func(tx *store.Tx) error {
-			_, err := tx.Revocations.DeleteWhere(store.Le("expires_at", k.Clock.Now()))
-			if err == nil {
-				_, err = tx.VolumeMessages.DeleteWhere(store.Le("expires_at", k.Clock.Now()))
-			}
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
+		if err := k.Prune(ctx); err != nil && ctx.Err() == nil {
 			k.Log.Error("cannot prune what has expired", "error", err)
 		}
+	})
+}
+
+// Prune drops what has outlived its use: revocations of tokens that have expired
+// since, messages that are no news any more, and servers that were deleted longer
+// ago than usage is asked for.
+func (k *Housekeeper) Prune(ctx context.Context) error {
+	now := k.Clock.Now()
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Revocations.DeleteWhere(store.Le("expires_at", now))
+		if err == nil {
+			_, err = tx.VolumeMessages.DeleteWhere(store.Le("expires_at", now))
+		}
+		if err == nil && k.KeepHistory > 0 {
+			_, err = tx.PastServers.DeleteWhere(store.Le("ended_at", now.Add(-k.KeepHistory)))
+		}
+		return err
 	})
 }

@@ -18,6 +18,7 @@ type stage struct {
 	*session
 	t              *testing.T
 	signer         ssh.Signer
+	keyFile        string // of the signer's private key
 	bare, raw, ami string // image ids
 	private        string // network id
 	*trio
@@ -68,7 +69,7 @@ func (g *stage) prepare(ember baked) {
 	kernel, ramdisk := g.upload("ember-aki", "aki", ember.kernel, nil), g.upload("ember-ari", "ari", ember.ramdisk, nil)
 	g.ami = g.upload("ember-ami", "ami", ember.root, map[string]string{"kernel_id": kernel, "ramdisk_id": ramdisk})
 	signer, public := keyPair(g.t)
-	g.signer, g.private = signer, g.networkNamed("private")
+	g.signer, g.keyFile, g.private = signer, strings.TrimSuffix(public, ".pub"), g.networkNamed("private")
 	g.importKey("me", public)
 	g.group("web", true, 22)
 }
@@ -173,6 +174,10 @@ func (g *stage) hostKeys() {
 	}
 	if len(seen) != 6 {
 		g.t.Errorf("%d host keys of 2 guests, want 6: %v", len(seen), seen)
+	}
+	g.awaitConsole(g.one.id, "host key ed25519 SHA256:")
+	if out := g.hearth("server", "ssh", g.one.name, "--identity", g.keyFile, "--", "hostname"); strings.TrimSpace(out) != g.one.name {
+		g.t.Errorf("hearth server ssh says %q, want %s", out, g.one.name)
 	}
 }
 

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"hearth/internal/config"
+)
+
+// newServer is 'hearth server': what people ask of servers beyond nova.
+func newServer(cfg *config.Config) *cobra.Command {
+	cmd := &cobra.Command{Use: "server", Short: "Log in to servers"}
+	var user, identity string
+	login := &cobra.Command{
+		Use: "ssh NAME-OR-ID [-- COMMAND…]", Short: "Log in by ssh, with the host key that the server showed on its console", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return serverSSH(cmd, cfg, args[0], user, identity, args[1:])
+		},
+	}
+	login.Flags().StringVar(&user, "user", "", "who to log in as; empty: the image's os_admin_user, else ember")
+	login.Flags().StringVar(&identity, "identity", "", "file of the private key; empty: as ssh finds it")
+	cmd.AddCommand(login)
+	return cmd
+}
+
+// serverSSH runs ssh with the one host key that may be right.
+func serverSSH(cmd *cobra.Command, cfg *config.Config, name, user, identity string, command []string) error {
+	ctx := cmd.Context()
+	provider, err := dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	compute, err := openstack.NewComputeV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
+	if err != nil {
+		return err
+	}
+	server, err := serverNamed(ctx, compute, name)
+	if err != nil {
+		return err
+	}
+	address := floatingOf(server)
+	if address == "" {
+		return fmt.Errorf("server %s has no floating IP: give it one with 'openstack floating ip create public' and 'openstack server add floating ip %s ADDRESS'", server.Name, server.ID)
+	}
+	console, err := servers.ShowConsoleOutput(ctx, compute, server.ID, servers.ShowConsoleOutputOpts{}).Extract()
+	if err != nil {
+		return err
+	}
+	key, err := shownKey(ctx, address, hostKeysShown(console))
+	if err != nil {
+		return fmt.Errorf("server %s at %s: %w", server.Name, address, err)
+	}
+	if user == "" {
+		user = adminOf(ctx, provider, cfg, server)
+	}
+	return runSSH(cmd, key, address, user, identity, command)
+}
+
+// serverNamed finds a server of any project by its id or its name.
+func serverNamed(ctx context.Context, compute *gophercloud.ServiceClient, name string) (*servers.Server, error) {
+	server, err := servers.Get(ctx, compute, name).Extract()
+	if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+		return server, err
+	}
+	pages, err := servers.List(compute, servers.ListOpts{Name: "^" + regexp.QuoteMeta(name) + "$", AllTenants: true}).AllPages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := servers.ExtractServers(pages)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, fmt.Errorf("there is no server %s: 'openstack server list --all-projects' shows those that are", name)
+	case len(found) > 1:
+		return nil, fmt.Errorf("%d servers are called %s: give the id of one", len(found), name)
+	}
+	return &found[0], nil
+}
+
+// floatingOf is a floating IP of a server; "" for none.
+func floatingOf(s *servers.Server) string {
+	for _, network := range s.Addresses {
+		list, _ := network.([]any)
+		for _, entry := range list {
+			if a, _ := entry.(map[string]any); a["OS-EXT-IPS:type"] == "floating" {
+				address, _ := a["addr"].(string)
+				return address
+			}
+		}
+	}
+	return ""
+}
+
+// adminOf is whom the server's image is logged in to as.
+func adminOf(ctx context.Context, provider *gophercloud.ProviderClient, cfg *config.Config, s *servers.Server) string {
+	id, _ := s.Image["id"].(string)
+	glance, err := openstack.NewImageV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
+	if err == nil && id != "" {
+		if image, err := images.Get(ctx, glance, id).Extract(); err == nil {
+			if user, _ := image.Properties["os_admin_user"].(string); user != "" {
+				return user
+			}
+		}
+	}
+	return "ember"
+}
+
+// runSSH runs ssh, which trusts the key and no other.
+func runSSH(cmd *cobra.Command, key ssh.PublicKey, address, user, identity string, command []string) error {
+	known, err := os.CreateTemp("", "hearth-known-hosts-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(known.Name())
+	_, err = fmt.Fprintln(known, knownhosts.Line([]string{address}, key))
+	if err = errors.Join(err, known.Close()); err != nil {
+		return err
+	}
+	args := []string{"-o", "UserKnownHostsFile=" + known.Name(), "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlgorithms=" + strings.Join(algorithmsOf(key), ",")}
+	if identity != "" {
+		args = append(args, "-o", "IdentitiesOnly=yes", "-i", identity)
+	}
+	run := exec.CommandContext(cmd.Context(), "ssh", append(append(args, user+"@"+address), command...)...)
+	run.Stdin, run.Stdout, run.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	err = run.Run()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && ended.ExitCode() > 0 {
+		return exitCode(ended.ExitCode())
+	}
+	return err
+}
