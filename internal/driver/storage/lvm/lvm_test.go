@@ -310,7 +310,7 @@ func TestGroupsThatCannotBeUsed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	run(t, "vgchange", "--activate", "n", name) // LVM makes no second group of a name that is in /dev
+	run(t, "vgchange", "--activate", "n", name)                        // LVM makes no second group of a name that is in /dev
 	run(t, "vgcreate", "--yes", "--devices", disks[0], name, disks[0]) // the same name: only where one hides the other
 	refused(t, ours, ours.Group, cloud.Conflict, "two volume groups of this host have the name")
 	blank(t, disks[0])
