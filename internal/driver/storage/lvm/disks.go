@@ -88,15 +88,7 @@ func (d *Driver) disk(ctx context.Context, op, id string, draw func(g group) (pl
 	if v, err := g.disk(op, id); err == nil {
 		return diskOf(v), nil
 	}
-	p, err := draw(g)
-	if err != nil {
-		return storage.Disk{}, err
-	}
-	v, err := d.make(ctx, g, "h-"+id, p, tagDisk)
-	if err != nil {
-		return storage.Disk{}, err
-	}
-	return diskOf(v), nil
+	return d.drawn(ctx, g, id, draw)
 }
 
 // always is the plan that does not depend on what is in the group.
@@ -197,6 +189,11 @@ func (d *Driver) replace(ctx context.Context, id string, draw func(g group) (pla
 	if err != nil {
 		return storage.Disk{}, err
 	}
+	return d.drawn(ctx, g, id, draw)
+}
+
+// drawn makes a disk by the plan that is drawn up with the group.
+func (d *Driver) drawn(ctx context.Context, g group, id string, draw func(g group) (plan, error)) (storage.Disk, error) {
 	p, err := draw(g)
 	if err != nil {
 		return storage.Disk{}, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 	"hearth/internal/driver/storage/file"
+	"hearth/internal/driver/storage/guesttest"
 	"hearth/internal/driver/storage/storagetest"
 )
 
@@ -101,26 +101,17 @@ func TestThinSuite(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Driver { return fresh(t, os.Getenv("HEARTH_LVM_POOL")) })
 }
 
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // TestOthersVolumesAreLeftAlone has volumes of the operator's own beside Hearth's,
 // one of them with a name that Hearth would like to use, and renames the group.
 func TestOthersVolumesAreLeftAlone(t *testing.T) {
 	d := fresh(t, "")
 	ctx := t.Context()
 	g := inGroup(t, d)
-	run(t, "lvcreate", "--yes", "-L", "1m", "-n", "h-theirs", g.Name)
-	run(t, "lvcreate", "--yes", "-L", "2m", "-n", "data", g.Name)
-	defer func() { run(t, "lvremove", "--yes", g.Name+"/h-theirs") }()
+	guesttest.Command(t, "lvcreate", "--yes", "-L", "1m", "-n", "h-theirs", g.Name)
+	guesttest.Command(t, "lvcreate", "--yes", "-L", "2m", "-n", "data", g.Name)
+	defer func() { guesttest.Command(t, "lvremove", "--yes", g.Name+"/h-theirs") }()
 	about := []string{"--noheadings", "-o", "vg_uuid,vg_name,vg_attr,pv_name,pv_uuid", g.Name}
-	before := run(t, "vgs", about...)
+	before := guesttest.Command(t, "vgs", about...)
 	if _, err := d.BlankDisk(ctx, "theirs", 1<<20, ""); !cloud.Is(err, cloud.Conflict) {
 		t.Errorf("a disk took the place of another's volume: %v", err)
 	}
@@ -130,16 +121,16 @@ func TestOthersVolumesAreLeftAlone(t *testing.T) {
 	if list, err := d.Disks(ctx); err != nil || len(list) != 0 {
 		t.Errorf("others' volumes are listed: %+v, %v", list, err)
 	}
-	run(t, "lvs", g.Name+"/h-theirs")
-	run(t, "vgrename", g.Name, g.Name+"-renamed")
+	guesttest.Command(t, "lvs", g.Name+"/h-theirs")
+	guesttest.Command(t, "vgrename", g.Name, g.Name+"-renamed")
 	if _, err := d.BlankDisk(ctx, "volume-a", 1<<20, ""); err != nil {
 		t.Errorf("in a group that was renamed: %v", err)
 	}
-	run(t, "vgrename", g.Name+"-renamed", g.Name)
+	guesttest.Command(t, "vgrename", g.Name+"-renamed", g.Name)
 	if disk, err := d.AdoptDisk(ctx, "volume-b", "data"); err != nil || disk.Size != 2<<20 {
 		t.Errorf("a volume that an operator gives away: %+v, %v", disk, err)
 	}
-	if after := run(t, "vgs", about...); after != before {
+	if after := guesttest.Command(t, "vgs", about...); after != before {
 		t.Errorf("the group was %q and is %q", before, after)
 	}
 	for _, id := range []string{"volume-a", "volume-b"} {
@@ -164,9 +155,9 @@ func TestWhatACrashLeavesIsSwept(t *testing.T) {
 	if _, err := d.BlankDisk(ctx, "volume-g", 1<<20, ""); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "lvchange", "--addtag", tagWas+"1048576", g.Name+"/h-volume-g")
-	run(t, "lvextend", "-L", "2m", g.Name+"/h-volume-g")
-	run(t, "lvchange", "--activate", "n", g.Name+"/h-volume-g") // as a host that has booted may have it
+	guesttest.Command(t, "lvchange", "--addtag", tagWas+"1048576", g.Name+"/h-volume-g")
+	guesttest.Command(t, "lvextend", "-L", "2m", g.Name+"/h-volume-g")
+	guesttest.Command(t, "lvchange", "--activate", "n", g.Name+"/h-volume-g") // as a host that has booted may have it
 	d = open(t, "")
 	if _, left := inGroup(t, d).find("h-left"); left {
 		t.Error("what was in the making is left")
@@ -310,30 +301,30 @@ func TestGroupsThatCannotBeUsed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	run(t, "vgchange", "--activate", "n", name)                        // LVM makes no second group of a name that is in /dev
-	run(t, "vgcreate", "--yes", "--devices", disks[0], name, disks[0]) // the same name: only where one hides the other
+	guesttest.Command(t, "vgchange", "--activate", "n", name)                        // LVM makes no second group of a name that is in /dev
+	guesttest.Command(t, "vgcreate", "--yes", "--devices", disks[0], name, disks[0]) // the same name: only where one hides the other
 	refused(t, ours, ours.Group, cloud.Conflict, "two volume groups of this host have the name")
 	blank(t, disks[0])
-	run(t, "vgchange", "--activate", "y", name)
+	guesttest.Command(t, "vgchange", "--activate", "y", name)
 
-	run(t, "dd", "if=/dev/vda", "of="+disks[0], "bs=1048576", "count=8")
+	guesttest.Command(t, "dd", "if=/dev/vda", "of="+disks[0], "bs=1048576", "count=8")
 	refused(t, ours, ours.Group, cloud.Conflict, "is a copy of the other")
 	blank(t, disks[0])
 
-	run(t, "vgcreate", "--yes", "second", disks[0], disks[1])
-	uuid := strings.TrimSpace(run(t, "vgs", "--noheadings", "-o", "vg_uuid", "second"))
+	guesttest.Command(t, "vgcreate", "--yes", "second", disks[0], disks[1])
+	uuid := strings.TrimSpace(guesttest.Command(t, "vgs", "--noheadings", "-o", "vg_uuid", "second"))
 	second, err := New(t.Context(), Config{Group: uuid, Tmp: t.TempDir(), Kitchen: kitchen{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "vgexport", "second")
+	guesttest.Command(t, "vgexport", "second")
 	refused(t, second, uuid, cloud.Unavailable, "is exported")
-	run(t, "vgimport", "second")
-	run(t, "lvcreate", "--yes", "--zero", "n", "--type", "thin-pool", "-L", "8m", "-n", "leaky", "second")
+	guesttest.Command(t, "vgimport", "second")
+	guesttest.Command(t, "lvcreate", "--yes", "--zero", "n", "--type", "thin-pool", "-L", "8m", "-n", "leaky", "second")
 	if _, err := New(t.Context(), Config{Group: uuid, Pool: "leaky"}); !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "zero") {
 		t.Errorf("a pool that shows what was there before: %v", err)
 	}
-	run(t, "lvremove", "--yes", "second/leaky")
+	guesttest.Command(t, "lvremove", "--yes", "second/leaky")
 	blank(t, disks[1])
 	refused(t, second, uuid, cloud.Unavailable, "is missing")
 	if _, err := ours.BlankDisk(t.Context(), "volume-x", 1<<20, ""); err != nil {
