@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"hearth/internal/cloud"
 	"hearth/internal/store"
 )
@@ -84,7 +85,7 @@ func (s *Service) BindPortTx(tx *store.Tx, p cloud.Port) (cloud.Port, error) {
 		return now, conflict("PortInUse", "Port %s is still in use.", p.ID)
 	}
 	if sub, err := tx.SubPorts.Count(store.Eq("id", p.ID)); err != nil || sub > 0 {
-		return now, orElse(err, conflict("PortInUse", "Port %s is still in use, as a sub-port of a trunk.", p.ID))
+		return now, cmp.Or(err, conflict("PortInUse", "Port %s is still in use, as a sub-port of a trunk.", p.ID))
 	}
 	now.DeviceID, now.DeviceOwner, now.Host, now.DNSName, now.Profile = p.DeviceID, p.DeviceOwner, p.Host, p.DNSName, p.Profile
 	now.UpdatedAt, now.Revision = s.clock.Now(), now.Revision+1

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"slices"
 
 	"hearth/internal/cloud"
@@ -61,14 +62,14 @@ func usersOf(tx *store.Tx, p cloud.RBACPolicy) (owner string, users map[string]s
 			users[s.ProjectID] = s.ID
 		}
 		pool, gerr := tx.SubnetPools.Get(p.ObjectID)
-		return pool.ProjectID, users, orElse(err, gerr)
+		return pool.ProjectID, users, cmp.Or(err, gerr)
 	case p.ObjectType == objectScope:
 		pools, err := tx.SubnetPools.List(store.Where(store.Eq("address_scope_id", p.ObjectID)))
 		for _, v := range pools {
 			users[v.ProjectID] = v.ID
 		}
 		scope, gerr := tx.AddressScopes.Get(p.ObjectID)
-		return scope.ProjectID, users, orElse(err, gerr)
+		return scope.ProjectID, users, cmp.Or(err, gerr)
 	}
 	return "", users, nil
 }

@@ -37,10 +37,7 @@ func (s *Service) AddSubPorts(ctx context.Context, c cloud.Caller, id string, re
 		if err := s.joinSubPorts(tx, c, t, parent, reqs); err != nil {
 			return TrunkView{}, err
 		}
-		if err := s.touchTrunk(tx, &t); err != nil {
-			return TrunkView{}, err
-		}
-		return describeTrunk(tx, t)
+		return s.touchTrunk(tx, t)
 	})
 }
 
@@ -94,23 +91,14 @@ func freeSubPort(tx *store.Tx, c cloud.Caller, parent cloud.Port, id string) (cl
 	if err != nil {
 		return p, err
 	}
-	inUse := conflict("ParentPortInUse", "Port %s is currently in use and is not eligible for use as a parent port.", id)
 	if p.ID == parent.ID {
-		return p, inUse
+		return p, parentInUse(id)
 	}
-	if _, err := tx.SubPorts.Get(id); !cloud.Is(err, cloud.NotFound) {
-		return p, orElse(err, conflict("TrunkPortInUse", "Port %s is in use by another trunk.", id))
+	err = checkUntrunked(tx, id)
+	if err == nil && p.DeviceID != "" {
+		err = conflict("PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.", p.ID, p.NetworkID, p.DeviceID)
 	}
-	n, err := tx.Trunks.Count(store.Eq("port_id", id))
-	switch {
-	case err != nil:
-		return p, err
-	case n > 0:
-		return p, inUse
-	case p.DeviceID != "":
-		return p, conflict("PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.", p.ID, p.NetworkID, p.DeviceID)
-	}
-	return p, nil
+	return p, err
 }
 
 // segment gives the VLAN that a sub-port is asked for at.
@@ -144,19 +132,16 @@ func (s *Service) RemoveSubPorts(ctx context.Context, c cloud.Caller, id string,
 			if err != nil {
 				return TrunkView{}, err
 			}
-			if err := s.freeSubPort(tx, sub); err != nil {
+			if err := s.releaseSubPort(tx, sub); err != nil {
 				return TrunkView{}, err
 			}
 		}
-		if err := s.touchTrunk(tx, &t); err != nil {
-			return TrunkView{}, err
-		}
-		return describeTrunk(tx, t)
+		return s.touchTrunk(tx, t)
 	})
 }
 
-// freeSubPort makes a sub-port a port of nobody's.
-func (s *Service) freeSubPort(tx *store.Tx, sub cloud.SubPort) error {
+// releaseSubPort makes a sub-port a port of nobody's.
+func (s *Service) releaseSubPort(tx *store.Tx, sub cloud.SubPort) error {
 	if err := tx.SubPorts.Delete(sub.PortID); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 
 	"hearth/internal/cloud"
@@ -110,26 +111,26 @@ func (s *Service) freeParent(tx *store.Tx, c cloud.Caller, id string) (cloud.Por
 	if err != nil {
 		return p, err
 	}
-	inUse := conflict("ParentPortInUse", "Port %s is currently in use and is not eligible for use as a parent port.", id)
 	if routerOwner(p.DeviceOwner) || serviceOwner(p.DeviceOwner) {
-		return p, inUse
+		return p, parentInUse(id)
 	}
+	return p, checkUntrunked(tx, id)
+}
+
+// checkUntrunked refuses a port that is in a trunk, as its parent or a sub-port.
+func checkUntrunked(tx *store.Tx, id string) error {
 	if _, err := tx.SubPorts.Get(id); !cloud.Is(err, cloud.NotFound) {
-		return p, orElse(err, conflict("TrunkPortInUse", "Port %s is in use by another trunk.", id))
+		return cmp.Or(err, conflict("TrunkPortInUse", "Port %s is in use by another trunk.", id))
 	}
 	n, err := tx.Trunks.Count(store.Eq("port_id", id))
 	if err == nil && n > 0 {
-		err = inUse
+		err = parentInUse(id)
 	}
-	return p, err
+	return err
 }
 
-// orElse is err, or another error where there is none.
-func orElse(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
+func parentInUse(id string) error {
+	return conflict("ParentPortInUse", "Port %s is currently in use and is not eligible for use as a parent port.", id)
 }
 
 // GetTrunk gives a trunk of the caller's.
@@ -170,16 +171,17 @@ func (s *Service) UpdateTrunk(ctx context.Context, c cloud.Caller, id string, r 
 		set(&t.Name, r.Name)
 		set(&t.Description, r.Description)
 		set(&t.AdminStateUp, r.AdminStateUp)
-		if err := s.touchTrunk(tx, &t); err != nil {
-			return TrunkView{}, err
-		}
-		return describeTrunk(tx, t)
+		return s.touchTrunk(tx, t)
 	})
 }
 
-func (s *Service) touchTrunk(tx *store.Tx, t *cloud.Trunk) error {
+// touchTrunk writes a trunk that was changed.
+func (s *Service) touchTrunk(tx *store.Tx, t cloud.Trunk) (TrunkView, error) {
 	t.UpdatedAt, t.Revision = s.clock.Now(), t.Revision+1
-	return tx.Trunks.Update(*t)
+	if err := tx.Trunks.Update(t); err != nil {
+		return TrunkView{}, err
+	}
+	return describeTrunk(tx, t)
 }
 
 // DeleteTrunk removes a trunk; its sub-ports are free then.
@@ -199,7 +201,7 @@ func (s *Service) dropTrunk(tx *store.Tx, t cloud.Trunk) error {
 		return err
 	}
 	for _, sub := range subs {
-		if err := s.freeSubPort(tx, sub); err != nil {
+		if err := s.releaseSubPort(tx, sub); err != nil {
 			return err
 		}
 	}
