@@ -11,7 +11,6 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
-	"hearth/internal/driver/storage"
 )
 
 // Explain tells where the parts of a server, port, network, router or image (by
@@ -29,12 +28,13 @@ func (a *Agent) Explain(ctx context.Context, kind, id string) ([]cloud.Fact, err
 	return a.networks.Explain(ctx, kind, id)
 }
 
-// volumeDisks name the disks of kinds of volumes.
+// volumeDisks name the disks of kinds of volumes, which are asked for by their ids
+// and pools: cloud.DiskIn.
 var volumeDisks = map[string]func(id string) string{"volume": cloud.VolumeDisk, "snapshot": cloud.SnapshotDisk}
 
 // explainVolume tells where a volume's disk is and what room it takes.
 func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, error) {
-	d, err := a.volumeDisk(ctx, id)
+	d, err := a.Storage.Disk(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -50,24 +50,6 @@ func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, err
 		facts = append(facts, cloud.Fact{Topic: "allocated", Value: fmt.Sprintf("%d bytes", st.Blocks*512)})
 	}
 	return facts, nil
-}
-
-// volumeDisk finds a volume's disk, whichever pool it is in.
-func (a *Agent) volumeDisk(ctx context.Context, id string) (storage.Disk, error) {
-	d, err := a.Storage.Disk(ctx, id)
-	if !cloud.Is(err, cloud.NotFound) {
-		return d, err
-	}
-	all, lerr := a.Storage.Disks(ctx)
-	if lerr != nil {
-		return d, lerr
-	}
-	for _, d := range all {
-		if name, _ := cloud.DiskPool(d.ID); name == id {
-			return d, nil
-		}
-	}
-	return d, err
 }
 
 // explainImage tells where an image is cached and which disks read from it;

@@ -70,7 +70,7 @@ func (s *Service) explainVolume(ctx context.Context, name string) (Explanation, 
 		e.say("snapshot", "%s (%s), %s", snap.Name, snap.ID, snap.Status())
 	}
 	e.say("node", "%s", orNone(v.Node))
-	s.askNode(ctx, &e, v.Node, "volume", v.ID)
+	s.askNode(ctx, &e, v.Node, "volume", cloud.DiskIn(v.ID, v.Pool))
 	return e, nil
 }
 
@@ -105,6 +105,6 @@ func (s *Service) explainSnapshot(ctx context.Context, id string) (Explanation, 
 	}
 	e.say("of volume", "%s", snap.VolumeID)
 	e.say("node", "%s", orNone(snap.Node))
-	s.askNode(ctx, &e, snap.Node, "snapshot", snap.ID)
+	s.askNode(ctx, &e, snap.Node, "snapshot", cloud.DiskIn(snap.ID, snap.Pool))
 	return e, nil
 }
