@@ -38,7 +38,7 @@ func shownKey(ctx context.Context, address string, shown []string) (ssh.PublicKe
 	if len(shown) == 0 {
 		return nil, errors.New("its console shows no host keys yet, so nobody can tell who answers: wait until it has booted, or look with 'openstack console log show'")
 	}
-	if !strings.Contains(address, "]") && net.ParseIP(address) != nil {
+	if net.ParseIP(address) != nil {
 		address = net.JoinHostPort(address, "22")
 	}
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", address)

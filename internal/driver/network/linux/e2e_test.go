@@ -70,6 +70,15 @@ func (g *guest) setUp(addresses []netip.Prefix, gateways ...netip.Addr) *guest {
 // serve answers TCP connections with the address that the guest saw.
 func (g *guest) serve(address string) {
 	g.t.Helper()
+	g.accept(address, func(c net.Conn) {
+		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+		_, _ = c.Write([]byte(host))
+	})
+}
+
+// accept takes TCP connections one after the other, until the test ends.
+func (g *guest) accept(address string, talk func(c net.Conn)) {
+	g.t.Helper()
 	var l net.Listener
 	err := g.Do(func() (err error) {
 		l, err = net.Listen("tcp", address)
@@ -85,8 +94,7 @@ func (g *guest) serve(address string) {
 			if err != nil {
 				return
 			}
-			host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-			_, _ = c.Write([]byte(host))
+			talk(c)
 			_ = c.Close()
 		}
 	}()

@@ -96,24 +96,7 @@ func TestE2EMetering(t *testing.T) {
 // swallow takes all that is sent and then closes.
 func (g *guest) swallow(address string) {
 	g.t.Helper()
-	var l net.Listener
-	if err := g.Do(func() (err error) {
-		l, err = net.Listen("tcp", address)
-		return err
-	}); err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, c)
-			_ = c.Close()
-		}
-	}()
+	g.accept(address, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 }
 
 // TestE2EFloatingIPOfTheRouterItself maps one to the router's own interface.
