@@ -26,6 +26,12 @@ const patch = "application/openstack-images-v2.1-json-patch"
 // client calls a fresh service as a member of p1.
 func client(t *testing.T) *wiretest.Client {
 	t.Helper()
+	return wiretest.New(t, glance.API(service(t, image.Options{}))).As(wiretest.Member("p1"))
+}
+
+// service is a fresh one.
+func service(t *testing.T, options image.Options) *image.Service {
+	t.Helper()
 	st, err := store.Open(context.Background(), "sqlite::memory:")
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +41,7 @@ func client(t *testing.T) *wiretest.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc := image.New(st, cloud.NewFakeClock(), blobs, image.Options{})
-	return wiretest.New(t, glance.API(svc)).As(wiretest.Member("p1"))
+	return image.New(st, cloud.NewFakeClock(), blobs, options)
 }
 
 func create(t *testing.T, c *wiretest.Client, more wire.M) string {

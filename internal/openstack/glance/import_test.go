@@ -1,31 +1,17 @@
 package glance_test
 
 import (
-	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"hearth/internal/cloud"
-	"hearth/internal/driver/storage/blob"
 	"hearth/internal/openstack/glance"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/openstack/wire/wiretest"
 	"hearth/internal/service/image"
-	"hearth/internal/store"
 )
 
 func TestImport(t *testing.T) {
-	st, err := store.Open(context.Background(), "sqlite::memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	blobs, err := blob.Open(filepath.Join(t.TempDir(), "images"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc := image.New(st, cloud.NewFakeClock(), blobs, image.Options{Source: downloads(t, "")})
+	svc := service(t, image.Options{Source: downloads(t, "")})
 	c := wiretest.New(t, glance.API(svc)).As(wiretest.Member("p1"))
 	ops := c.As(wiretest.Admin("ops"))
 

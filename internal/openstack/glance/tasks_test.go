@@ -2,36 +2,22 @@ package glance_test
 
 import (
 	"bytes"
-	"context"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"hearth/internal/cloud"
-	"hearth/internal/driver/storage/blob"
 	"hearth/internal/openstack/glance"
 	"hearth/internal/openstack/wire"
 	"hearth/internal/openstack/wire/wiretest"
 	"hearth/internal/service/image"
-	"hearth/internal/store"
 )
 
 // TestImportTasks: POST /v2/tasks makes an image of what an address serves.
 func TestImportTasks(t *testing.T) {
-	st, err := store.Open(context.Background(), "sqlite::memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	blobs, err := blob.Open(filepath.Join(t.TempDir(), "images"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var requests atomic.Int32
 	from := brittle(t, bytes.Repeat([]byte("x"), 1024), http.Header{}, 1<<20, &requests)
-	svc := image.New(st, cloud.NewFakeClock(), blobs, image.Options{Source: downloads(t, "127.0.0.0/8")})
+	svc := service(t, image.Options{Source: downloads(t, "127.0.0.0/8")})
 	c := wiretest.New(t, glance.API(svc)).As(wiretest.Admin("ops"))
 	input := wire.M{"import_from": from.URL, "import_from_format": "raw", "image_properties": wire.M{"name": "fetched"}}
 	for _, body := range []wire.M{
