@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hearth/test/outside"
@@ -70,6 +71,20 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 		return nil, err
 	}
 	return s, os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600)
+}
+
+// python is the environment of a Python suite. cinder's takes its login from
+// OS_…, which would be in the way of the others: those read clouds.yaml.
+func (s *settings) python(suite string) []string {
+	env := slices.Clone(s.pythonEnv)
+	for _, client := range []string{"NOVA", "CINDER", "NEUTRON", "GLANCE"} {
+		env = append(env, "OS_"+client+"CLIENT_EXEC_DIR=/usr/bin")
+	}
+	if suite == "cinder" {
+		env = append(env, "OS_AUTH_URL="+s.cloud.Cloud.Base()+"/v3", "OS_USERNAME="+admin, "OS_PASSWORD="+password, "OS_PROJECT_NAME=admin",
+			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_VOLUME_API_VERSION=3")
+	}
+	return append(env, "OS_NOVACLIENT_NETWORK=private")
 }
 
 // people makes the users with their projects and roles.

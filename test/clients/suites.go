@@ -39,6 +39,11 @@ var areas = []area{
 	{"osc", "network", "openstackclient/tests/functional/network"},
 	{"osc", "volume", "openstackclient/tests/functional/volume"},
 	{"osc", "compute", "openstackclient/tests/functional/compute"},
+	{"nova", "v2", "novaclient/tests/functional"},
+	{"cinder", "v3", "cinderclient/tests/functional"},
+	{"neutron", "core", "neutronclient/tests/functional/core"},
+	{"keystone", "v3", "keystoneclient/tests/functional"},
+	{"glance", "v2", "glanceclient/tests/functional/v2"},
 }
 
 const (
@@ -107,7 +112,7 @@ func (a area) command(ctx context.Context, s *settings) (*exec.Cmd, func(io.Read
 		return cmd, parseGo
 	}
 	cmd := exec.CommandContext(ctx, python, "-", filepath.Join(debian, a.path), debian)
-	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.pythonEnv...), bytes.NewReader(resultsPy)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.python(a.suite)...), bytes.NewReader(resultsPy)
 	return cmd, parsePython
 }
 
