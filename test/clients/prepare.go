@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
 	}
 	s.pythonEnv = []string{
-		"OS_CLIENT_CONFIG_FILE=" + filepath.Join(s.dir, "clouds.yaml"), "PYTHONWARNINGS=ignore", "OPENSTACKSDK_FUNC_TEST_TIMEOUT=60",
+		"OS_CLIENT_CONFIG_FILE=" + filepath.Join(s.dir, "clouds.yaml"), "PYTHONWARNINGS=ignore", "OPENSTACKSDK_FUNC_TEST_TIMEOUT=60", "OS_TEST_TIMEOUT=300", // of a wait, of a test
 		"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
@@ -70,7 +71,10 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err := os.WriteFile(filepath.Join(s.dir, "CONTRIBUTING.rst"), []byte("anything\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600)
+	return s, errors.Join(
+		os.WriteFile(filepath.Join(s.dir, "terraformrc"), nil, 0o600),
+		os.WriteFile(filepath.Join(s.dir, "test_libcloud.py"), libcloudPy, 0o600),
+		os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600))
 }
 
 // python is the environment of a Python suite. cinder's takes its login from
@@ -84,7 +88,18 @@ func (s *settings) python(suite string) []string {
 		env = append(env, "OS_AUTH_URL="+s.cloud.Cloud.Base()+"/v3", "OS_USERNAME="+admin, "OS_PASSWORD="+password, "OS_PROJECT_NAME=admin",
 			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_VOLUME_API_VERSION=3")
 	}
+	if suite == "libcloud" {
+		env = append(env, "AUTH_URL="+s.cloud.Cloud.Base(), "USERNAME="+admin, "PASSWORD="+password, "PROJECT=admin", "PROJECT_ID="+s.cloud.Project, "IMAGE="+s.image)
+	}
 	return append(env, "OS_NOVACLIENT_NETWORK=private")
+}
+
+// terraform is the environment of the provider's acceptance tests: some want to
+// be an administrator, and the others a user.
+func (s *settings) terraform(user string) []string {
+	return append(slices.Clone(s.gopherEnv), "OS_USERNAME="+user, "OS_PROJECT_NAME="+user, "OS_DEFAULT_DOMAIN=default",
+		"OS_FLAVOR_NAME=m1.nano", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", "OS_PORT_FORWARDING_ENVIRONMENT=1",
+		"OS_ONLINE_RESIZE=1", "TF_ACC=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+filepath.Join(s.dir, "terraformrc"), "TF_ACC_PROVIDER_HOST=registry.opentofu.org")
 }
 
 // people makes the users with their projects and roles.
