@@ -42,7 +42,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err := c.people(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.pools(ctx); err != nil {
+	if err := errors.Join(c.pools(ctx), c.flavors(ctx)); err != nil {
 		return nil, err
 	}
 	image, err := c.image(ctx)
@@ -56,7 +56,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	s := &settings{dir: filepath.Join(c.Work, "suites"), cloud: c, image: image, network: nets["private"].ID}
 	s.gopherEnv = []string{
 		"OS_AUTH_URL=" + c.Cloud.Base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
-		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",
+		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=99", "OS_FLAVOR_ID_RESIZE=98",
 		"OS_NETWORK_NAME=private", "OS_NETWORK_ID=" + nets["private"].ID, "OS_SUBNET_ID=" + nets["private"].first(),
 		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
 	}
@@ -98,7 +98,7 @@ func (s *settings) python(suite string) []string {
 // be an administrator, and the others a user.
 func (s *settings) terraform(user string) []string {
 	return append(slices.Clone(s.gopherEnv), "OS_USERNAME="+user, "OS_PROJECT_NAME="+user, "OS_DEFAULT_DOMAIN=default",
-		"OS_FLAVOR_NAME=m1.nano", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", "OS_PORT_FORWARDING_ENVIRONMENT=1",
+		"OS_FLAVOR_NAME=m1.acctest", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", "OS_PORT_FORWARDING_ENVIRONMENT=1",
 		"OS_ONLINE_RESIZE=1", "TF_ACC=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+filepath.Join(s.dir, "terraformrc"), "TF_ACC_PROVIDER_HOST=registry.opentofu.org")
 }
 
@@ -175,6 +175,16 @@ func (c *theCloud) pools(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// flavors makes those that gophercloud's and the Terraform provider's own CI make.
+func (c *theCloud) flavors(ctx context.Context) error {
+	var all error
+	for id, name := range map[string]string{"99": "m1.acctest", "98": "m1.resize"} {
+		all = errors.Join(all, c.Do(ctx, "POST", "/compute/v2.1/flavors", m{"flavor": m{"id": id, "name": name, "ram": 512, "vcpus": 1,
+			"disk": map[string]int{"99": 10, "98": 11}[id], "OS-FLV-EXT-DATA:ephemeral": 10}}, nil))
+	}
+	return all
 }
 
 // image uploads what the fake driver boots as well as any other.
