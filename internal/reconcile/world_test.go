@@ -79,6 +79,13 @@ func (n *scriptedNode) Networks(context.Context) (cloud.NetworkStatus, error) {
 // portKeeper deletes a device's ports and their addresses.
 type portKeeper struct{}
 
+func (portKeeper) UnbindPortTx(tx *store.Tx, p cloud.Port) error {
+	p.DeviceID, p.DeviceOwner, p.Host = "", "", ""
+	return tx.Ports.Update(p)
+}
+
+func (portKeeper) DeletePortTx(tx *store.Tx, p cloud.Port) error { return tx.Ports.Delete(p.ID) }
+
 func (portKeeper) ReleaseDeviceTx(tx *store.Tx, deviceID string) error {
 	ports, err := tx.Ports.List(store.Where(store.Eq("device_id", deviceID)))
 	if err != nil {

@@ -36,6 +36,7 @@ type record struct {
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
 
+	Drive      string            // the names that its config drive tells; "" when nobody noted it
 	Turn       int64             // of the root disk it was last started on
 	Disk       cloud.DiskIntent  // the last that was tidied up for
 	Snapshots  []string          // ids of the images that the root disk was copied for

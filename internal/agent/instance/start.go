@@ -51,6 +51,8 @@ func (w *worker) skip(s step, in cloud.Intent) bool {
 	switch {
 	case s.fleeting:
 		return w.guest != nil
+	case s.name == configStep && w.renamed():
+		return w.guest != nil
 	case s.lasts && w.rec.Built && w.rec.Turn == in.Disk.Turn:
 		return true
 	}
