@@ -52,7 +52,7 @@ func NewQCOW2Reader(r io.ReaderAt, size int64) (*QCOW2Reader, error) {
 	cluster := int(q.cluster())
 	q.l2, q.ready = newCache((8<<20)/cluster+1), newCache((8<<20)/cluster+1)
 	if h.Compression == "zstd" {
-		q.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(cluster)*2), zstd.WithDecoderMaxWindow(8<<20))
+		q.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(16<<20), zstd.WithDecoderMaxWindow(8<<20))
 	}
 	return q, err
 }

@@ -50,6 +50,7 @@ type FS struct {
 	groups    uint64
 	metaFrom  uint64 // descriptor blocks from this on lie in their groups; else beyond all
 	compat    uint32
+	incompat  uint32
 	roCompat  uint32
 	backups   [2]uint32
 	free      uint64
@@ -84,6 +85,7 @@ func Open(r io.ReaderAt, offset, avail int64) (*FS, error) {
 func (f *FS) features(b []byte) error {
 	le := binary.LittleEndian
 	incompat := le.Uint32(b[0x60:])
+	f.incompat = incompat
 	f.compat, f.roCompat = le.Uint32(b[0x5c:]), le.Uint32(b[0x64:])
 	if unknown := incompat &^ incompatKnown; unknown != 0 {
 		return unsupported("the file system has features unknown here (bits %#x)", unknown)
@@ -130,6 +132,18 @@ func (f *FS) geometry(b []byte) error {
 	}
 	f.free = min(f.free, f.blocks)
 	return nil
+}
+
+// Flavour is "ext2", "ext3" or "ext4", as blkid would say.
+func (f *FS) Flavour() string {
+	const journal, ext4Incompat, ext4RO = 0x4, incompatExtents | incompat64Bit | 0x200 | 0x8000, 0x8 | 0x10 | 0x20 | 0x40 | 0x400
+	switch {
+	case f.incompat&ext4Incompat != 0 || f.roCompat&ext4RO != 0:
+		return "ext4"
+	case f.compat&journal != 0:
+		return "ext3"
+	}
+	return "ext2"
 }
 
 // Used is how many bytes the file system has given away, its own structures
