@@ -47,13 +47,10 @@ type Owner struct {
 	Mode     uint32
 }
 
-// Edit begins changes. The disk was opened ReadWrite or Scratch.
+// Edit begins changes. They can be committed if the disk was opened ReadWrite or
+// Scratch.
 func (t *Tree) Edit() *Edit {
-	e := &Edit{t: t, scripts: map[*Volume][]command{}, made: map[string]place{}, put: map[place]bool{}}
-	if t.d.file == nil {
-		e.err = &disk.Error{Kind: disk.Unsupported, Op: "change files", Reason: "the disk was opened to be read only"}
-	}
-	return e
+	return &Edit{t: t, scripts: map[*Volume][]command{}, made: map[string]place{}, put: map[place]bool{}}
 }
 
 func (e *Edit) fail(err error) {
@@ -99,7 +96,7 @@ func (e *Edit) place(name string) (p place, old *Node, err error) {
 	if old, err = e.t.Lstat(name); err == nil {
 		return place{old.Volume, old.inner}, old, nil
 	}
-	if !missing(err) {
+	if !Missing(err) {
 		return p, nil, err
 	}
 	dir := path.Dir(name)
@@ -177,7 +174,7 @@ func (e *Edit) Rewrite(name string, data []byte, o Owner) {
 	switch {
 	case err == nil && n.IsRegular():
 		e.Write(n.Path, data, Owner{n.UID, n.GID, n.Mode & 0o7777})
-	case err == nil || missing(err):
+	case err == nil || Missing(err):
 		e.Write(name, data, o)
 	default:
 		e.fail(err)
@@ -204,7 +201,7 @@ func (e *Edit) Symlink(name, target string) {
 // What is mounted in it stays, and the folders that lead there.
 func (e *Edit) Remove(name string) {
 	n, err := e.t.Lstat(path.Clean("/" + name))
-	if e.err != nil || missing(err) {
+	if e.err != nil || Missing(err) {
 		return
 	}
 	if err == nil && n.inner == "/" {
@@ -310,6 +307,9 @@ func (e *Edit) Empty() bool { return len(e.order) == 0 && e.err == nil }
 // Commit carries all out. Each file system is changed by one run of debugfs;
 // what that complains of is an error, and part of the changes may be made then.
 func (e *Edit) Commit(ctx context.Context) error {
+	if e.err == nil && e.t.d.file == nil {
+		return &disk.Error{Kind: disk.Unsupported, Op: "change files", Reason: "the disk was opened to be read only"}
+	}
 	if e.err != nil || len(e.order) == 0 {
 		return e.err
 	}

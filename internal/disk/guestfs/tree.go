@@ -331,7 +331,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 			names := []string{part}
 			if strings.ContainsAny(part, `*?[\`) {
 				list, err := t.ReadDir(dir)
-				if err != nil && !missing(err) {
+				if err != nil && !Missing(err) {
 					return nil, err
 				}
 				names = list
@@ -343,7 +343,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 				}
 				if _, err := t.Lstat(full); err == nil {
 					next = append(next, full)
-				} else if !missing(err) {
+				} else if !Missing(err) {
 					return nil, err
 				}
 			}
@@ -353,4 +353,4 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	return found, nil
 }
 
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

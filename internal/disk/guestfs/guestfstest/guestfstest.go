@@ -98,3 +98,16 @@ func Clean(t testing.TB, path string, start int64) {
 		t.Errorf("e2fsck: %v: %s", err, out)
 	}
 }
+
+// Overwrite puts bytes into a disk.
+func Overwrite(t testing.TB, path string, at int64, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+}
