@@ -89,7 +89,9 @@ func TestCredentials(t *testing.T) {
 	ann := f.login("ann", secret, demo)
 	all := "/v3/users/" + id + "/credentials/OS-EC2"
 	pair := ann.Do("POST", all, wire.M{"tenant_id": f.made.DemoProjectID}).Want(t, 201)
-	ann.Do("POST", all, wire.M{"tenant_id": f.made.AdminProjectID}).Want(t, 403)
+	ann.Do("POST", all, wire.M{"tenant_id": f.made.AdminProjectID}).Want(t, 201) // no role there is found out when it is used
+	ann.Do("POST", all, wire.M{"tenant_id": "default"}).Want(t, 201)
+	ann.Do("POST", all, wire.M{"tenant_id": "nothing"}).Want(t, 404)
 	each := all + "/" + pair.Text("credential", "access")
 	if got := ann.Do("GET", each, nil).Want(t, 200); got.Text("credential", "secret") != pair.Text("credential", "secret") || got.Text("credential", "tenant_id") != f.made.DemoProjectID {
 		t.Errorf("%s", got.Body)
