@@ -34,6 +34,8 @@ func find(spec cloud.InstanceSpec, path string) ([]byte, bool) {
 	t := Tree{}
 	switch parts := split(path); {
 	case len(parts) == 0:
+	case len(parts) == 2 && parts[0] == noCloudDir:
+		return noCloudFile(spec, parts[1])
 	case parts[0] != "openstack":
 		t.EC2, t.KeyNames = ec2Files(spec), keyNames(spec)
 	case len(parts) > 1 && parts[1] == "content":
