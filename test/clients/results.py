@@ -1,5 +1,6 @@
 # Runs the unittest tests of a folder (argument 1) of a tree (argument 2) and
 # writes a line for each: RESULT, its state, its name, a reason.
+import os
 import sys
 import unittest
 
@@ -30,4 +31,10 @@ class Result(unittest.TestResult):
         self.tell('failed', test, 'it passes, which it should not')
 
 
+try:  # a file of its own is not in Debian's os_client_config
+    import os_client_config.constructors as c
+    if not os.path.exists(c._json_path):
+        c._class_mapping = {'identity': 'keystoneclient.client.Client'}
+except ImportError:
+    pass
 unittest.defaultTestLoader.discover(sys.argv[1], top_level_dir=sys.argv[2]).run(Result())
