@@ -74,6 +74,7 @@ type Server struct {
 	Backups   []ServerBackup // those of them that older backups give way to
 	Shelf     *Shelf         // nil when it is not shelved, or runs again
 	Drop      []string       // ids of images that were made for it alone, and are to go
+	Posted    string         // the password that its guest had posted when it left its last node, encrypted by the guest
 	Trash     *Trash         // it was deleted, and is kept for a while; nil for all others
 	ToVolume  *ToVolume      // the volume that is being made of its root disk; nil for none
 	Fault     *Fault

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"strings"
+
 	"hearth/internal/cloud"
 	"hearth/internal/store"
 )
@@ -13,6 +15,30 @@ func (k *Housekeeper) finishActions(tx *store.Tx, server cloud.Server) error {
 		why = server.Fault.Message
 	}
 	return k.endActions(tx, server, why)
+}
+
+// untaken is what is to be said of an attachment that went well, but whose volume or
+// NIC the guest does not use; "" for nothing.
+func untaken(tx *store.Tx, server cloud.Server, action string) (string, error) {
+	if len(server.Seen.Untaken) == 0 || action != "attach_volume" && action != "attach_interface" {
+		return "", nil
+	}
+	list, err := plugged(tx, server.ID)
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	for _, a := range list {
+		if why := server.Seen.Untaken[a.VolumeID]; why != "" && action == "attach_volume" {
+			words = append(words, strings.TrimPrefix(a.Device, "/dev/")+": "+why)
+		}
+	}
+	for _, id := range server.Seen.Ports {
+		if why := server.Seen.Untaken[id]; why != "" && action == "attach_interface" {
+			words = append(words, "port "+id+": "+why)
+		}
+	}
+	return strings.Join(words, "; "), nil
 }
 
 // endActions writes that what was asked for last is over, and why it failed, if it
@@ -31,6 +57,9 @@ func (k *Housekeeper) endActions(tx *store.Tx, server cloud.Server, why string) 
 			return nil
 		}
 		a.FinishedAt, a.UpdatedAt, a.Node = &now, now, server.Node
+		if a.Message, err = untaken(tx, server, a.Action); err != nil {
+			return err
+		}
 		if why != "" {
 			a.Error, a.Message = why, "Error"
 		}

@@ -22,8 +22,11 @@ type scriptedNode struct {
 	routers   []cloud.RouterSpec
 	removed   []string
 	cached    []string
+	posted    string
 	fail      error
 }
+
+func (n *scriptedNode) Password(context.Context, string) (string, error) { return n.posted, n.fail }
 
 func (n *scriptedNode) Status(context.Context) (cloud.HostStatus, error) { return n.status, n.fail }
 
