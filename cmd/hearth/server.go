@@ -23,7 +23,7 @@ import (
 
 // newServer is 'hearth server': what people ask of servers beyond nova.
 func newServer(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "server", Short: "Log in to servers"}
+	cmd := &cobra.Command{Use: "server", Short: "Log in to servers, make images of them"}
 	var user, identity string
 	login := &cobra.Command{
 		Use: "ssh NAME-OR-ID [-- COMMAND…]", Short: "Log in by ssh, with the host key that the server showed on its console", Args: cobra.MinimumNArgs(1),
@@ -33,7 +33,7 @@ func newServer(cfg *config.Config) *cobra.Command {
 	}
 	login.Flags().StringVar(&user, "user", "", "who to log in as; empty: the image's os_admin_user, else ember")
 	login.Flags().StringVar(&identity, "identity", "", "file of the private key; empty: as ssh finds it")
-	cmd.AddCommand(login)
+	cmd.AddCommand(login, newServerImage(cfg))
 	return cmd
 }
 
