@@ -48,6 +48,11 @@ type Config struct {
 	Images ImageTaker
 	// Backups is where backups of volumes are kept.
 	Backups Backups
+	// Prepare takes out of a raw disk of a guest what makes it that one guest, for
+	// images that ask for it; an error of the disk room tells why it cannot be done.
+	Prepare func(ctx context.Context, path string) error
+	// Scratch is a folder for disks that are prepared.
+	Scratch string
 	Log     *slog.Logger
 	Region  string
 

@@ -6,6 +6,7 @@ package sysprep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,3 +173,18 @@ func (r *run) report(how, name string) {
 }
 
 func (r *run) warn(text string) { r.out.Warnings = append(r.out.Warnings, text) }
+
+// Image prepares an image in place. It is a raw or qcow2 file of one layer that
+// nobody uses meanwhile.
+func Image(ctx context.Context, run *disk.Runner, layer disk.Layer, opt Options) (*Report, error) {
+	mode := guestfs.ReadWrite
+	if opt.DryRun {
+		mode = guestfs.ReadOnly
+	}
+	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, mode)
+	if err != nil {
+		return nil, err
+	}
+	report, err := Prepare(ctx, d, opt)
+	return report, errors.Join(err, d.Close())
+}
