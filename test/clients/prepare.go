@@ -98,7 +98,7 @@ func (s *settings) python(suite string) []string {
 // be an administrator, and the others a user.
 func (s *settings) terraform(user string) []string {
 	return append(slices.Clone(s.gopherEnv), "OS_USERNAME="+user, "OS_PROJECT_NAME="+user, "OS_DEFAULT_DOMAIN=default",
-		"OS_FLAVOR_NAME=m1.acctest", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", "OS_PORT_FORWARDING_ENVIRONMENT=1",
+		"OS_FLAVOR_NAME=m1.acctest", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", // not OS_PORT_FORWARDING_ENVIRONMENT: the provider panics over a name of its own
 		"OS_ONLINE_RESIZE=1", "TF_ACC=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+filepath.Join(s.dir, "terraformrc"), "TF_ACC_PROVIDER_HOST=registry.opentofu.org")
 }
 

@@ -38,7 +38,7 @@ class Forked:
             sys.argv = list(cmd)
             logging.getLogger().handlers.clear()
             logging.getLogger().setLevel(logging.WARNING)
-            code = main() or 0
+            code = (main(cmd[1:]) if main.__code__.co_argcount else main()) or 0
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else int(e.code is not None)
         except BaseException:
