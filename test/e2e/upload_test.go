@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
@@ -158,4 +159,20 @@ func (g *stage) archive() {
 		g.t.Errorf("its kernel was told %q", got)
 	}
 	g.remove(m)
+}
+
+// bench holds the disks of the forms of an image on a warm node against their goal.
+func (g *stage) bench() {
+	for form, image := range map[string]string{"BARE qcow2": g.bare, "BARE raw": g.raw, "AMI": g.ami} {
+		out := g.hearth("bench", "create", "--image", image, "--flavor", g.flavor(5), "--network", "private", "--count", "5")
+		g.t.Logf("%s:\n%s", form, out)
+		found := regexp.MustCompile(`(?m)^disk +5 +(\S+) +(\S+)`).FindStringSubmatch(out)
+		if found == nil {
+			g.t.Errorf("%s: no figures of the disk:\n%s", form, out)
+			continue
+		}
+		if p95 := must(time.ParseDuration(found[2]))(g.t); p95 >= 2*time.Second {
+			g.t.Errorf("%s: the disk took %s at the 95th percentile, want < 2 s", form, p95)
+		}
+	}
 }

@@ -111,6 +111,13 @@ func (s *Service) begin(ctx context.Context, caller cloud.Caller, id string, nex
 		if img, err = waiting(tx, caller, id, next); err != nil {
 			return err
 		}
+		size := quotaSize
+		if next == cloud.ImageUploading {
+			size = quotaStage
+		}
+		if err := afford(tx, img.ProjectID, map[string]int64{quotaUploading: 1, size: 0}); err != nil {
+			return err
+		}
 		img.Status, img.UploadID, img.UpdatedAt = next, cloud.NewID(), s.clock.Now()
 		return tx.Images.Update(img)
 	})
