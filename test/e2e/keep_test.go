@@ -13,6 +13,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/instanceactions"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/keypairs"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 )
 
@@ -29,7 +31,7 @@ func TestKeep(t *testing.T) {
 	g.signer, g.private = signer, g.networkNamed("private")
 	g.importKey("me", public)
 	g.group("web", true, 22)
-	g.one = g.launch(g.scratchFlavor(), wish{name: "one", image: g.bare, network: g.private, key: "me", group: "web", configDrive: true})
+	g.one = g.launchScratch(g.scratchFlavor())
 	g.ready(g.one)
 	g.giveFloating(g.one)
 	sshTo(t, "ember", g.one.float, signer).run("sudo sh -c 'echo kept > /var/lib/kept; sync'")
@@ -37,7 +39,7 @@ func TestKeep(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"Trash", (*stage).trash}, {"Protect", (*stage).protect}, {"RootToVolume", (*stage).rootToVolume}, {"Empty", (*stage).emptyTrash},
+		{"Trash", (*stage).trash}, {"Protect", (*stage).protect}, {"Rename", (*stage).rename}, {"Untaken", (*stage).untaken}, {"RootToVolume", (*stage).rootToVolume}, {"Empty", (*stage).emptyTrash},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			start := time.Now()
@@ -58,6 +60,83 @@ func (g *stage) scratchFlavor() string {
 	return must(flavors.Create(g.ctx, g.compute, flavors.CreateOpts{
 		ID: "e2e.keep", Name: "e2e.keep", RAM: 256, VCPUs: 1, Disk: &disk, Ephemeral: &ephemeral, Swap: &swap,
 	}).Extract())(g.t).ID
+}
+
+// launchScratch asks for the server one, with a config drive and two ephemeral disks.
+func (g *stage) launchScratch(flavor string) *machine {
+	drive := true
+	local := func(index, gb int) servers.BlockDevice {
+		d := servers.BlockDevice{SourceType: servers.SourceBlank, DestinationType: servers.DestinationLocal, BootIndex: index, VolumeSize: gb, DeleteOnTermination: true}
+		if index == 0 {
+			d.SourceType, d.UUID, d.VolumeSize = servers.SourceImage, g.bare, 0
+		}
+		return d
+	}
+	made := must(servers.Create(g.ctx, g.compute, keypairs.CreateOptsExt{KeyName: "me", CreateOptsBuilder: servers.CreateOpts{
+		Name: "one", ImageRef: g.bare, FlavorRef: flavor, Networks: []servers.Network{{UUID: g.private}}, SecurityGroups: []string{"web"}, ConfigDrive: &drive,
+		BlockDevice: []servers.BlockDevice{local(0, 0), local(-1, 1), local(-1, 1)},
+	}}, nil).Extract())(g.t)
+	return &machine{name: "one", id: made.ID}
+}
+
+// rename gives the server names that no hostname is, and one of five labels: the
+// guest has it from its next boot on, its config drive too, and the network's DNS at
+// once.
+func (g *stage) rename() {
+	g.client("openstack", "server", "set", "--name", "Grüße, 東京 (2)", g.one.id)
+	boot := bootID(g.inside())
+	reboot := func() *login {
+		g.do(servers.Reboot(g.ctx, g.compute, g.one.id, servers.RebootOpts{Type: servers.SoftReboot}).ExtractErr())
+		eventually(g.t, "the guest is another boot", func() bool { return g.status(g.one) == "ACTIVE" && rebooted(g, boot) })
+		in := g.inside()
+		boot = bootID(in)
+		return in
+	}
+	if got := reboot().run("hostname"); got != "gre--2" {
+		g.t.Errorf("the host name is %q", got)
+	}
+	const long = "web.a.b.example.org"
+	g.client("openstack", "--os-compute-api-version", "2.90", "server", "set", "--name", "one", "--hostname", long, g.one.id)
+	in := g.inside()
+	eventually(g.t, "the network knows the name", func() bool {
+		out, _ := in.try("nslookup " + long + " 2>&1")
+		return strings.Contains(out, g.one.fixed4)
+	})
+	in = reboot()
+	if got := in.run("hostname; grep 127.0.1.1 /etc/hosts"); got != "web\n127.0.1.1\t"+long+" web" {
+		g.t.Errorf("the guest calls itself %q", got)
+	}
+	const drive = `for d in /sys/block/vd*; do [ "$(cat $d/ro)" = 1 ] && sudo grep -c ` + long + ` /dev/${d##*/}; done; true`
+	if got := in.run(drive); got == "" || got == "0" {
+		g.t.Errorf("the config drive does not say %s: %q", long, got)
+	}
+}
+
+// untaken attaches a volume while the guest's kernel binds no driver, and lets it
+// bind one later.
+func (g *stage) untaken() {
+	in, volume := g.inside(), g.makeVolume("untaken")
+	in.run("sudo sh -c 'echo 0 > /sys/bus/virtio/drivers_autoprobe'")
+	g.attach(g.one, volume)
+	const words = "the guest has not taken it"
+	eventually(g.t, "explain says so", func() bool { return strings.Contains(g.hearth("explain", "server", g.one.id), words) })
+	eventually(g.t, "the action says so", func() bool {
+		list := must(instanceactions.ExtractInstanceActions(must(instanceactions.List(g.compute, g.one.id, nil).AllPages(g.ctx))(g.t)))(g.t)
+		return list[0].Action == "attach_volume" && strings.Contains(list[0].Message, words)
+	})
+	in.run(`sudo sh -c 'echo 1 > /sys/bus/virtio/drivers_autoprobe; for d in /sys/bus/virtio/devices/*; do [ -e $d/driver ] || echo ${d##*/} > /sys/bus/virtio/drivers_probe; done'`)
+	disk(in, volume)
+	eventually(g.t, "explain says so no more", func() bool { return !strings.Contains(g.hearth("explain", "server", g.one.id), words) })
+	g.detach(g.one, volume)
+	start := time.Now()
+	g.attach(g.one, volume)
+	disk(in, volume)
+	g.t.Logf("taken in %d ms", time.Since(start).Milliseconds())
+	if out := g.hearth("explain", "server", g.one.id); strings.Contains(out, words) {
+		g.t.Errorf("it was taken: %s", out)
+	}
+	g.detach(g.one, volume)
+	g.do(volumes.Delete(g.ctx, g.volume, volume, nil).ExtractErr())
 }
 
 // trash deletes the guest, which is off and hidden then but has all its own, kills
@@ -131,8 +210,13 @@ func (g *stage) rootToVolume() {
 	if got := in.run("ls /dev/disk/by-id 2>/dev/null; cat /sys/block/vda/serial"); !strings.Contains(got, id[:20]) {
 		g.t.Errorf("vda is not the volume %s: %s", id, got)
 	}
-	if got := in.run("cat /sys/block/vdb/size"); got != fmt.Sprint(2<<30/512) {
-		g.t.Errorf("the ephemeral disk has %s sectors", got)
+	if got := in.run("cat /sys/block/vdb/size /sys/block/vdc/size /sys/block/vdd/size"); got != fmt.Sprintf("%d\n%d\n%d", 1<<30/512, 1<<30/512, 64<<20/512) {
+		g.t.Errorf("the ephemeral disks and the swap disk have %s sectors", got)
+	}
+	for disk, label := range map[string]string{"vdb": "ephemeral0", "vdc": "ephemeral1"} {
+		if got := in.run("sudo dd if=/dev/" + disk + " bs=1 skip=1144 count=10 2>/dev/null"); got != label {
+			g.t.Errorf("%s is labelled %q", disk, got)
+		}
 	}
 	if left := g.rootDisks(); len(left) > 0 {
 		g.t.Errorf("root disks are left: %v", left)

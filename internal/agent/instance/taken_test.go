@@ -26,19 +26,44 @@ func TestUntaken(t *testing.T) {
 		t.Errorf("it says %q, refused %v", why, st.Refused)
 	}
 	w.host.Blind(spec.ID, false)
-	w.timers.next(t)
-	await(t, m, spec.ID, "taken", func(st cloud.InstanceStatus) bool { return len(st.Untaken) == 0 })
+	turning(t, w, m, func(st cloud.InstanceStatus) bool { return len(st.Untaken) == 0 })
 }
 
 // turning turns the clock from timer to timer until the one instance is as wanted.
 func turning(t *testing.T, w *world, m *Manager, fits func(cloud.InstanceStatus) bool) cloud.InstanceStatus {
 	t.Helper()
-	for range 100 {
-		if list := m.Statuses(); len(list) == 1 && fits(list[0]) {
-			return list[0]
-		}
-		w.timers.next(t)
+	type result struct {
+		st  cloud.InstanceStatus
+		err error
 	}
-	t.Fatalf("it never came: %+v", m.Statuses())
-	return cloud.InstanceStatus{}
+	done := make(chan result, 1)
+	go func() {
+		st, err := watch(t.Context(), m, fits)
+		done <- result{st, err}
+	}()
+	for {
+		select {
+		case r := <-done:
+			must(t, r.err)
+			return r.st
+		case <-w.timers.ready(): // a worker tells what is so before it sets one
+			if list := m.Statuses(); len(list) == 1 && fits(list[0]) {
+				return list[0]
+			}
+			w.timers.next(t)
+		}
+	}
+}
+
+// ready is closed when there is a timer.
+func (s *timers) ready() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan struct{})
+	if len(s.set) > 0 {
+		close(c)
+	} else {
+		s.added = c
+	}
+	return c
 }
