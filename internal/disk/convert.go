@@ -21,7 +21,8 @@ type Progress func(done float64)
 
 // Convert copies src, an image without backing file, to dst, which must not
 // exist; what was written is removed after a failure. progress may be nil.
-// A vmdk is Unsupported: its descriptor may name other files of the host.
+// It was looked at by [Detect] before: a vmdk's descriptor could name other files of
+// the host.
 func (r *Runner) Convert(ctx context.Context, src Layer, dst Target, progress Progress) error {
 	from, err := qemuName(src.Format)
 	if err != nil {
@@ -70,7 +71,7 @@ func qemuName(f Format) (string, error) {
 	switch f {
 	case Raw, ISO, AMI, AKI, ARI:
 		return "raw", nil
-	case QCOW2, VDI, VHDX:
+	case QCOW2, VMDK, VDI, VHDX:
 		return string(f), nil
 	case VHD:
 		return "vpc", nil
