@@ -127,6 +127,8 @@ func readDrive(dir string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	vendor, _ := os.ReadFile(filepath.Join(dir, latest, "vendor_data.json")) // not every cloud has it
+	i.Mounts = parseMounts(vendor)
 	i.UserData, err = os.ReadFile(filepath.Join(dir, latest, "user_data"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -157,6 +159,9 @@ func askService(at address) (*instance, error) {
 	case 404: // there is none
 	default:
 		return nil, fmt.Errorf("user_data: status %d", status)
+	}
+	if status, body, err := get(at, "/"+latest+"vendor_data.json"); err == nil && status == 200 { // not every cloud has it
+		i.Mounts = parseMounts(body)
 	}
 	return i, nil
 }

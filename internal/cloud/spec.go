@@ -78,6 +78,8 @@ type InstanceVolume struct {
 	Swaps     string
 	SwapsDisk string // of that volume, on the node's storage
 	SizeGB    int
+	Label     string // of the file system that the guest is to mount at the path Mount; both "" for none
+	Mount     string
 	// Image is what the volume is to hold when the instance starts on the root disk of
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef

@@ -56,9 +56,14 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 			}
 			swapped = was.Disk()
 		}
+		fs, err := cloud.ParseVolumeFileSystem(v.Metadata)
+		if err != nil || fs.Path == "" { // it may have been changed since, to what cannot be
+			fs = cloud.VolumeFileSystem{}
+		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
 			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
+			Label: fs.Label, Mount: fs.Path,
 		})
 	}
 	return nil

@@ -193,7 +193,7 @@ func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk
 	if spec.Content != "" {
 		return m.write(ctx, spec)
 	}
-	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, "")
+	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, spec.Label)
 }
 
 func status(d storage.Disk) cloud.VolumeStatus {
