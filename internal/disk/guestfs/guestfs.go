@@ -251,5 +251,8 @@ func (v *Volume) reload(r io.ReaderAt) error {
 		return errors.Join(err, &disk.Error{Kind: disk.Refused, Op: "open disk", Reason: "a file system cannot be read any more"})
 	}
 	v.fs, v.Used = fs, fs.Used()
+	if !fs.NeedsRecovery {
+		v.Note = ""
+	}
 	return nil
 }

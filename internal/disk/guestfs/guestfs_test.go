@@ -240,3 +240,35 @@ func TestUnpacked(t *testing.T) {
 		}
 	}
 }
+
+// TestJournal: a disk of a guest that was cut off has its last writes in the
+// journal. They are not seen ReadOnly, and are after a replay, on a bare disk and
+// in a partition alike.
+func TestJournal(t *testing.T) {
+	for _, partition := range []bool{false, true} {
+		bare := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, "data="+strings.Repeat("o", 4096)) })
+		guestfstest.Journal(t, bare, "/data", []byte(strings.Repeat("n", 4096)))
+		path := bare
+		if partition {
+			b, err := os.ReadFile(bare)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path = guestfstest.Image(t, guestfstest.Options{Partition: true}, func(string) {})
+			guestfstest.Overwrite(t, path, 1<<20, b)
+		}
+		for mode, want := range map[Mode]string{ReadOnly: "o", Scratch: "n"} {
+			d := open(t, path, mode)
+			tree, err := d.Tree()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := tree.ReadFile("/data", 5000); err != nil || string(got[:100]) != strings.Repeat(want, 100) { // a block may be smaller than the file
+				t.Errorf("partition %v, mode %d: %.10q, %v", partition, mode, got, err)
+			}
+			if noted := d.Volumes[0].Note != ""; noted != (mode == ReadOnly) || d.Repaired() == noted {
+				t.Errorf("partition %v, mode %d: note %q", partition, mode, d.Volumes[0].Note)
+			}
+		}
+	}
+}
