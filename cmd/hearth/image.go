@@ -20,8 +20,8 @@ import (
 
 // newImage is 'hearth image'.
 func newImage(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Bring images into the cloud"}
-	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect())
+	cmd := &cobra.Command{Use: "image", Short: "Look into images, change and convert them, bring them into the cloud"}
+	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert())
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -12,8 +13,9 @@ import (
 // Target is an image to be made.
 type Target struct {
 	Path     string
-	Format   Format // Raw or QCOW2
+	Format   Format // Raw, QCOW2, VMDK (streamOptimized), VDI, VHD (dynamic) or VHDX
 	Compress bool   // qcow2 only: zstd, eight times faster than zlib at the same size
+	Method   string // of Compress: "zstd" or "zlib", which QEMU before 5.1 and others read; "": zstd
 }
 
 // Progress is told how much of a long work is done, from 0 to 1.
@@ -32,15 +34,34 @@ func (r *Runner) Convert(ctx context.Context, src Layer, dst Target, progress Pr
 	if err != nil {
 		return err
 	}
-	if dst.Format != Raw && dst.Format != QCOW2 {
-		return fail(Unsupported, "convert image", "images are made as raw or qcow2, not as %s", dst.Format)
+	to, err := dst.options()
+	if err != nil {
+		return err
 	}
-	args := []string{"convert", "-p", "-m", "4", "-W", "-f", from, "-O", string(dst.Format)}
-	if dst.Compress && dst.Format == QCOW2 {
-		args = append(args, "-c", "-o", "compression_type=zstd")
-	}
+	args := append([]string{"convert", "-p", "-m", "4", "-W", "-f", from}, to...)
 	return r.create(ctx, dst.Path, Command{Name: "qemu-img", Args: append(args, src.Path, dst.Path),
 		Read: []string{src.Path}, Progress: percent(progress)})
+}
+
+// options are those of qemu-img for a target.
+func (t Target) options() ([]string, error) {
+	switch t.Format {
+	case Raw:
+		return []string{"-O", "raw"}, nil
+	case QCOW2:
+		args := []string{"-O", "qcow2"}
+		if t.Compress {
+			args = append(args, "-c", "-o", "compression_type="+cmp.Or(t.Method, "zstd"))
+		}
+		return args, nil
+	case VMDK: // what other hypervisors import; the other kinds are theirs to make
+		return []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}, nil
+	case VDI, VHDX:
+		return []string{"-O", string(t.Format)}, nil
+	case VHD: // of the very size, not rounded up to cylinders
+		return []string{"-O", "vpc", "-o", "subformat=dynamic,force_size=on"}, nil
+	}
+	return nil, fail(Unsupported, "convert image", "images are made as raw, qcow2, vmdk, vdi, vhd or vhdx, not as %s", t.Format)
 }
 
 // CreateOverlay makes a qcow2 of size bytes at path, which must not exist, that

@@ -173,6 +173,9 @@ func (r *Runner) growExt(ctx context.Context, f *os.File, fs *ExtFS, avail int64
 
 // check runs e2fsck; 1 and 2 mean that it mended something.
 func (r *Runner) check(ctx context.Context, f *os.File, fs *ExtFS) error {
+	if fs.Offset > 0 && fs.NeedsRecovery {
+		return r.checkApart(ctx, f, fs)
+	}
 	_, err := r.Run(ctx, Command{Name: "e2fsck", Args: []string{"-f", "-y", inDisk(fs)}, Disk: f, OK: []int{1, 2}})
 	return err
 }

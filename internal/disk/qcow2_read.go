@@ -20,9 +20,10 @@ type QCOW2Reader struct {
 	l1   []uint64
 	zstd *zstd.Decoder
 
-	mu    sync.Mutex
-	l2    cache // tables, by their place
-	ready cache // unpacked clusters, by the entry that names them
+	mu     sync.Mutex
+	packed bool  // a packed cluster was read
+	l2     cache // tables, by their place
+	ready  cache // unpacked clusters, by the entry that names them
 }
 
 const (
@@ -112,6 +113,13 @@ func (q *QCOW2Reader) within(p []byte, at int64) error {
 	return err
 }
 
+// Packed tells whether what was read so far was packed, in part at least, and how.
+func (q *QCOW2Reader) Packed() (method string, packed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.h.Compression, q.packed
+}
+
 // Stored tells whether the bytes from off on are stored or read as zeros, and
 // for how many bytes that holds: of one cluster at most.
 func (q *QCOW2Reader) Stored(off int64) (bool, int64, error) {
@@ -153,6 +161,7 @@ func (q *QCOW2Reader) unpacked(entry uint64) ([]byte, error) {
 		if place > q.size || length <= 0 {
 			return nil, refuse("a packed cluster lies at byte %d of %d", place, q.size)
 		}
+		q.packed = true // kept holds the lock
 		packed := make([]byte, length)
 		if n, err := q.r.ReadAt(packed, place); err != nil && (n < int(length) || !errors.Is(err, io.EOF)) {
 			return nil, err

@@ -81,7 +81,7 @@ func TestGrowRoot(t *testing.T) {
 		{"qcow2 overlay on qcow2 file system", 0, func(t *testing.T, path string) []Layer {
 			base := path + ".base"
 			extFile(t, base+".raw", 0, 32*mib)
-			if err := r.Convert(ctx, Layer{base + ".raw", Raw}, Target{base, QCOW2, true}, nil); err != nil {
+			if err := r.Convert(ctx, Layer{base + ".raw", Raw}, Target{Path: base, Format: QCOW2, Compress: true}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.CreateOverlay(ctx, path, Layer{base, QCOW2}, 32*mib); err != nil {
@@ -250,7 +250,7 @@ func TestConvert(t *testing.T) {
 	rand.Read(data[1<<20 : 2<<20])
 	os.WriteFile(raw, data, 0o600)
 	last := 0.0
-	if err := r.Convert(ctx, Layer{raw, Raw}, Target{qcow2, QCOW2, true}, func(d float64) { last = d }); err != nil {
+	if err := r.Convert(ctx, Layer{raw, Raw}, Target{Path: qcow2, Format: QCOW2, Compress: true}, func(d float64) { last = d }); err != nil {
 		t.Fatal(err)
 	}
 	if last != 1 {
@@ -262,13 +262,13 @@ func TestConvert(t *testing.T) {
 	if info, err := Detect(f, st.Size()); err != nil || info.Format != QCOW2 || info.VirtualSize != 3<<20 || info.QCOW2.Compression != "zstd" {
 		t.Errorf("made %+v, %v", info, err)
 	}
-	if err := r.Convert(ctx, Layer{qcow2, QCOW2}, Target{back, Raw, false}, nil); err != nil {
+	if err := r.Convert(ctx, Layer{qcow2, QCOW2}, Target{Path: back, Format: Raw, Compress: false}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(back); !bytes.Equal(got, data) {
 		t.Error("the bytes differ after there and back")
 	}
-	if err := r.Convert(ctx, Layer{raw, QCOW2}, Target{filepath.Join(dir, "x"), Raw, false}, nil); KindOf(err) != Mismatch {
+	if err := r.Convert(ctx, Layer{raw, QCOW2}, Target{Path: filepath.Join(dir, "x"), Format: Raw}, nil); KindOf(err) != Mismatch {
 		t.Errorf("raw as qcow2: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {

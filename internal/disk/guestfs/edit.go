@@ -339,6 +339,7 @@ func (e *Edit) Commit(ctx context.Context) error {
 			return err
 		}
 	}
+	e.t.d.changed = true
 	return e.t.d.file.Sync()
 }
 

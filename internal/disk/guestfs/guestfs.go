@@ -44,6 +44,7 @@ type Disk struct {
 	mode     Mode
 	closers  []func() error
 	repaired bool
+	changed  bool
 }
 
 // Image is an image as a user names it: a file, whose format was sniffed from
@@ -111,6 +112,9 @@ func (d *Disk) open(ctx context.Context, chain []disk.Layer) error {
 		chain = append([]disk.Layer{over}, chain...)
 	}
 	a, err := d.run.Attach(ctx, chain)
+	if bare := chain[len(chain)-1]; disk.KindOf(err) == disk.Unsupported && bare.Format == disk.QCOW2 && (len(chain) == 1 || d.mode == Scratch && len(chain) == 2) {
+		return d.openUnpacked(ctx, bare)
+	}
 	if err != nil {
 		return err
 	}
@@ -197,7 +201,7 @@ func (d *Disk) replay(ctx context.Context) error {
 		if err := v.reload(d.r); err != nil {
 			return err
 		}
-		d.repaired = true
+		d.repaired, d.changed = true, true
 	}
 	return nil
 }
@@ -247,5 +251,8 @@ func (v *Volume) reload(r io.ReaderAt) error {
 		return errors.Join(err, &disk.Error{Kind: disk.Refused, Op: "open disk", Reason: "a file system cannot be read any more"})
 	}
 	v.fs, v.Used = fs, fs.Used()
+	if !fs.NeedsRecovery {
+		v.Note = ""
+	}
 	return nil
 }

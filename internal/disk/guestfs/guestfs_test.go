@@ -200,3 +200,75 @@ func TestGlobAndWalk(t *testing.T) {
 		t.Errorf("walked %v, %v", names, err)
 	}
 }
+
+// TestUnpacked changes a qcow2 the way of users who may not use FUSE.
+func TestUnpacked(t *testing.T) {
+	raw := guestfstest.Image(t, guestfstest.Options{Partition: true}, func(dir string) { guestfstest.Tree(t, dir, "etc/hostname=old") })
+	ctx, run := context.Background(), &disk.Runner{}
+	for _, target := range []disk.Target{{Format: disk.QCOW2}, {Format: disk.QCOW2, Compress: true}, {Format: disk.QCOW2, Compress: true, Method: "zlib"}} {
+		dir := t.TempDir()
+		target.Path = filepath.Join(dir, "disk.qcow2")
+		if err := run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
+			t.Skip(err)
+		}
+		d := &Disk{run: run, mode: ReadWrite}
+		if err := errors.Join(d.openUnpacked(ctx, disk.Layer{Path: target.Path, Format: disk.QCOW2}), d.scan()); err != nil {
+			t.Fatal(err)
+		}
+		tree, err := d.Tree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := tree.Edit()
+		e.Rewrite("/etc/hostname", []byte("new"), Owner{})
+		if err := errors.Join(e.Commit(ctx), d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, target.Path, ReadOnly)
+		if tree, err = again.Tree(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tree.ReadFile("/etc/hostname", 10); string(got) != "new" || err != nil {
+			t.Errorf("%+v: %q, %v", target, got, err)
+		}
+		method, packed := again.r.(*disk.QCOW2Reader).Packed()
+		if packed != target.Compress || packed && method != "zstd" && target.Method == "" || packed && target.Method != "" && method != target.Method {
+			t.Errorf("%+v became %s, %v", target, method, packed)
+		}
+		if left, _ := os.ReadDir(dir); len(left) != 1 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+// TestJournal: a disk of a guest that was cut off has its last writes in the
+// journal. They are not seen ReadOnly, and are after a replay, on a bare disk and
+// in a partition alike.
+func TestJournal(t *testing.T) {
+	for _, partition := range []bool{false, true} {
+		bare := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, "data="+strings.Repeat("o", 4096)) })
+		guestfstest.Journal(t, bare, "/data", []byte(strings.Repeat("n", 4096)))
+		path := bare
+		if partition {
+			b, err := os.ReadFile(bare)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path = guestfstest.Image(t, guestfstest.Options{Partition: true}, func(string) {})
+			guestfstest.Overwrite(t, path, 1<<20, b)
+		}
+		for mode, want := range map[Mode]string{ReadOnly: "o", Scratch: "n"} {
+			d := open(t, path, mode)
+			tree, err := d.Tree()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := tree.ReadFile("/data", 5000); err != nil || string(got[:100]) != strings.Repeat(want, 100) { // a block may be smaller than the file
+				t.Errorf("partition %v, mode %d: %.10q, %v", partition, mode, got, err)
+			}
+			if noted := d.Volumes[0].Note != ""; noted != (mode == ReadOnly) || d.Repaired() == noted {
+				t.Errorf("partition %v, mode %d: note %q", partition, mode, d.Volumes[0].Note)
+			}
+		}
+	}
+}

@@ -141,6 +141,10 @@ func (d *Disk) byName(name string) *Volume {
 	return nil
 }
 
+// OnDisk tells whether what fstab calls by a name lies on this disk, of whatever
+// kind it is.
+func (t *Tree) OnDisk(name string) bool { return t.d.byName(name) != nil }
+
 // Lstat finds a file and does not follow it if it is a symbolic link itself.
 // What is not there is fs.ErrNotExist.
 func (t *Tree) Lstat(name string) (*Node, error) { return t.find(name, false) }

@@ -111,3 +111,25 @@ func Overwrite(t testing.TB, path string, at int64, b []byte) {
 		t.Fatal(err)
 	}
 }
+
+// Journal leaves new content for the first block of a file of a bare disk in the
+// journal, as if the guest had been cut off.
+func Journal(t testing.TB, path, name string, block []byte) {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "block")
+	if err := os.WriteFile(data, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("/usr/sbin/debugfs", "-R", "blocks "+name, path).Output()
+	fields := strings.Fields(string(out))
+	if err != nil || len(fields) == 0 {
+		t.Fatalf("blocks of %s: %v: %q", name, err, out)
+	}
+	script := filepath.Join(t.TempDir(), "commands")
+	if err := os.WriteFile(script, []byte("jo\njw -b "+fields[0]+" "+data+"\njc\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("/usr/sbin/debugfs", "-w", "-f", script, path).CombinedOutput(); err != nil {
+		t.Fatalf("journal: %v: %s", err, out)
+	}
+}

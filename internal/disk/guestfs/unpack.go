@@ -1,0 +1,86 @@
+package guestfs
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"hearth/internal/disk"
+)
+
+// openUnpacked works on a raw copy of a qcow2, where a user may not use FUSE. Close
+// packs it again and puts it in place of the image, if it was changed: until then
+// the image is as it was.
+func (d *Disk) openUnpacked(ctx context.Context, image disk.Layer) error {
+	place := filepath.Dir(image.Path)
+	if d.mode == Scratch {
+		place = ""
+	}
+	dir, err := os.MkdirTemp(place, ".hearth-unpacked-")
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() error { return os.RemoveAll(dir) })
+	raw := filepath.Join(dir, "disk")
+	method, packed, err := unpack(ctx, image.Path, raw)
+	if err != nil {
+		return err
+	}
+	if d.mode == ReadWrite {
+		target := disk.Target{Path: filepath.Join(dir, "packed"), Format: disk.QCOW2, Compress: packed, Method: method}
+		d.closers = append(d.closers, func() error { return d.repack(ctx, raw, image.Path, target) })
+	}
+	return d.openFile(raw, os.O_RDWR)
+}
+
+// repack replaces the image.
+func (d *Disk) repack(ctx context.Context, raw, image string, target disk.Target) error {
+	if !d.changed {
+		return nil
+	}
+	was, err := os.Stat(image)
+	if err != nil {
+		return err
+	}
+	if err := d.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(target.Path, was.Mode().Perm()), os.Rename(target.Path, image))
+}
+
+// unpack writes the disk in a qcow2 to the new raw file dst.
+func unpack(ctx context.Context, src, dst string) (method string, packed bool, err error) {
+	in := &Disk{}
+	if err := in.openQCOW2(src); err != nil {
+		return "", false, errors.Join(err, in.Close())
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	q, _ := in.r.(*disk.QCOW2Reader)
+	b := make([]byte, 2<<20)
+	for off := int64(0); off < q.Size(); {
+		if err := ctx.Err(); err != nil {
+			return "", false, err
+		}
+		stored, n, err := q.Stored(off)
+		if err != nil {
+			return "", false, err
+		}
+		if stored {
+			if _, err := q.ReadAt(b[:n], off); err != nil {
+				return "", false, err
+			}
+			if _, err := out.WriteAt(b[:n], off); err != nil {
+				return "", false, err
+			}
+		}
+		off += n
+	}
+	method, packed = q.Packed()
+	return method, packed, out.Truncate(q.Size())
+}
