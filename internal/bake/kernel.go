@@ -1,6 +1,7 @@
 package bake
 
 import (
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
@@ -239,7 +240,8 @@ func unpacked(f io.ReadSeeker) (io.Reader, error) {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return gzip.NewReader(f)
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
-		return xz.ReaderConfig{DictCap: 64 << 20}.NewReader(f)
+		// It reads byte by byte, which on a file is a call of the kernel for each.
+		return xz.ReaderConfig{DictCap: 64 << 20}.NewReader(bufio.NewReaderSize(f, 1<<20))
 	case bytes.HasPrefix(head, []byte("BZh")):
 		return bzip2.NewReader(f), nil
 	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
