@@ -21,7 +21,7 @@ import (
 // newImage is 'hearth image'.
 func newImage(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Bring images into the cloud"}
-	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg))
+	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect())
 	return cmd
 }
 

@@ -149,7 +149,11 @@ func (w *worker) rescueDisk(ctx context.Context, spec cloud.InstanceSpec) (hyper
 
 // ownDisks are the disks that are the server's own, the config drive last.
 func (w *worker) ownDisks(ctx context.Context, spec cloud.InstanceSpec, bus string) (out []hypervisor.Disk, err error) {
-	for _, name := range []string{rootDisk, rescuedDisk, ephemeralDisk, swapDisk, configDisk} {
+	names := []string{rootDisk, rescuedDisk}
+	for i := range max(1, len(spec.Ephemerals())) { // one of a flavor that the instance had before may still be there
+		names = append(names, ephemeralName(i))
+	}
+	for _, name := range append(names, swapDisk, configDisk) {
 		file := name
 		switch turns := spec.Intent.Disk; name {
 		case rootDisk:

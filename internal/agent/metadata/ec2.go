@@ -110,8 +110,8 @@ func setDisks(set func(path, value string), spec cloud.InstanceSpec) {
 	set("block-device-mapping/ami", "vda")
 	set("block-device-mapping/root", "/dev/vda")
 	next := byte('b')
-	if spec.EphemeralGB > 0 {
-		set("block-device-mapping/ephemeral0", "/dev/vd"+string(next))
+	for i := range spec.Ephemerals() {
+		set("block-device-mapping/ephemeral"+itoa(i), "/dev/vd"+string(next))
 		next++
 	}
 	if spec.SwapMB > 0 {

@@ -45,7 +45,7 @@ func (d *Driver) copyDisk(ctx context.Context, id, from string, size int64, fit 
 	if disk, err := readDisk(place); err == nil {
 		return disk, nil
 	}
-	unlock, err := d.locks.lock(ctx, from)
+	unlock, err := d.locks.Lock(ctx, from)
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -101,7 +101,7 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 	if err != nil {
 		return storage.Disk{}, err
 	}
-	unlock, err := d.locks.lock(ctx, id)
+	unlock, err := d.locks.Lock(ctx, id)
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -160,7 +160,7 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 	if _, err := d.diskDir(id); err != nil {
 		return nil, err
 	}
-	unlock, err := d.locks.lock(ctx, id)
+	unlock, err := d.locks.Lock(ctx, id)
 	if err != nil {
 		return nil, hostError(op, err)
 	}
