@@ -30,7 +30,7 @@ func checkCrawl(t *testing.T, in *login, log string) {
 	if virt, _ := in.try("systemd-detect-virt"); virt == "qemu" { // "kvm" otherwise
 		goal = 30
 	}
-	t.Logf("cloud-init read its metadata in %.3f s; one file takes %s s", seconds, in.run("curl -s -o /dev/null -w '%{time_total}' http://169.254.169.254/latest/meta-data/instance-id || echo ?"))
+	t.Logf("cloud-init read its metadata in %.3f s", seconds)
 	if seconds >= goal {
 		t.Errorf("cloud-init took %.3f s for its metadata, want < %g s", seconds, goal)
 	}
