@@ -203,12 +203,17 @@ func (c *composer) hostname(p cloud.Port) string {
 	if p.DNSName != "" {
 		return p.DNSName
 	}
-	name, known := c.names[p.DeviceID]
+	return c.serverName(p.DeviceID)
+}
+
+// serverName is the host name of a server; "" for none.
+func (c *composer) serverName(id string) string {
+	name, known := c.names[id]
 	if !known {
-		if s, err := c.tx.Servers.Get(p.DeviceID); err == nil {
+		if s, err := c.tx.Servers.Get(id); err == nil {
 			name = s.Hostname
 		}
-		c.names[p.DeviceID] = name
+		c.names[id] = name
 	}
 	return name
 }
@@ -229,6 +234,10 @@ func (c *composer) addNames(spec *cloud.NetworkSpec) error {
 			record.IPs = append(record.IPs, f.IP)
 		}
 		spec.Names = append(spec.Names, record)
+		if whole := c.serverName(p.DeviceID); strings.Contains(whole, ".") && whole != name {
+			record.Name = whole
+			spec.Names = append(spec.Names, record)
+		}
 	}
 	return nil
 }
