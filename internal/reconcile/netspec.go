@@ -219,7 +219,7 @@ func (c *composer) limits(out *cloud.PortSpec, p cloud.Port, n cloud.Network) er
 func (c *composer) readNames(local []cloud.Port, named []*cloud.Port) error {
 	var ids []string
 	note := func(p *cloud.Port) {
-		if _, known := c.names[p.DeviceID]; !known && p.DNSName == "" && p.DeviceID != "" {
+		if _, known := c.names[p.DeviceID]; !known && p.DeviceID != "" {
 			c.names[p.DeviceID] = "" // of a device that is no server
 			ids = append(ids, p.DeviceID)
 		}
@@ -264,6 +264,10 @@ func (c *composer) addNames(spec *cloud.NetworkSpec, ports []*cloud.Port) {
 			record.IPs = append(record.IPs, f.IP)
 		}
 		spec.Names = append(spec.Names, record)
+		if whole := c.names[p.DeviceID]; strings.Contains(whole, ".") && whole != name {
+			record.Name = whole
+			spec.Names = append(spec.Names, record)
+		}
 	}
 }
 

@@ -75,3 +75,30 @@ func TestAttachIsOver(t *testing.T) {
 		return err
 	})
 }
+
+// TestLongNames: a host name of several labels is answered whole beside the port's.
+func TestLongNames(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.write(func(tx *store.Tx) error {
+		s, err := tx.Servers.Get("a")
+		s.Hostname = "web.a.b.example.org"
+		if err != nil {
+			return err
+		}
+		ports, err := tx.Ports.List(store.Where(store.Eq("device_id", "a")))
+		for _, p := range ports {
+			p.DNSName = "web"
+			err = firstError(err, tx.Ports.Update(p))
+		}
+		return firstError(err, tx.Servers.Update(s))
+	})
+	w.step()
+	names := map[string]bool{}
+	for _, n := range w.node.networks[len(w.node.networks)-1].Names {
+		names[n.Name] = len(n.IPs) > 0
+	}
+	if !names["web"] || !names["web.a.b.example.org"] {
+		t.Errorf("the network knows %v", names)
+	}
+}

@@ -89,8 +89,18 @@ func TestRootToVolume(t *testing.T) {
 // TestNames: host names may have dots from 2.90 on, and one that was made of the name
 // follows it.
 func TestNames(t *testing.T) {
-	_, c := build(t)
+	b, c := build(t)
 	id := c.Do("POST", v21+"/servers", server(nil)).Want(t, 202).Text("server", "id")
+	ports := func(want string) {
+		t.Helper()
+		b.Update(func(tx *store.Tx) error {
+			list, err := tx.Ports.List(store.Where(store.Eq("device_id", id)))
+			if err == nil && (len(list) != 1 || list[0].DNSName != want) {
+				t.Errorf("the ports are called %+v, want %s", list, want)
+			}
+			return err
+		})
+	}
 	set := func(body wire.M, status int, want string) {
 		t.Helper()
 		r := at(c, 90).Do("PUT", v21+"/servers/"+id, wire.M{"server": body}).Want(t, status)
@@ -101,7 +111,9 @@ func TestNames(t *testing.T) {
 	set(wire.M{"name": "Grüße, 東京"}, 200, "gre")
 	set(wire.M{"name": "東京"}, 200, "server-"+id)
 	set(wire.M{"name": "a.b_c d"}, 200, "a-b-c-d")
+	ports("a-b-c-d")
 	set(wire.M{"hostname": "web.a.b.example.org"}, 200, "web.a.b.example.org")
+	ports("web")
 	set(wire.M{"name": "other"}, 200, "web.a.b.example.org") // somebody chose it
 	for _, bad := range []string{"web..org", "-web.org", "web-.org", "web.org.", "a_b", strings.Repeat("a", 64) + ".org", strings.Repeat("a.", 127) + "aa"} {
 		set(wire.M{"hostname": bad}, 400, "")

@@ -229,11 +229,11 @@ func (s *Service) plugOne(tx *store.Tx, c cloud.Caller, v *cloud.Server, p plug)
 		port := *p.port
 		port.DeviceID, port.DeviceOwner = v.ID, owner
 		if port.DNSName == "" {
-			port.DNSName = v.Hostname
+			port.DNSName = dnsName(v.Hostname)
 		}
 		return s.network.BindPortTx(tx, port)
 	}
-	want := network.PortCreate{NetworkID: p.network.ID, ProjectID: v.ProjectID, DeviceID: v.ID, DeviceOwner: owner, DNSName: v.Hostname}
+	want := network.PortCreate{NetworkID: p.network.ID, ProjectID: v.ProjectID, DeviceID: v.ID, DeviceOwner: owner, DNSName: dnsName(v.Hostname)}
 	if p.network.PortSecurity {
 		want.SecurityGroups = &p.groups
 		v.SecurityGroups = p.groups

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -131,7 +132,8 @@ func (u ServerUpdate) apply(v *cloud.Server) {
 // The guest has it from its next boot on, the network's names at once.
 func (s *Service) UpdateServer(ctx context.Context, a Actor, id string, u ServerUpdate) (Detail, error) {
 	const op = "compute.UpdateServer"
-	return s.change(ctx, op, a, id, "", func(_ *store.Tx, v *cloud.Server) error {
+	return s.change(ctx, op, a, id, "", func(tx *store.Tx, v *cloud.Server) error {
+		was := v.Hostname
 		if made := "server-" + v.ID; u.Name != nil && u.Hostname == nil && v.Hostname == sanitizeHostname(v.Name, made) {
 			follows := sanitizeHostname(*u.Name, made)
 			u.Hostname = &follows
@@ -140,8 +142,37 @@ func (s *Service) UpdateServer(ctx context.Context, a Actor, id string, u Server
 		if u.Hostname != nil || u.Name != nil {
 			s.push(v) // the guest's metadata says it
 		}
-		return nil
+		return s.renamePorts(tx, *v, was)
 	})
+}
+
+// dnsName is the name that a server's ports have of its host name: one label, as
+// neutron wants it. The whole name is answered beside it.
+func dnsName(hostname string) string {
+	label, _, _ := strings.Cut(hostname, ".")
+	return label
+}
+
+// renamePorts gives the ports of a server that are called as it was the name that
+// it has now.
+func (s *Service) renamePorts(tx *store.Tx, v cloud.Server, was string) error {
+	if dnsName(was) == dnsName(v.Hostname) {
+		return nil
+	}
+	ports, err := s.network.PortsOfDeviceTx(tx, v.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if p.DNSName != dnsName(was) {
+			continue
+		}
+		p.DNSName = dnsName(v.Hostname)
+		if _, err := s.network.BindPortTx(tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // want notes that what is wanted of the server has changed and is to be carried
