@@ -24,7 +24,7 @@ deps: ## what Hearth and its tests need from Debian
 demo: deps build ## a cloud, a baked guest, a login
 	./scripts/demo
 
-test: unit e2e ## every test
+test: deps unit e2e ## every test
 
 unit: internal/bake/guest/hearth-guest ## no root, no network, no QEMU: under two minutes
 	$(GO) test $(PACKAGES)

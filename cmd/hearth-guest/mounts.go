@@ -133,9 +133,11 @@ func (g *guest) watchDisks() error {
 		if sender, ok := from.(*syscall.SockaddrNetlink); !ok || sender.Pid != 0 || !newDisk(buf[:n]) {
 			continue // another process can write here too
 		}
-		status, body, err := get(address{ip: [4]byte{169, 254, 169, 254}, port: 80}, "/"+latest+"vendor_data.json")
-		if err == nil && status == 200 {
-			g.mountAll(parseMounts(body))
+		for _, at := range g.services() {
+			if status, body, err := get(at, "/"+latest+"vendor_data.json"); err == nil && status == 200 {
+				g.mountAll(parseMounts(body))
+				break
+			}
 		}
 	}
 }

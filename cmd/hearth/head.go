@@ -91,7 +91,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
-	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios, Reclaim: cfg.Compute.ReclaimAfter})
 	h.operate = operate.New(st, clock, h.fleet, blobs, ratios, log)
 	return h, nil
 }
@@ -291,7 +291,7 @@ func (h *head) recoverImages(ctx context.Context) error {
 // keep runs the housekeeper.
 func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
-		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
 		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory,
 	})

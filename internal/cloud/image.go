@@ -1,6 +1,9 @@
 package cloud
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // ImageStatus is glance's status of an image.
 type ImageStatus string
@@ -69,3 +72,10 @@ type ImageRef struct {
 	Size        int64  // bytes to fetch
 	VirtualSize int64  // bytes of the disk it holds
 }
+
+// PropertySysprep, set to "true", asks of an image that is made of a server that it
+// has nothing that makes it that one server: no host keys, ids, logs, leases.
+const PropertySysprep = "hearth_sysprep"
+
+// Prepared tells whether the image is to be so, or is.
+func (i Image) Prepared() bool { return strings.EqualFold(i.Properties[PropertySysprep], "true") }

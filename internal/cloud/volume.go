@@ -23,6 +23,8 @@ type Volume struct {
 	SnapshotID string
 	SourceID   string
 	Adopt      string // a disk of the node that belongs to no volume
+	RootOf     string // a server, whose root disk RootDisk is
+	RootDisk   string
 
 	Node       string // the host it is on; "" while unplaced
 	Pool       string // the pool of that host; "" is VolumePool

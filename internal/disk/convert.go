@@ -21,10 +21,14 @@ type Progress func(done float64)
 
 // Convert copies src, an image without backing file, to dst, which must not
 // exist; what was written is removed after a failure. progress may be nil.
-// It was looked at by [Detect] before: a vmdk's descriptor could name other files of
-// the host.
+// The header of src is read strictly first: no image that names another file of
+// the host is opened, and the sandbox would not let qemu-img read that either. A
+// vmdk, whose descriptor may do so at several places, needs Landlock for that.
 func (r *Runner) Convert(ctx context.Context, src Layer, dst Target, progress Progress) error {
 	from, err := qemuName(src.Format)
+	if err == nil {
+		err = safeSource(src)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,12 +75,39 @@ func qemuName(f Format) (string, error) {
 	switch f {
 	case Raw, ISO, AMI, AKI, ARI:
 		return "raw", nil
-	case QCOW2, VMDK, VDI, VHDX:
+	case QCOW2, VDI, VHDX, VMDK:
 		return string(f), nil
 	case VHD:
 		return "vpc", nil
 	}
 	return "", fail(Unsupported, "convert image", "images of format %s are not converted here; make it a qcow2 first with qemu-img convert", f)
+}
+
+// safeSource holds a file that is to be converted against its format.
+func safeSource(src Layer) error {
+	switch src.Format {
+	case VMDK:
+		if landlockABI() == 0 {
+			return fail(Unsupported, "convert image", "this kernel has no Landlock, without which a vmdk is not opened; make it a qcow2 elsewhere with qemu-img convert")
+		}
+	case VDI, VHD, VHDX, QCOW2:
+	default:
+		return nil
+	}
+	f, err := os.Open(src.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	info, err := Detect(f, st.Size())
+	if err == nil && info.Format != src.Format {
+		err = fail(Mismatch, "convert image", "the image was named %s, but its bytes are %s", src.Format, info.describe())
+	}
+	return err
 }
 
 // percent reads the lines "    (12.34/100%)" of qemu-img -p.

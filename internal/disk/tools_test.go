@@ -268,7 +268,7 @@ func TestConvert(t *testing.T) {
 	if got, _ := os.ReadFile(back); !bytes.Equal(got, data) {
 		t.Error("the bytes differ after there and back")
 	}
-	if err := r.Convert(ctx, Layer{raw, QCOW2}, Target{filepath.Join(dir, "x"), Raw, false}, nil); KindOf(err) != ToolFailed {
+	if err := r.Convert(ctx, Layer{raw, QCOW2}, Target{filepath.Join(dir, "x"), Raw, false}, nil); KindOf(err) != Mismatch {
 		t.Errorf("raw as qcow2: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {

@@ -63,6 +63,9 @@ func (d Data) Node() string { return d.join("node") }
 // CA is where the cloud's own certificate authority is.
 func (d Data) CA() string { return d.join("ca") }
 
+// Scratch holds disks that the head has in hand; what a crash leaves is replaced.
+func (d Data) Scratch() string { return d.join("scratch") }
+
 // Bake is the cache of the oven: packages and layers.
 func (d Data) Bake() string { return d.join("bake") }
 

@@ -24,6 +24,10 @@ type PortKeeper interface {
 	// ReleaseDeviceTx deletes the ports that were made for the device and
 	// unbinds those that its owner made, addresses and floating IPs with them.
 	ReleaseDeviceTx(tx *store.Tx, deviceID string) error
+	// UnbindPortTx takes one port off its device and keeps it; DeletePortTx removes
+	// it.
+	UnbindPortTx(tx *store.Tx, p cloud.Port) error
+	DeletePortTx(tx *store.Tx, p cloud.Port) error
 }
 
 // ImageTaker takes the bytes of images that are made of volumes; service/image is
@@ -44,6 +48,11 @@ type Config struct {
 	Images ImageTaker
 	// Backups is where backups of volumes are kept.
 	Backups Backups
+	// Prepare takes out of a raw disk of a guest what makes it that one guest, for
+	// images that ask for it; an error of the disk room tells why it cannot be done.
+	Prepare func(ctx context.Context, path string) error
+	// Scratch is a folder for disks that are prepared.
+	Scratch string
 	Log     *slog.Logger
 	Region  string
 

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"io"
+	"os"
 	"slices"
 
 	"hearth/internal/cloud"
@@ -51,13 +52,25 @@ func (k *Housekeeper) takeSnapshot(ctx context.Context, server cloud.Server, n n
 		return true, nil
 	}
 	name := cloud.ServerSnapshotDisk(server.ID, id)
-	size, err := measure(ctx, n, name)
+	open := func() (io.ReadCloser, error) { return n.ReadVolume(ctx, name) }
+	if img.Prepared() {
+		path, err := k.prepared(ctx, id, open)
+		defer os.Remove(path)
+		if reason := disk.KindOf(err); reason == disk.Unsupported || reason == disk.Refused || reason == disk.ToolFailed {
+			return true, k.refuseImage(ctx, id, err)
+		}
+		if err != nil {
+			return false, err
+		}
+		open = func() (io.ReadCloser, error) { return os.Open(path) }
+	}
+	size, err := measure(open)
 	if err != nil {
 		return false, err
 	}
 	r, w := io.Pipe()
 	go func() {
-		w.CloseWithError(disk.WriteQCOW2(ctx, w, size, func() (io.ReadCloser, error) { return n.ReadVolume(ctx, name) }))
+		w.CloseWithError(disk.WriteQCOW2(ctx, w, size, open))
 	}()
 	err = k.Images.Upload(ctx, caller, id, r, -1)
 	_ = r.Close()
@@ -68,8 +81,8 @@ func (k *Housekeeper) takeSnapshot(ctx context.Context, server cloud.Server, n n
 }
 
 // measure is how many bytes a disk holds.
-func measure(ctx context.Context, n node.Node, name string) (int64, error) {
-	src, err := n.ReadVolume(ctx, name)
+func measure(open func() (io.ReadCloser, error)) (int64, error) {
+	src, err := open()
 	if err != nil {
 		return 0, err
 	}

@@ -211,6 +211,8 @@ func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 		spec.From = cloud.DiskIn(cloud.SnapshotDisk(v.SnapshotID), v.SourcePool)
 	case v.SourceID != "":
 		spec.From = cloud.DiskIn(cloud.VolumeDisk(v.SourceID), v.SourcePool)
+	case v.RootDisk != "":
+		spec.From = v.RootDisk
 	case v.Image != nil:
 		spec.Image = v.Image
 	default:

@@ -11,7 +11,8 @@ import (
 )
 
 // notInherited are properties of an image that say where it itself came from.
-var notInherited = []string{"image_type", "instance_uuid", "base_image_ref", "image_location", "image_state", "user_id", "owner_id", "boot_roles"}
+var notInherited = []string{"image_type", "instance_uuid", "base_image_ref", "image_location", "image_state", "user_id", "owner_id", "boot_roles",
+	cloud.PropertySysprep}
 
 // CreateImage begins an image of the server's root disk: the image is there at
 // once, queued, and has its bytes when the node has copied the disk and the
@@ -31,6 +32,9 @@ func (s *Service) CreateImage(ctx context.Context, a Actor, id, name string, pro
 			return err
 		}
 		image := s.snapshotOf(a, *v, imageID, name, properties)
+		if v.VolumeBoot && image.Prepared() {
+			return cloud.E(op, cloud.Invalid, "The server boots from a volume, of which snapshots are made as they are: %s cannot be done. Make the image without it.", cloud.PropertySysprep)
+		}
 		if v.VolumeBoot {
 			return s.mappedSnapshot(tx, a, *v, image)
 		}

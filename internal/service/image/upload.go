@@ -37,6 +37,7 @@ func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, bo
 		s.requeue(ctx, img)
 		return err
 	}
+	s.dropPart(id) // of an earlier upload, which this one is in place of
 	return nil
 }
 

@@ -17,6 +17,7 @@ type Wanted struct {
 	Metadata                          map[string]string
 	Multiattach                       bool // whatever its type says
 	FollowImages                      bool // an image that stands for a snapshot is taken as that
+	Root                              *ServerRoot
 }
 
 // Create accepts a volume; the housekeeper makes it. Invalid, NotFound,
@@ -77,6 +78,8 @@ func (s *Service) create(tx *store.Tx, c cloud.Caller, in Wanted, image *cloud.I
 func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 	const op = "volume.Create"
 	switch {
+	case in.Root != nil:
+		return in.Root.source(op, v)
 	case in.SnapshotID != "":
 		s, err := snapshotTx(tx, c, in.SnapshotID)
 		if err != nil {

@@ -1,0 +1,40 @@
+package disk
+
+import (
+	"context"
+	"os"
+)
+
+// EditExt has debugfs carry out commands, a line each, on the ext file system
+// fs of the open disk f. Names in them went through [QuoteExt]; the files of
+// the host that they name lie in the folder dir. What debugfs complains of is
+// an error of kind ToolFailed, unless it is a folder that is there already or
+// a file to be removed that is not.
+func (r *Runner) EditExt(ctx context.Context, f *os.File, fs *ExtFS, dir, commands string) error {
+	script := dir + "/commands"
+	if err := os.WriteFile(script, []byte(commands), 0o600); err != nil {
+		return err
+	}
+	if err := handOver(dir, f.Name()); err != nil {
+		return err
+	}
+	out, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f})
+	if err != nil {
+		return err
+	}
+	return complaints(out.Stderr)
+}
+
+// CheckExt replays the journal of an ext file system and mends what is broken.
+func (r *Runner) CheckExt(ctx context.Context, f *os.File, fs *ExtFS) error {
+	return r.check(ctx, f, fs)
+}
+
+// QuoteExt makes of an absolute path of the guest an argument for [Runner.EditExt].
+// Refused for names that debugfs cannot be given.
+func QuoteExt(path string) (string, error) {
+	if err := checkName(path); err != nil {
+		return "", err
+	}
+	return quote(path), nil
+}

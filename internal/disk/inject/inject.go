@@ -1,0 +1,180 @@
+// Package inject puts into a guest's disk what its first boot needs: ssh keys, a
+// hostname, files. Nothing is mounted and nothing of the guest runs; file systems
+// that cannot be written to here are left alone.
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/identity"
+)
+
+// Options says what goes into a disk.
+type Options struct {
+	Keys     []string // lines of authorized_keys
+	User     string   // whose keys they are; "": root
+	Hostname string   // "" leaves it
+	Files    []File
+}
+
+// File is one file, with its mode and owner in the guest.
+type File struct {
+	Path  string // absolute, in the guest
+	Data  []byte
+	Owner guestfs.Owner
+}
+
+// Report says what was done.
+type Report struct {
+	System   string   `json:"system"`
+	Changed  []string `json:"changed"` // files of the guest
+	Warnings []string `json:"warnings"`
+}
+
+// Image puts opt into an image in place. It is a raw or qcow2 file of one layer
+// that nobody uses meanwhile.
+func Image(ctx context.Context, run *disk.Runner, layer disk.Layer, opt Options) (*Report, error) {
+	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadWrite)
+	if err != nil {
+		return nil, err
+	}
+	report, err := Apply(ctx, d, opt)
+	return report, errors.Join(err, d.Close())
+}
+
+// Apply puts opt into an open disk, all at once or, after an error, nothing.
+func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
+	tree, err := d.Tree()
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{System: "an unknown system", Changed: []string{}, Warnings: []string{}}}
+	family := guestos.Unknown
+	if os := guestos.Identify(tree); os != nil {
+		w.out.System, family = os.Name, os.Family
+	}
+	if opt.Hostname != "" {
+		for _, c := range identity.SetHostname(tree, family, opt.Hostname) {
+			w.edit.Rewrite(c.Path, c.Data, guestfs.Owner{Mode: 0o644})
+			w.out.Changed = append(w.out.Changed, c.Path)
+		}
+		if guestos.Has(tree, "/usr/bin/cloud-init", "/usr/sbin/hearth-guest") {
+			w.out.Warnings = append(w.out.Warnings, "the guest has cloud-init or Hearth's agent: where there is metadata, it sets the hostname from that")
+		}
+	}
+	if len(opt.Keys) > 0 {
+		if err := w.keys(opt.User, opt.Keys); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range opt.Files {
+		w.edit.Write(f.Path, f.Data, f.Owner)
+		w.out.Changed = append(w.out.Changed, path.Clean("/"+f.Path))
+	}
+	return w.out, w.edit.Commit(ctx)
+}
+
+type worker struct {
+	tree *guestfs.Tree
+	edit *guestfs.Edit
+	out  *Report
+}
+
+// account is a line of /etc/passwd.
+type account struct {
+	home     string
+	uid, gid uint32
+}
+
+func refuse(format string, args ...any) error {
+	return &disk.Error{Kind: disk.Unsupported, Op: "inject", Reason: fmt.Sprintf(format, args...)}
+}
+
+// find looks a user up in the guest.
+func (w *worker) find(user string) (account, error) {
+	b, err := w.tree.ReadFile("/etc/passwd", 1<<20)
+	if err != nil {
+		return account{}, refuse("the guest's /etc/passwd cannot be read: %v", err)
+	}
+	var have []string
+	for line := range strings.Lines(string(b)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) < 7 {
+			continue
+		}
+		uid, uerr := strconv.ParseUint(f[2], 10, 32)
+		gid, gerr := strconv.ParseUint(f[3], 10, 32)
+		if f[0] == user && uerr == nil && gerr == nil && strings.HasPrefix(f[5], "/") {
+			return account{path.Clean(f[5]), uint32(uid), uint32(gid)}, nil
+		}
+		if uid == 0 || uid >= 1000 && uid < 65534 {
+			have = append(have, f[0])
+		}
+	}
+	return account{}, refuse("the guest has no user %q who could log in; it has %s", user, strings.Join(have, ", "))
+}
+
+// keys adds to a user's authorized_keys those that are not in it.
+func (w *worker) keys(user string, keys []string) error {
+	if user == "" {
+		user = "root"
+	}
+	who, err := w.find(user)
+	if err != nil {
+		return err
+	}
+	dir := path.Join(who.home, ".ssh")
+	name := dir + "/authorized_keys"
+	now := ""
+	if b, err := w.tree.ReadFile(name, 1<<20); err == nil {
+		now = string(b)
+	} else if !guestfs.Missing(err) {
+		return err
+	}
+	text, err := withKeys(now, keys)
+	if err != nil || text == now {
+		return err
+	}
+	w.edit.Mkdir(who.home, guestfs.Owner{UID: who.uid, GID: who.gid, Mode: 0o700})
+	w.edit.Mkdir(dir, guestfs.Owner{UID: who.uid, GID: who.gid, Mode: 0o700})
+	w.edit.Write(name, []byte(text), guestfs.Owner{UID: who.uid, GID: who.gid, Mode: 0o600})
+	w.out.Changed = append(w.out.Changed, name)
+	return nil
+}
+
+// withKeys adds lines to authorized_keys. What is no key is Unsupported.
+func withKeys(now string, keys []string) (string, error) {
+	if now != "" && !strings.HasSuffix(now, "\n") {
+		now += "\n"
+	}
+	have := map[string]bool{}
+	for rest := []byte(now); len(rest) > 0; {
+		key, _, _, next, err := ssh.ParseAuthorizedKey(rest)
+		if err != nil {
+			break
+		}
+		have[string(key.Marshal())] = true
+		rest = next
+	}
+	for _, line := range keys {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err != nil {
+			return "", refuse("%.40q is no public key of ssh: %v", line, err)
+		}
+		if !have[string(key.Marshal())] {
+			have[string(key.Marshal())] = true
+			now += strings.TrimSpace(line) + "\n"
+		}
+	}
+	return now, nil
+}

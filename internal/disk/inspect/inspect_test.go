@@ -1,0 +1,106 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs/guestfstest"
+)
+
+func inspect(t *testing.T, path string) *Report {
+	t.Helper()
+	r, err := Image(context.Background(), &disk.Runner{}, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// level gives what a check found.
+func level(r *Report, name string) (level, text string) {
+	for _, c := range r.Checks {
+		if c.Name == name && (level == "" || c.Level != OK) {
+			level, text = c.Level, c.Text
+		}
+	}
+	return level, text
+}
+
+func TestLint(t *testing.T) {
+	bad := guestfstest.Image(t, guestfstest.Options{Partition: true}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\nPRETTY_NAME=Debian 12\n", "etc/fstab=/dev/sda1 / ext4 defaults 0 1\nUUID=12345678-0000-0000-0000-000000000000 /data ext4 defaults 0 2\n",
+			"boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/initrd.img-6.1=x", "boot/grub/grub.cfg=menuentry 'Debian' {\nlinux /boot/vmlinuz-6.1 root=/dev/sda1 ro quiet\n}\n",
+			"lib/modules/6.1/modules.dep=kernel/drivers/virtio/virtio_balloon.ko:\nkernel/drivers/block/virtio_blk.ko.xz: a\n", "etc/modules=virtio_baloon\nvirtio-blk\n# comment\n",
+			"etc/ssh/ssh_host_rsa_key=1", "etc/machine-id=1234\n", "etc/shadow=root::1:0:99999:7:::\nann:*:1::::::\n", "etc/udev/rules.d/70-persistent-net.rules=x")
+	})
+	r := inspect(t, bad)
+	if r.Table != disk.SchemeMBR || len(r.Volumes) != 1 || r.Volumes[0].Mount != "/" || r.Volumes[0].Content != "ext4" || r.Volumes[0].Used == 0 || r.System.Name != "Debian 12" || r.Default.Kernel != "/boot/vmlinuz-6.1" {
+		t.Errorf("%+v %+v", r, r.Volumes)
+	}
+	for name, want := range map[string]string{"root in fstab": Warning, "root of the kernel": Warning, "fstab": Problem, "serial console of the kernel": Warning, "virtio drivers of 6.1": Problem,
+		"modules": Warning, "DHCP": Problem, "agent": Warning, "ssh": Warning, "passwords": Problem, "clones": Warning, "network names": Warning, "kernel": OK} {
+		if got, text := level(r, name); got != want {
+			t.Errorf("%s: %s (%s), want %s", name, got, text, want)
+		}
+	}
+	if _, text := level(r, "modules"); !strings.Contains(text, "did you mean virtio_balloon") {
+		t.Errorf("no proposal: %s", text)
+	}
+	var out bytes.Buffer
+	Write(&out, r)
+	if b, err := json.Marshal(r); err != nil || !strings.Contains(out.String(), "Debian 12") || !strings.Contains(string(b), `"partition_table":"mbr"`) {
+		t.Errorf("%s\n%s", out.String(), b)
+	}
+}
+
+func TestGoodImageHasNothingToSay(t *testing.T) {
+	good := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/fstab=LABEL=root / ext4 defaults 0 1\n", "boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/config-6.1=x\nCONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\nCONFIG_HOTPLUG_PCI_ACPI=y\n",
+			"boot/extlinux/extlinux.conf=SERIAL 0\nDEFAULT l\nLABEL l\nLINUX /boot/vmlinuz-6.1\nAPPEND root=LABEL=root console=ttyS0\n", "usr/bin/cloud-init=x", "usr/sbin/sshd=x", "sbin/dhclient=x", "usr/lib/systemd/systemd=x", "etc/machine-id=")
+	})
+	r := inspect(t, good)
+	for _, c := range r.Checks {
+		if c.Level != OK {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(r.Checks) < 10 {
+		t.Errorf("only %d checks", len(r.Checks))
+	}
+}
+
+func TestWhatIsNoSystem(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := inspect(t, empty); r.System != nil || r.Format != disk.Raw || r.VirtualSize != 1<<20 {
+		t.Errorf("%+v", r)
+	}
+	kernel := filepath.Join(t.TempDir(), "kernel")
+	b := make([]byte, 4096)
+	copy(b[0x202:], "HdrS")
+	if err := os.WriteFile(kernel, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := inspect(t, kernel); r.Content != disk.Kernel {
+		t.Errorf("%+v", r)
+	}
+	data := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, "a=b") })
+	if r := inspect(t, data); r.System != nil || len(r.Checks) != 1 || len(r.Volumes) != 1 {
+		t.Errorf("%+v", r)
+	}
+	lying := filepath.Join(t.TempDir(), "lying")
+	if err := os.WriteFile(lying, append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 200)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Image(context.Background(), &disk.Runner{}, lying); err == nil {
+		t.Errorf("%+v", r)
+	}
+}

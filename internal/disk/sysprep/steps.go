@@ -1,0 +1,97 @@
+package sysprep
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
+)
+
+// Step is one thing that a disk must lose before others boot from it.
+type Step struct {
+	Name    string
+	What    string // for people
+	Default bool   // done unless it is left out
+
+	remove []string // patterns of what goes, folders with all that is in them
+	empty  []string // patterns of files that stay and lose their content
+	also   func(*run) error
+}
+
+// Steps lists all there are, in their order.
+func Steps() []Step {
+	home := func(names ...string) (all []string) {
+		for _, n := range names {
+			all = append(all, "/root/"+n, "/home/*/"+n)
+		}
+		return all
+	}
+	return []Step{
+		{Name: "host-keys", What: "ssh host keys of every type", Default: true, remove: []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/dropbear_*_host_key", "/etc/dropbear/dropbear_*_host_key.pub", "/etc/openssh/ssh_host_*"}, also: remake},
+		{Name: "machine-id", What: "machine-id of systemd and D-Bus", Default: true, empty: []string{"/etc/machine-id"}, remove: []string{"/var/lib/dbus/machine-id"}, also: nil},
+		{Name: "duid", What: "DHCP unique identifiers", Default: true, remove: []string{"/var/lib/dhcpcd/duid", "/etc/dhcpcd.duid", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/etc/wicked/duid.xml", "/var/lib/dhcpv6/dhcp6c_duid", "/var/lib/NetworkManager/secret_key"}},
+		{Name: "random-seed", What: "saved random seeds", Default: true, remove: []string{"/var/lib/systemd/random-seed", "/var/lib/random-seed", "/var/lib/urandom/random-seed", "/var/lib/misc/random-seed", "/var/lib/seedrng/*", "/var/lib/systemd/credential.secret"}},
+		{Name: "history", What: "histories of shells and editors", Default: true, remove: home(".bash_history", ".ash_history", ".sh_history", ".zsh_history", ".histfile", ".local/share/fish/fish_history", ".viminfo", ".lesshst", ".python_history", ".mysql_history", ".psql_history", ".sqlite_history", ".wget-hsts", ".rnd")},
+		{Name: "logs", What: "logs and the journal; log files stay, empty", Default: true, remove: []string{"/var/log/journal/*", "/var/lib/systemd/coredump/*", "/var/crash/*"}, also: logs},
+		{Name: "cloud-init", What: "cloud-init's and Hearth's agent's memory of the instance", Default: true, remove: []string{"/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem", "/var/lib/cloud/handlers",
+			"/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init", "/etc/network/interfaces.d/50-cloud-init.cfg", "/etc/systemd/network/10-cloud-init-*.network", "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection", "/etc/udev/rules.d/70-persistent-net-cloud-init.rules", "/var/lib/hearth-guest/*"}},
+		{Name: "leases", What: "DHCP leases", Default: true, remove: []string{"/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*", "/var/lib/dhcp3/*", "/var/lib/dhcpcd/*.lease*", "/var/lib/NetworkManager/*.lease", "/var/lib/wicked/lease-*", "/var/lib/dhcp/dhclient.*"}},
+		{Name: "net-rules", What: "udev rules that tie names to the old network cards", Default: true, remove: []string{"/etc/udev/rules.d/*persistent-net.rules", "/etc/udev/rules.d/*persistent-net-*.rules"}},
+		{Name: "mail", What: "mail that lies about", Default: true, remove: []string{"/var/mail/*", "/var/spool/mail/*"}},
+		{Name: "tmp", What: "temporary files", Default: true, remove: []string{"/tmp/*", "/tmp/.[!.]*", "/var/tmp/*", "/var/tmp/.[!.]*"}},
+		{Name: "package-cache", What: "packages that were fetched", Default: true, remove: []string{"/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*", "/var/cache/dnf/*", "/var/cache/yum/*", "/var/cache/zypp/packages/*", "/var/cache/pacman/pkg/*", "/var/cache/apk/*", "/var/cache/distfiles/*"}},
+		{Name: "authorized-keys", What: "ssh keys of those who may log in", remove: home(".ssh/authorized_keys", ".ssh/authorized_keys2")},
+		{Name: "ssh-known-hosts", What: "hosts that users have logged in to", remove: home(".ssh/known_hosts", ".ssh/known_hosts.old")},
+	}
+}
+
+// rotated are names of logs that were put aside.
+var rotated = regexp.MustCompile(`(\.gz|\.xz|\.bz2|\.zst|\.old|\.[0-9]+|-[0-9]{8})$`)
+
+// logs empties the files under /var/log and removes those put aside.
+func logs(r *run) error {
+	err := r.tree.Walk("/var/log", func(n *guestfs.Node) error {
+		switch {
+		case n.IsDir() && strings.HasPrefix(n.Path, "/var/log/journal"):
+			return fs.SkipDir // it is removed
+		case n.IsRegular() && rotated.MatchString(path.Base(n.Path)):
+			return r.removeFile(n.Path)
+		case n.IsRegular() && n.Size > 0:
+			r.emptyFile(n)
+		}
+		return nil
+	})
+	if guestfs.Missing(err) {
+		return nil
+	}
+	return err
+}
+
+const hostKeyUnit = `# An image has no host keys; nothing else in this guest makes them.
+[Service]
+ExecStartPre=
+ExecStartPre=/bin/sh -c 'ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 || ssh-keygen -A'
+ExecStartPre=/usr/sbin/sshd -t
+`
+
+// remake sees to it that host keys are made anew at the next boot. Those of
+// RedHat, SUSE, Arch, Alpine and Gentoo start sshd so; Debian does not.
+func remake(r *run) error {
+	t := r.tree
+	switch {
+	case !guestos.Has(t, "/etc/ssh/sshd_config"), guestos.Has(t, "/usr/bin/cloud-init", "/usr/sbin/hearth-guest", "/etc/systemd/system/ssh.service.d/hearth.conf"):
+		return nil
+	case r.family != guestos.Debian:
+		return nil
+	case guestos.Has(t, "/lib/systemd/system/ssh.service"):
+		name := "/etc/systemd/system/ssh.service.d/hearth-host-keys.conf"
+		r.edit.Write(name, []byte(hostKeyUnit), guestfs.Owner{Mode: 0o644})
+		r.report("added", name)
+	default:
+		r.warn("nothing in this guest makes host keys anew: run ssh-keygen -A in it at its first boot")
+	}
+	return nil
+}
