@@ -177,12 +177,16 @@ func (c *theCloud) pools(ctx context.Context) error {
 	return nil
 }
 
-// flavors makes those that gophercloud's and the Terraform provider's own CI make.
+// flavors makes those that gophercloud's and the Terraform provider's own CI make,
+// and DevStack's m1.micro.
 func (c *theCloud) flavors(ctx context.Context) error {
 	var all error
-	for id, name := range map[string]string{"99": "m1.acctest", "98": "m1.resize"} {
-		all = errors.Join(all, c.Do(ctx, "POST", "/compute/v2.1/flavors", m{"flavor": m{"id": id, "name": name, "ram": 512, "vcpus": 1,
-			"disk": map[string]int{"99": 10, "98": 11}[id], "OS-FLV-EXT-DATA:ephemeral": 10}}, nil))
+	for _, f := range []m{
+		{"id": "99", "name": "m1.acctest", "ram": 512, "vcpus": 1, "disk": 10, "OS-FLV-EXT-DATA:ephemeral": 10},
+		{"id": "98", "name": "m1.resize", "ram": 512, "vcpus": 1, "disk": 11, "OS-FLV-EXT-DATA:ephemeral": 10},
+		{"id": "84", "name": "m1.micro", "ram": 256, "vcpus": 1, "disk": 1},
+	} {
+		all = errors.Join(all, c.Do(ctx, "POST", "/compute/v2.1/flavors", m{"flavor": f}, nil))
 	}
 	return all
 }
