@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -12,9 +15,30 @@ import (
 
 const (
 	configLabel = "config-2"
-	service     = "169.254.169.254"
 	latest      = "openstack/latest/"
 )
+
+// Where the metadata service is. By IPv6 it is behind each card, at an address
+// that needs no lease nor router: a network without IPv4 has it there alone.
+var (
+	service4 = netip.MustParseAddrPort("169.254.169.254:80")
+	service6 = netip.MustParseAddrPort("[fe80::a9fe:a9fe]:80")
+)
+
+// services are all places to ask at.
+func (g *guest) services() []address {
+	list := []address{{AddrPort: service4}}
+	cards, _ := filepath.Glob(g.path("sys/class/net/*/ifindex"))
+	for _, file := range cards {
+		name := filepath.Base(filepath.Dir(file))
+		b, err := os.ReadFile(file)
+		index, wrong := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err == nil && wrong == nil && name != "lo" {
+			list = append(list, address{AddrPort: service6, card: index, name: name})
+		}
+	}
+	return list
+}
 
 // find looks for the instance's metadata until the deadline: on a config drive,
 // which needs no network, and at the metadata service. It tries again each time
@@ -35,7 +59,7 @@ func (g *guest) find(deadline time.Time) (*instance, error) {
 	}
 }
 
-// look tries both sources once.
+// look tries all sources once.
 func (g *guest) look() (*instance, error) {
 	if dev := configDrive(); dev != "" {
 		i, err := g.fromDrive(dev)
@@ -45,11 +69,16 @@ func (g *guest) look() (*instance, error) {
 		}
 		g.say("config drive %s: %v", dev, err)
 	}
-	i, err := askService(address{ip: [4]byte{169, 254, 169, 254}, port: 80})
-	if err == nil {
-		g.say("metadata of %s from http://%s after %.0f s of uptime", i.UUID, service, uptime())
+	var failed error
+	for _, at := range g.services() {
+		i, err := askService(at)
+		if err == nil {
+			g.say("metadata of %s from http://%s after %.0f s of uptime", i.UUID, at.host(), uptime())
+			return i, nil
+		}
+		failed = cmp.Or(failed, err)
 	}
-	return i, err
+	return nil, failed
 }
 
 // configDrive names the block device with an ISO 9660 volume named config-2.
@@ -98,6 +127,8 @@ func readDrive(dir string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	vendor, _ := os.ReadFile(filepath.Join(dir, latest, "vendor_data.json")) // not every cloud has it
+	i.Mounts = parseMounts(vendor)
 	i.UserData, err = os.ReadFile(filepath.Join(dir, latest, "user_data"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -128,6 +159,9 @@ func askService(at address) (*instance, error) {
 	case 404: // there is none
 	default:
 		return nil, fmt.Errorf("user_data: status %d", status)
+	}
+	if status, body, err := get(at, "/"+latest+"vendor_data.json"); err == nil && status == 200 { // not every cloud has it
+		i.Mounts = parseMounts(body)
 	}
 	return i, nil
 }

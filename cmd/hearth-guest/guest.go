@@ -91,6 +91,7 @@ func (g *guest) apply(data *instance) {
 	if data.Hostname != "" {
 		step("host name", g.setHostname(data.Hostname))
 	}
+	g.mountAll(data.Mounts)
 	step("ssh keys", g.installKeys(data.publicKeys()))
 	if fresh {
 		g.dropHostKeys()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,58 @@ func serve(t *testing.T, h http.HandlerFunc) address {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return address{ip: [4]byte{127, 0, 0, 1}, port: s.Listener.Addr().(*net.TCPAddr).Port}
+	return addressOf(t, s.Listener)
+}
+
+func addressOf(t *testing.T, l net.Listener) address {
+	t.Helper()
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address{AddrPort: at}
+}
+
+// TestAskServiceByIPv6 asks at an address of IPv6, as a guest of a network has it
+// where there is no other.
+func TestAskServiceByIPv6(t *testing.T) {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skipf("this host has no IPv6: %v", err)
+	}
+	host := ""
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host = r.Host
+		if r.URL.Path != "/openstack/latest/meta_data.json" {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, meta)
+	})}}
+	s.Start()
+	t.Cleanup(s.Close)
+	i, err := askService(addressOf(t, l))
+	if err != nil || i.UUID != "u-1" || host != "[::1]" {
+		t.Errorf("%+v, %v; asked %q", i, err, host)
+	}
+}
+
+// TestServices lists where metadata may be: IPv6 has it behind each card.
+func TestServices(t *testing.T) {
+	g, _ := testGuest(t, "")
+	for name, index := range map[string]string{"lo": "1", "eth0": "2", "eth1": "3", "broken": "x"} {
+		if err := g.writeFile("sys/class/net/"+name+"/ifindex", []byte(index+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, at := range g.services() {
+		got = append(got, fmt.Sprintf("%s card %d", at.AddrPort, at.card))
+	}
+	want := "169.254.169.254:80 card 0,[fe80::a9fe:a9fe]:80 card 2,[fe80::a9fe:a9fe]:80 card 3"
+	if strings.Join(got, ",") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 const meta = `{"uuid":"u-1","name":"vm1","hostname":"vm1.cloud","public_keys":{"b":"ssh-rsa B\n","a":"ssh-ed25519 A","evil":"x\ny"}}`

@@ -4,16 +4,38 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// address is an IPv4 address and a port.
+// address is an address and a port, and for IPv6 the index and the name of the
+// card that it is behind.
 type address struct {
-	ip   [4]byte
-	port int
+	netip.AddrPort
+	card int
+	name string
+}
+
+// host is how a request names it.
+func (a address) host() string {
+	switch {
+	case a.Addr().Is4():
+		return a.Addr().String()
+	case a.name != "":
+		return "[" + a.Addr().String() + "%25" + a.name + "]"
+	}
+	return "[" + a.Addr().String() + "]"
+}
+
+// socket is the address as the kernel takes it.
+func (a address) socket() (family int, to syscall.Sockaddr) {
+	if a.Addr().Is4() {
+		return syscall.AF_INET, &syscall.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: uint32(a.card)}
 }
 
 // maxBody bounds an answer: user-data has at most 64 KiB, metadata little more.
@@ -28,8 +50,7 @@ func get(at address, path string) (int, []byte, error) {
 	}
 	conn := os.NewFile(uintptr(fd), "metadata")
 	defer conn.Close()
-	host := fmt.Sprintf("%d.%d.%d.%d", at.ip[0], at.ip[1], at.ip[2], at.ip[3])
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: hearth-guest\r\n\r\n", path, host); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: hearth-guest\r\n\r\n", path, at.host()); err != nil {
 		return 0, nil, err
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, maxBody))
@@ -39,20 +60,25 @@ func get(at address, path string) (int, []byte, error) {
 	return parseAnswer(answer)
 }
 
-// dial connects with a limit of five seconds on each operation.
+// dial connects with a limit of five seconds on each operation; of one for a
+// connection by IPv6, which a card's own network answers or nobody does.
 func dial(at address) (int, error) {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	family, to := at.socket()
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
-	limit := syscall.Timeval{Sec: 5}
-	for _, opt := range []int{syscall.SO_RCVTIMEO, syscall.SO_SNDTIMEO} {
-		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, opt, &limit); err != nil {
+	connect := int64(5)
+	if family == syscall.AF_INET6 {
+		connect = 1
+	}
+	for opt, seconds := range map[int]int64{syscall.SO_RCVTIMEO: 5, syscall.SO_SNDTIMEO: connect} {
+		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, opt, &syscall.Timeval{Sec: seconds}); err != nil {
 			syscall.Close(fd)
 			return 0, err
 		}
 	}
-	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: at.port, Addr: at.ip}); err != nil {
+	if err := syscall.Connect(fd, to); err != nil {
 		syscall.Close(fd)
 		return 0, os.NewSyscallError("connect", err)
 	}

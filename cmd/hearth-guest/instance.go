@@ -16,6 +16,7 @@ type instance struct {
 	Name       string            `json:"name"`
 	PublicKeys map[string]string `json:"public_keys"`
 	UserData   []byte            `json:"-"`
+	Mounts     []mount           `json:"-"` // of vendor_data.json
 }
 
 func parseInstance(b []byte) (*instance, error) {

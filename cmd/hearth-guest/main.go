@@ -1,7 +1,7 @@
 // Command hearth-guest is the guest agent for images without cloud-init. It
 // runs once at each boot: it lets the root file system fill its disk, finds the
 // instance's metadata (a config drive, or OpenStack's metadata service), sets the
-// host name, makes host keys of its own for a new instance, installs the ssh
+// host name, mounts volumes that have a file system for it, makes host keys of its own for a new instance, installs the ssh
 // keys and runs the user-data script once per instance. What it does, it says
 // on the console.
 //
@@ -11,7 +11,7 @@
 //
 //	hearth-guest boot [-- COMMAND...]   do the above, then become COMMAND (an ssh server)
 //	hearth-guest late                   what boot leaves to the background
-//	hearth-guest power                  shut down when the power button is pressed
+//	hearth-guest power                  shut down when the power button is pressed; mount volumes as they come
 //	sudo [-i | COMMAND...]              called by this name: run as root
 //	hearth-shell [ARGUMENTS...]         called by this name: a shell that can ping
 package main

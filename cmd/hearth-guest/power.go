@@ -14,12 +14,18 @@ const (
 )
 
 // power waits for the ACPI power button, by which a cloud asks a guest to shut
-// down, and shuts down. It reads all input devices of the machine.
+// down, and shuts down. It reads all input devices of the machine. Meanwhile it mounts
+// volumes as they come.
 func (g *guest) power() error {
 	devices, _ := filepath.Glob("/dev/input/event*")
 	if len(devices) == 0 {
 		return errors.New("no input device: the power button will not be seen")
 	}
+	go func() {
+		if err := g.watchDisks(); err != nil {
+			g.say("volumes that come are not mounted: %v", err)
+		}
+	}()
 	pressed := make(chan struct{}, len(devices))
 	for _, d := range devices {
 		f, err := os.Open(d)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -12,49 +13,62 @@ import (
 	"hearth/internal/driver/storage/fake"
 	"hearth/internal/driver/storage/file"
 	"hearth/internal/driver/storage/lvm"
+	"hearth/internal/driver/storage/plugin"
 	"hearth/internal/driver/storage/pools"
 )
 
 // backends are the pools for volumes that the configuration names, beside the
 // node's own directory.
-func backends(cfg *config.Config) (list []pools.Pool) {
+func backends(cfg *config.Config, log *slog.Logger) (list []pools.Pool) {
 	for _, b := range cfg.Volume.Backends {
-		p := pools.Pool{Name: b.Name, Protocol: b.Driver, Thin: true}
-		switch {
-		case b.Name == config.HostBackend:
+		if b.Name == config.HostBackend {
 			continue
-		case b.Driver == "lvm":
-			p.Thin = b.Pool != ""
-			p.Open = func(ctx context.Context) (storage.Driver, error) {
-				return lvm.New(ctx, lvm.Config{
-					Group: b.Group, Pool: b.Pool, Tmp: filepath.Join(cfg.Paths().Node(), "tmp", b.Name), Kitchen: file.DiskRoom{Runner: &disk.Runner{}},
-				})
-			}
-		case b.Driver == "nfs":
-			p.Open, p.Ready = func(context.Context) (storage.Driver, error) { return openShare(b.Dir) }, func() error { return file.Mounted(b.Dir) }
-		default:
-			p.Open = func(context.Context) (storage.Driver, error) { return openDir(b.Dir) }
+		}
+		p := pools.Pool{Name: b.Name, Protocol: b.Kind(), Thin: b.Kind() != "lvm" || b.Pool != ""}
+		p.Open = func(ctx context.Context) (storage.Driver, error) {
+			return openBackend(ctx, b, place{sub: "hearth", owner: cfg.Node, tmp: filepath.Join(cfg.Paths().Node(), "tmp", b.Name), log: log})
+		}
+		if b.Kind() == "nfs" {
+			p.Ready = func() error { return file.Mounted(b.Dir) }
 		}
 		list = append(list, p)
 	}
 	return list
 }
 
-// openShare opens a share that is mounted and knows locks.
-func openShare(dir string) (storage.Driver, error) {
-	if err := file.CheckMount(dir); err != nil {
-		return nil, err
+// place is where in a backend a driver works.
+type place struct {
+	sub   string // of a directory
+	owner string // of what is in the making
+	tmp   string // a folder for what is converted
+	log   *slog.Logger
+}
+
+// openBackend opens the driver of a backend.
+func openBackend(ctx context.Context, b config.Backend, at place) (storage.Driver, error) {
+	kitchen := file.DiskRoom{Runner: &disk.Runner{}}
+	switch b.Kind() {
+	case "lvm":
+		return lvm.New(ctx, lvm.Config{Group: b.Group, Pool: b.Pool, Tmp: at.tmp, Kitchen: kitchen})
+	case "plugin":
+		return plugin.New(ctx, plugin.Config{
+			Path: b.Plugin, Options: b.Options, Owner: at.owner, Tmp: at.tmp, Kitchen: kitchen, Clock: cloud.SystemClock{}, Log: at.log,
+		})
+	case "nfs":
+		if err := file.CheckMount(b.Dir); err != nil {
+			return nil, err
+		}
 	}
-	return openDir(dir)
+	return openDir(b.Dir, at.sub)
 }
 
 // openDir opens a directory of the operator's. That it is missing is his mistake,
 // or a disk that is not mounted: it is not made.
-func openDir(dir string) (storage.Driver, error) {
+func openDir(dir, sub string) (storage.Driver, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, cloud.E("storage.New", cloud.Unavailable, "the directory of the volumes cannot be read: %w", err)
 	}
-	at := filepath.Join(dir, "hearth")
+	at := filepath.Join(dir, sub)
 	return file.New(file.Config{
 		Paths:   file.Paths{Images: filepath.Join(at, "images"), Disks: filepath.Join(at, "disks"), Tmp: filepath.Join(at, "tmp")},
 		Kitchen: file.DiskRoom{Runner: &disk.Runner{}},
@@ -68,7 +82,7 @@ func fakeBackends(list config.Backends, dir string) (out []pools.Pool) {
 		if b.Name == config.HostBackend {
 			continue
 		}
-		out = append(out, pools.Pool{Name: b.Name, Protocol: b.Driver, Thin: b.Driver != "lvm" || b.Pool != "", Open: func(context.Context) (storage.Driver, error) {
+		out = append(out, pools.Pool{Name: b.Name, Protocol: b.Kind(), Thin: b.Kind() != "lvm" || b.Pool != "", Open: func(context.Context) (storage.Driver, error) {
 			return fake.Open(filepath.Join(dir, "backends", b.Name))
 		}})
 	}

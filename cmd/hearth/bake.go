@@ -21,7 +21,9 @@ func newBake(cfg *config.Config) *cobra.Command {
 		Long: "Bake an image as any user, without loop devices or mounts. The result is a bootable qcow2 and\n" +
 			"an AMI triplet: kernel (aki), ramdisk (ari) and root file system (ami).\n\n" +
 			"  ember   busybox, dropbear and Debian's cloud kernel: small, up in seconds\n" +
-			"  debian  Debian with cloud-init and sshd",
+			"  debian  Debian with cloud-init and sshd; with --init, with Hearth's small agent in its place\n" +
+			"  gentoo  from a stage3 or stage4 archive, with the agent\n" +
+			"  tarball from any archive with a root file system, likewise",
 		Args: cobra.ExactArgs(1), ValidArgs: bake.Recipes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.Recipe, opt.Size = args[0], int64(gib*(1<<30))
@@ -41,6 +43,13 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where packages are kept for the next time (default: in the data directory)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in with the ssh key, such as ec2-user (default: the recipe's own)")
 	cmd.Flags().StringVar(&opt.Suite, "suite", "", "release of Debian, for the recipe debian")
+	cmd.Flags().StringVar(&opt.Init, "init", "", "for the recipe debian: no cloud-init but Hearth's agent, started by systemd, openrc, sysv or runit")
+	cmd.Flags().StringVar(&opt.Tarball, "tarball", "", "archive with a root file system, for the recipes tarball and gentoo; .tar, .tar.gz, .bz2, .xz or .zst")
+	cmd.Flags().StringVar(&opt.Tarball, "stage3", "", "the same by Gentoo's name for it")
+	cmd.MarkFlagsMutuallyExclusive("tarball", "stage3")
+	cmd.Flags().StringVar(&opt.Kernel, "kernel", "", "kernel for a tarball (default: the one in its /boot, else Debian's for clouds)")
+	cmd.Flags().StringVar(&opt.Modules, "modules", "", "folder or archive with the modules of --kernel, as lib/modules/VERSION")
+	cmd.Flags().StringVar(&opt.Overlay, "overlay", "", "folder or archive to put over a system with Hearth's agent, last of all")
 	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
 	return cmd

@@ -91,7 +91,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)
 	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
-	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios})
+	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios, Reclaim: cfg.Compute.ReclaimAfter})
 	h.operate = operate.New(st, clock, h.fleet, blobs, ratios, log)
 	return h, nil
 }

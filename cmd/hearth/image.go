@@ -2,48 +2,116 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"time"
+	"path/filepath"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
-	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
+	"hearth/internal/disk"
 )
 
 // newImage is 'hearth image'.
 func newImage(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Look into images, change and convert them, bring them into the cloud"}
-	cmd.AddCommand(newImportAMI(cfg), newSysprep(), newInject(), newInspect(), newConvert())
+	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert())
 	return cmd
 }
 
-// newImportAMI is 'hearth image import-ami': the three uploads of an AMI in one.
-func newImportAMI(cfg *config.Config) *cobra.Command {
-	var name, kernel, initrd, root string
+// newUpload is 'hearth image upload'.
+func newUpload(cfg *config.Config) *cobra.Command {
+	var name, format string
+	var properties []string
 	cmd := &cobra.Command{
-		Use: "import-ami --name NAME --kernel FILE [--initrd FILE] --root FILE", Short: "Upload kernel, ramdisk and root file system as one image that boots", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			glance, err := imageClient(cmd.Context(), cfg)
+		Use: "upload FILE", Short: "Upload an image; an upload that broke off goes on where it was", Args: cobra.ExactArgs(1),
+		Long: "Upload an image, with its progress. When it breaks off, or is interrupted, the same command\n" +
+			"goes on where it was. What arrived is compared with the file at the end. The cloud is that of\n" +
+			"the OS_… variables, or the one of this machine.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			up, err := newUploader(cmd, cfg)
 			if err != nil {
 				return err
 			}
-			up := uploader{ctx: cmd.Context(), glance: glance, progress: cmd.ErrOrStderr()}
-			properties := map[string]string{}
-			if properties["kernel_id"], err = up.put(name+"-kernel", "aki", kernel, nil); err != nil {
-				return err
+			said := map[string]string{}
+			for _, p := range properties {
+				key, value, ok := strings.Cut(p, "=")
+				if !ok {
+					return fmt.Errorf("--property %s: want KEY=VALUE", p)
+				}
+				said[key] = value
 			}
-			if initrd != "" {
-				if properties["ramdisk_id"], err = up.put(name+"-ramdisk", "ari", initrd, nil); err != nil {
+			if name == "" {
+				name = strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
+			}
+			if format == "" {
+				if format, err = formatOf(args[0]); err != nil {
 					return err
 				}
 			}
-			id, err := up.put(name, "ami", root, properties)
+			id, err := up.put(name, format, args[0], said)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Added new image with ID: %s\n", id)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "name of the image; empty: the file's")
+	cmd.Flags().StringVar(&format, "disk-format", "", "raw, qcow2, vmdk, iso, ami …; empty: what the file is")
+	cmd.Flags().StringArrayVar(&properties, "property", nil, "KEY=VALUE, any number of times")
+	return cmd
+}
+
+// formatOf is the disk format of a file, by its first bytes.
+func formatOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, disk.SniffLen)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return string(disk.Sniff(head[:n]).Format), nil
+}
+
+// ami is what 'hearth image import-ami' is told.
+type ami struct{ name, kernel, initrd, root, archive string }
+
+// newImportAMI is 'hearth image import-ami': the three uploads of an AMI in one.
+func newImportAMI(cfg *config.Config) *cobra.Command {
+	var a ami
+	cmd := &cobra.Command{
+		Use:   "import-ami --name NAME (--kernel FILE [--initrd FILE] --root FILE | --archive FILE)",
+		Short: "Upload kernel, ramdisk and root file system as one image that boots", Args: cobra.NoArgs,
+		Long: "Upload kernel, ramdisk and root file system as one image that boots: from three files, or from\n" +
+			"one archive as cloud images came in (tar, or tar.gz, .bz2, .xz, .zst; - for standard input), in\n" +
+			"which they are found by what they are. Nothing is unpacked to disk.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			up, err := newUploader(cmd, cfg)
+			if err != nil {
+				return err
+			}
+			var id string
+			switch {
+			case a.archive != "" && a.kernel+a.initrd+a.root != "":
+				return errors.New("give either --archive, or --kernel and --root")
+			case a.archive != "":
+				id, err = up.importArchive(a.name, a.archive, cmd.InOrStdin())
+			case a.kernel == "" || a.root == "":
+				return errors.New("give --kernel and --root, or --archive")
+			default:
+				id, err = up.importFiles(a)
+			}
 			if err != nil {
 				return err
 			}
@@ -51,16 +119,16 @@ func newImportAMI(cfg *config.Config) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of the image")
-	cmd.Flags().StringVar(&kernel, "kernel", "", "file of the kernel")
-	cmd.Flags().StringVar(&initrd, "initrd", "", "file of the initial ramdisk")
-	cmd.Flags().StringVar(&root, "root", "", "file of the root file system")
-	for _, f := range []string{"name", "kernel", "root"} {
-		_ = cmd.MarkFlagRequired(f)
-	}
+	cmd.Flags().StringVar(&a.name, "name", "", "name of the image")
+	cmd.Flags().StringVar(&a.kernel, "kernel", "", "file of the kernel")
+	cmd.Flags().StringVar(&a.initrd, "initrd", "", "file of the initial ramdisk")
+	cmd.Flags().StringVar(&a.root, "root", "", "file of the root file system")
+	cmd.Flags().StringVar(&a.archive, "archive", "", "tar file with all of them, packed or not")
+	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }
 
+// imageClient is for the images of this machine's cloud.
 func imageClient(ctx context.Context, cfg *config.Config) (*gophercloud.ServiceClient, error) {
 	provider, err := dial(ctx, cfg)
 	if err != nil {
@@ -69,64 +137,38 @@ func imageClient(ctx context.Context, cfg *config.Config) (*gophercloud.ServiceC
 	return openstack.NewImageV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
 }
 
-// uploader puts files into glance.
-type uploader struct {
-	ctx      context.Context
-	glance   *gophercloud.ServiceClient
-	progress io.Writer
+func newUploader(cmd *cobra.Command, cfg *config.Config) (uploader, error) {
+	provider, err := dialAny(cmd.Context(), cfg)
+	if err != nil {
+		return uploader{}, err
+	}
+	glance, err := openstack.NewImageV2(provider, gophercloud.EndpointOpts{Region: regionOf(cfg)})
+	return uploader{ctx: cmd.Context(), glance: glance, progress: cmd.ErrOrStderr()}, err
 }
 
-// put makes an image of a file. A failed upload takes its image away again.
-func (u uploader) put(name, format, path string, properties map[string]string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
+// importFiles uploads the files of an AMI.
+func (u uploader) importFiles(a ami) (id string, err error) {
+	properties := map[string]string{}
+	if properties["kernel_id"], err = u.put(a.name+"-kernel", "aki", a.kernel, nil); err != nil {
 		return "", err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
+	if a.initrd != "" {
+		if properties["ramdisk_id"], err = u.put(a.name+"-ramdisk", "ari", a.initrd, nil); err != nil {
+			return "", err
+		}
 	}
-	container := format
-	if format == "qcow2" || format == "raw" {
-		container = "bare"
+	return u.put(a.name, "ami", a.root, properties)
+}
+
+// create registers an image.
+func (u uploader) create(name, format string, properties map[string]string) (string, error) {
+	container := "bare"
+	if format == "ami" || format == "aki" || format == "ari" {
+		container = format
 	}
 	image, err := images.Create(u.ctx, u.glance, images.CreateOpts{Name: name, DiskFormat: format, ContainerFormat: container, Properties: properties}).Extract()
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
-	meter := &meter{Reader: f, w: u.progress, name: name, total: info.Size(), began: time.Now()}
-	if err := imagedata.Upload(u.ctx, u.glance, image.ID, meter).ExtractErr(); err != nil {
-		_ = images.Delete(context.WithoutCancel(u.ctx), u.glance, image.ID)
-		return "", fmt.Errorf("cannot upload %s: %w", path, err)
-	}
-	meter.end()
 	return image.ID, nil
-}
-
-// meter shows how much of a file has gone, at what rate, and when it ends.
-type meter struct {
-	io.Reader
-	w           io.Writer
-	name        string
-	done, total int64
-	began, told time.Time
-}
-
-// Read counts what goes by.
-func (m *meter) Read(p []byte) (int, error) {
-	n, err := m.Reader.Read(p)
-	m.done += int64(n)
-	if now := time.Now(); now.Sub(m.told) > time.Second && now.Sub(m.began) > time.Second {
-		m.told = now
-		perSecond := float64(m.done) / now.Sub(m.began).Seconds()
-		left := time.Duration(float64(m.total-m.done) / perSecond * float64(time.Second))
-		fmt.Fprintf(m.w, "  %s: %d %%, %.1f MiB/s, %s left\n", m.name, 100*m.done/max(1, m.total), perSecond/(1<<20), left.Round(time.Second))
-	}
-	return n, err
-}
-
-func (m *meter) end() {
-	took := time.Since(m.began)
-	fmt.Fprintf(m.w, "  %s: %.1f MiB in %s\n", m.name, float64(m.done)/(1<<20), took.Round(10*time.Millisecond))
 }

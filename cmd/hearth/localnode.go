@@ -121,7 +121,7 @@ func agentConfig(cfg *config.Config, log *slog.Logger, network *linux.Driver, by
 	if err != nil {
 		return agent.Config{}, err
 	}
-	places := pools.New(disks, cfg.Volume.Backends.Own(), backends(cfg)...)
+	places := pools.New(disks, cfg.Volume.Backends.Own(), backends(cfg, log)...)
 	resolver := upstream(cfg, log)
 	return agent.Config{
 		Dir: dir, Storage: places, Pools: places.Pools, Hypervisor: newHypervisor(cfg, log), Network: network, Images: bytes,

@@ -19,11 +19,12 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"hearth/internal/config"
+	"hearth/internal/service/compute"
 )
 
 // newServer is 'hearth server': what people ask of servers beyond nova.
 func newServer(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "server", Short: "Log in to servers, make images of them"}
+	cmd := &cobra.Command{Use: "server", Short: "Log in to servers, protect them, make images of them, move their root disks into volumes"}
 	var user, identity string
 	login := &cobra.Command{
 		Use: "ssh NAME-OR-ID [-- COMMAND…]", Short: "Log in by ssh, with the host key that the server showed on its console", Args: cobra.MinimumNArgs(1),
@@ -33,8 +34,41 @@ func newServer(cfg *config.Config) *cobra.Command {
 	}
 	login.Flags().StringVar(&user, "user", "", "who to log in as; empty: the image's os_admin_user, else ember")
 	login.Flags().StringVar(&identity, "identity", "", "file of the private key; empty: as ssh finds it")
-	cmd.AddCommand(login, newServerImage(cfg))
+	cmd.AddCommand(login, newProtect(cfg, true), newProtect(cfg, false), newRootToVolume(cfg), newServerImage(cfg))
 	return cmd
+}
+
+// computeClient logs in and gives nova.
+func computeClient(ctx context.Context, cfg *config.Config) (*gophercloud.ServiceClient, error) {
+	provider, err := dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return openstack.NewComputeV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
+}
+
+// newProtect is 'hearth server protect' and 'unprotect': a property that every
+// client can set as well.
+func newProtect(cfg *config.Config, on bool) *cobra.Command {
+	use, short, value := "protect", "Keep a server from being deleted or rebuilt, by anybody, until 'hearth server unprotect'", "true"
+	if !on {
+		use, short, value = "unprotect", "Let a protected server be deleted and rebuilt again", "false"
+	}
+	return &cobra.Command{
+		Use: use + " NAME-OR-ID", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			nova, err := computeClient(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			server, err := serverNamed(cmd.Context(), nova, args[0])
+			if err != nil {
+				return err
+			}
+			_, err = servers.UpdateMetadata(cmd.Context(), nova, server.ID, servers.MetadataOpts{compute.Protected: value}).Extract()
+			return err
+		},
+	}
 }
 
 // serverSSH runs ssh with the one host key that may be right.
@@ -44,11 +78,11 @@ func serverSSH(cmd *cobra.Command, cfg *config.Config, name, user, identity stri
 	if err != nil {
 		return err
 	}
-	compute, err := openstack.NewComputeV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
+	nova, err := openstack.NewComputeV2(provider, gophercloud.EndpointOpts{Region: cfg.Region})
 	if err != nil {
 		return err
 	}
-	server, err := serverNamed(ctx, compute, name)
+	server, err := serverNamed(ctx, nova, name)
 	if err != nil {
 		return err
 	}
@@ -56,7 +90,7 @@ func serverSSH(cmd *cobra.Command, cfg *config.Config, name, user, identity stri
 	if address == "" {
 		return fmt.Errorf("server %s has no floating IP: give it one with 'openstack floating ip create public' and 'openstack server add floating ip %s ADDRESS'", server.Name, server.ID)
 	}
-	console, err := servers.ShowConsoleOutput(ctx, compute, server.ID, servers.ShowConsoleOutputOpts{}).Extract()
+	console, err := servers.ShowConsoleOutput(ctx, nova, server.ID, servers.ShowConsoleOutputOpts{}).Extract()
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,19 @@ import (
 
 // Options says what to bake.
 type Options struct {
-	Recipe   string // "ember" or "debian"
+	Recipe   string // one of Recipes
 	OutDir   string // where the images go; made if it lacks
 	CacheDir string // packages, kept for the next time; "": hearth/bake in the user's cache folder
 	Size     int64  // bytes of the disk; 0: as small as the recipe allows
 	User     string // who logs in with the ssh key; "": the recipe's own
 	Suite    string // of Debian, for the recipe debian; "": bookworm
+	// Init has debian made without cloud-init, with Hearth's guest agent and this
+	// init system: systemd, openrc, sysv or runit. "": with cloud-init and systemd.
+	Init     string
+	Tarball  string // root file system that gentoo and tarball start from, packed or not
+	Kernel   string // of a tarball; "": its own, or Debian's for clouds
+	Modules  string // of Kernel: a folder or an archive
+	Overlay  string // a folder or an archive that is put over a system with Hearth's agent
 	Raw      bool   // keep the bootable disk as raw too
 	Progress func(Step)
 }
@@ -64,7 +71,7 @@ type system struct {
 
 // recipes is the list of all there are.
 func recipes() map[string]recipe {
-	return map[string]recipe{"ember": ember, "debian": debian}
+	return map[string]recipe{"ember": ember, "debian": debian, "gentoo": gentoo, "tarball": tarball}
 }
 
 // Recipes names all recipes.

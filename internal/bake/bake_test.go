@@ -213,7 +213,7 @@ func checkImages(t *testing.T, o *oven, res Result) {
 	} {
 		image := res.Root
 		if strings.HasPrefix(command, "cat") {
-			image, want = res.RawDisk+fmt.Sprintf("?offset=%d", gap), "linux /k p"
+			image, want = res.RawDisk+fmt.Sprintf("?offset=%d", gap), "linux16 /k p"
 		}
 		out, err := o.run.Run(context.Background(), disk.Command{Name: "debugfs", Args: []string{"-R", command, image}, Read: []string{strings.Split(image, "?")[0]}})
 		if err != nil || !strings.Contains(out.Stdout, want) {

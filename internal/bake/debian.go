@@ -33,8 +33,17 @@ const debianModules = `virtio_pci\nvirtio_blk\nvirtio_scsi\nvirtio_net\nsd_mod\n
 // debian makes a Debian server with cloud-init and sshd by mmdebstrap, which
 // works as root and, in a user namespace, as anyone with ids in /etc/subuid.
 func debian(ctx context.Context, o *oven) (*system, error) {
+	if o.Init != "" {
+		return plainDebian(ctx, o)
+	}
+	if o.Overlay != "" {
+		return nil, errors.New("an overlay goes over a Debian with Hearth's agent: say --init systemd too")
+	}
 	archive := filepath.Join(o.work, "debian.tar")
-	if err := o.bootstrap(ctx, archive); err != nil {
+	initramfs := `mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"` +
+		` && printf 'MODULES=list\nCOMPRESS=zstd\n' >"$1/etc/initramfs-tools/conf.d/hearth"` +
+		` && printf '` + debianModules + `' >"$1/usr/share/initramfs-tools/modules.d/hearth"`
+	if err := o.bootstrap(ctx, archive, debianPackages, "--essential-hook="+initramfs); err != nil {
 		return nil, err
 	}
 	uuid, user := newUUID(), orElse(o.User, debianUser)
@@ -95,8 +104,9 @@ func roomFor(s *staged) int64 {
 	return (need + need/3 + 128<<20) / (16 << 20) * (16 << 20)
 }
 
-// bootstrap makes the archive. Packages that were fetched stay in the cache.
-func (o *oven) bootstrap(ctx context.Context, archive string) error {
+// bootstrap makes an archive of a Debian with the packages. Those that were
+// fetched stay in the cache.
+func (o *oven) bootstrap(ctx context.Context, archive string, packages []string, options ...string) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		return errors.New("mmdebstrap is not installed; Debian has it in a package of the same name")
 	}
@@ -108,18 +118,16 @@ func (o *oven) bootstrap(ctx context.Context, archive string) error {
 	if strings.ContainsAny(cache, " '\"\\$`\n") {
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
-	initramfs := `mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"` +
-		` && printf 'MODULES=list\nCOMPRESS=zstd\n' >"$1/etc/initramfs-tools/conf.d/hearth"` +
-		` && printf '` + debianModules + `' >"$1/usr/share/initramfs-tools/modules.d/hearth"`
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
-	_, err := command(ctx, o.work, nil, "mmdebstrap", "--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
-		"--architectures=amd64", "--include="+strings.Join(debianPackages, ","),
+	args := append(options, "--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
+		"--architectures=amd64", "--include="+strings.Join(packages, ","),
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--skip=download/empty", "--skip=essential/unlink",
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in "+cache+" /var/cache/apt/archives",
-		"--essential-hook="+initramfs, "--customize-hook=sync-out /var/cache/apt/archives "+cache,
+		"--customize-hook=sync-out /var/cache/apt/archives "+cache,
 		suite, archive)
+	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(err)
 }
 

@@ -44,7 +44,7 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	initrd, err := o.initialRamdisk(ctx, progs["bin/busybox"], mods)
+	initrd, err := o.initialRamdisk(ctx, progs["bin/busybox"], mods, bootModules)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ var bootModules = [3][]string{
 	{"virtio_scsi", "sd_mod", "ata_piix", "sr_mod", "virtio_balloon"},
 }
 
-// initialRamdisk makes a small ramdisk: busybox, the modules in the order they
-// load, and a script that mounts the root and goes there.
-func (o *oven) initialRamdisk(ctx context.Context, busybox []byte, mods modules) ([]byte, error) {
+// initialRamdisk makes a small ramdisk: busybox, the modules of three parts in the
+// order they load, and a script that mounts the root and goes there.
+func (o *oven) initialRamdisk(ctx context.Context, busybox []byte, mods modules, parts [3][]string) ([]byte, error) {
 	t := newTree()
 	t.dir(0o755, "/dev", "/proc", "/sys", "/root")
 	t.file("/bin/busybox", 0o755, busybox)
@@ -32,7 +32,7 @@ func (o *oven) initialRamdisk(ctx context.Context, busybox []byte, mods modules)
 	}
 	var wanted []string
 	placed := 0
-	for part, names := range bootModules {
+	for part, names := range parts {
 		wanted = append(wanted, names...)
 		order, err := mods.order(wanted...) // begins with the order of the part before
 		if err != nil {

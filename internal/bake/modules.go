@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"iter"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +23,9 @@ func newModules(files map[string][]byte) modules {
 	}
 	return m
 }
+
+// names gives the modules in the order of their names.
+func (m modules) names() iter.Seq[string] { return slices.Values(slices.Sorted(maps.Keys(m))) }
 
 func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 

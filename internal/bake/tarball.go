@@ -16,8 +16,8 @@ import (
 // Devices are left out: the kernel makes its own. Extended attributes are too,
 // for a user without rights could not set them; Debian's minimal system has one,
 // ping's capability, for which systemd's ping_group_range stands in.
-// The archive was made here from signed packages; names that lead out of dir are
-// refused all the same by os.Root.
+// It may be packed by gzip, bzip2, xz or zstd. Names and links that lead out of dir
+// are refused by os.Root.
 func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) {
 	f, err := os.Open(archive)
 	if err != nil {
@@ -32,7 +32,11 @@ func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) 
 		return nil, err
 	}
 	defer root.Close()
-	s, read := &staged{dir: dir}, tar.NewReader(f)
+	in, err := unpacked(f)
+	if err != nil {
+		return nil, err
+	}
+	s, read := &staged{dir: dir}, tar.NewReader(in)
 	for {
 		h, err := read.Next()
 		if err == io.EOF {
@@ -58,12 +62,16 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 		return nil
 	}
 	rel := name[1:]
+	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
+		return err
+	}
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := root.Mkdir(rel, 0o755); err != nil {
+		if err := root.MkdirAll(rel, 0o755); err != nil { // some archives name a folder after what is in it
 			return err
 		}
 	case tar.TypeSymlink:
+		s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
 		return root.Symlink(h.Linkname, rel)
 	case tar.TypeLink:
 		return root.Link(path.Clean("/" + h.Linkname)[1:], rel)
@@ -100,4 +108,35 @@ func (s *staged) overlay(over *tree) error {
 		}
 	}
 	return nil
+}
+
+// overTar unpacks an archive over the system: its files take the place of those
+// that are there.
+func (r *rootfs) overTar(archive string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in, err := unpacked(f)
+	if err != nil {
+		return err
+	}
+	for read := tar.NewReader(in); ; {
+		h, err := read.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if st, err := r.root.Lstat(path.Clean("/" + h.Name)[1:]); err == nil && !st.IsDir() && h.Typeflag != tar.TypeDir {
+			if err := r.root.Remove(path.Clean("/" + h.Name)[1:]); err != nil {
+				return err
+			}
+		}
+		if err := r.unpack(r.root, h, read, newTree()); err != nil {
+			return fmt.Errorf("unpack %s: %w", h.Name, err)
+		}
+	}
 }

@@ -74,6 +74,9 @@ type Server struct {
 	Backups   []ServerBackup // those of them that older backups give way to
 	Shelf     *Shelf         // nil when it is not shelved, or runs again
 	Drop      []string       // ids of images that were made for it alone, and are to go
+	Posted    string         // the password that its guest had posted when it left its last node, encrypted by the guest
+	Trash     *Trash         // it was deleted, and is kept for a while; nil for all others
+	ToVolume  *ToVolume      // the volume that is being made of its root disk; nil for none
 	Fault     *Fault
 	Marked    bool   // the operator says that it is in error
 	Steps     []Step // the timeline of its start, newest last
@@ -88,16 +91,36 @@ type Server struct {
 // where they are: it comes last, and is booted from (nova's stable device rescue).
 type RescueAs struct{ Device, Bus string } // Device is disk or cdrom; Bus is virtio, scsi, ide or usb
 
-// Scratch is the sizes of the disks that a server has beside its root disk.
-type Scratch struct{ EphemeralGB, SwapMB int }
+// Trash says since when a deleted server has been kept, and until when it is. What
+// is its own stays its own: disks, ports and volumes.
+type Trash struct{ Since, Until time.Time }
 
-// Locals are the sizes of the ephemeral disk and of the swap disk that a server
+// ToVolume is the volume that a server's root disk becomes.
+type ToVolume struct {
+	VolumeID            string
+	DeleteOnTermination bool
+}
+
+// Scratch is the sizes of the disks that a server has beside its root disk.
+type Scratch struct {
+	EphemeralGB, SwapMB int   // EphemeralGB is all ephemeral disks together
+	Ephemeral           []int // the GB of each of several; none for one of EphemeralGB
+}
+
+// Locals are the sizes of the ephemeral disks, and of the swap disk, that a server
 // has; 0 for none.
-func (s Server) Locals() (ephemeralGB, swapMB int) {
+func (s Server) Locals() (ephemeralGB []int, swapMB int) {
+	total, swap := s.Flavor.EphemeralGB, s.Flavor.SwapMB
 	if s.Scratch != nil {
-		return s.Scratch.EphemeralGB, s.Scratch.SwapMB
+		if len(s.Scratch.Ephemeral) > 0 {
+			return s.Scratch.Ephemeral, s.Scratch.SwapMB
+		}
+		total, swap = s.Scratch.EphemeralGB, s.Scratch.SwapMB
 	}
-	return s.Flavor.EphemeralGB, s.Flavor.SwapMB
+	if total > 0 {
+		ephemeralGB = []int{total}
+	}
+	return ephemeralGB, swap
 }
 
 // GuestAgent tells whether the server's image promises an agent in the guest that
@@ -185,6 +208,7 @@ const (
 	DiskRevert   DiskReason = "revert"   // back from that
 	DiskRescue   DiskReason = "rescue"   // one of an image, the kept one beside it
 	DiskUnrescue DiskReason = "unrescue" // back from that
+	DiskToVolume DiskReason = "volume"   // none: a volume holds what the last one held
 )
 
 // Observation is what the node last reported of a server.
@@ -199,6 +223,7 @@ type Observation struct {
 	Volumes    []string          // ids of those that it has: in its guest, or for the guest's next start
 	Ports      []string          // likewise
 	Refused    map[string]string // by the id of a volume or port: why it could not be plugged, or unplugged
+	Untaken    map[string]string // by the id of a volume or port that was plugged into a running guest: that the guest's driver has not taken it, and what to look at
 	Error      string            // of a failed one
 	At         time.Time
 }

@@ -14,6 +14,7 @@ const (
 	VMResized   = "resized"
 	VMRescued   = "rescued"
 	VMDeleted   = "deleted"
+	VMTrashed   = "soft-delete"
 
 	TaskNone        = ""
 	TaskScheduling  = "scheduling"
@@ -24,6 +25,8 @@ const (
 	TaskRebooting   = "rebooting"
 	TaskRebootHard  = "rebooting_hard"
 	TaskDeleting    = "deleting"
+	TaskTrashing    = "soft-deleting"
+	TaskToVolume    = "root_to_volume" // ours: nova has no such thing
 	TaskPausing     = "pausing"
 	TaskUnpausing   = "unpausing"
 	TaskSuspending  = "suspending"
@@ -45,6 +48,17 @@ const (
 // built tells whether the server has once been built whole.
 func (s *Server) built() bool { return s.LaunchedAt != nil }
 
+// StatusTrashed is the status of a deleted server that is kept for a while.
+const StatusTrashed = "SOFT_DELETED"
+
+// trashTask is what is under way with a server in the trash: its guest is to end.
+func (s *Server) trashTask() string {
+	if s.Node != "" && s.Seen.State != InstanceStopped && s.Seen.State != InstanceAbsent && s.Seen.State != InstanceFailed {
+		return TaskTrashing
+	}
+	return TaskNone
+}
+
 // rebooting tells whether a reboot that was asked for is not yet seen. A later
 // stop overtakes it: a server that is to be off has no reboot pending.
 func (s *Server) rebooting() bool {
@@ -60,6 +74,7 @@ func (s *Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
 // diskTasks are the tasks of the ways to another root disk.
 var diskTasks = map[DiskReason]string{
 	DiskRebuild: TaskRebuilding, DiskResize: TaskResizing, DiskRevert: TaskReverting, DiskRescue: TaskRescuing, DiskUnrescue: TaskUnrescuing,
+	DiskToVolume: TaskToVolume,
 }
 
 // diskState is the VM state that its root disk makes it have; "" for none.
@@ -79,6 +94,8 @@ func (s Server) VMState() string { return s.vmState() }
 
 func (s *Server) vmState() string {
 	switch {
+	case s.Trash != nil:
+		return VMTrashed
 	case s.Marked:
 		return VMError
 	case s.shelfState() != "":
@@ -110,6 +127,8 @@ func (s *Server) taskState() string {
 	switch {
 	case s.Intent.Deleted:
 		return TaskDeleting
+	case s.Trash != nil:
+		return s.trashTask()
 	case s.vmState() == VMError:
 		return TaskNone
 	case !s.built() && s.Node == "":
@@ -118,6 +137,8 @@ func (s *Server) taskState() string {
 		return TaskSpawning
 	case s.Shelf != nil:
 		return s.shelfTask()
+	case s.ToVolume != nil:
+		return TaskToVolume
 	case s.turning():
 		return diskTasks[s.Intent.Disk.Why]
 	case s.rebooting() && s.Intent.HardReboot:
@@ -180,6 +201,8 @@ func (s Server) Status() string { return s.status() }
 func (s *Server) status() string {
 	task := s.taskState()
 	switch s.vmState() {
+	case VMTrashed:
+		return StatusTrashed
 	case VMBuilding:
 		return "BUILD"
 	case VMError:

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,7 +14,8 @@ type InstanceSpec struct {
 	ID, Name, Hostname, ProjectID, UserID string
 	Intent                                Intent
 	VCPUs, MemoryMB                       int
-	RootGB, EphemeralGB, SwapMB           int // RootGB 0: the image's size
+	RootGB, EphemeralGB, SwapMB           int   // RootGB 0: the image's size; EphemeralGB is all ephemeral disks together
+	Ephemeral                             []int // the GB of each of these, when they are several
 	Image                                 ImageRef
 	Kernel, Ramdisk                       *ImageRef
 	KernelArgs                            string
@@ -29,6 +31,27 @@ type InstanceSpec struct {
 // ServerSnapshotDisk is the name, on its node, of the copy of a server's root disk
 // that an image is made of.
 func ServerSnapshotDisk(server, image string) string { return server + "-snap." + image }
+
+// ServerRootDisk is the name, on its node, of the root disk that a server has on a
+// turn.
+func ServerRootDisk(server string, turn int64) string {
+	if turn == 0 {
+		return server + rootSuffix
+	}
+	return server + rootSuffix + "." + strconv.FormatInt(turn, 10)
+}
+
+const rootSuffix = "-root"
+
+// IsServerRootDisk tells whether a disk is such a one.
+func IsServerRootDisk(disk string) bool {
+	if strings.HasSuffix(disk, rootSuffix) {
+		return true
+	}
+	_, turn, ok := strings.Cut(disk, rootSuffix+".")
+	_, err := strconv.ParseUint(turn, 10, 63)
+	return ok && err == nil
+}
 
 // IsServerSnapshotDisk tells whether a disk is such a copy.
 func IsServerSnapshotDisk(disk string) bool { return strings.Contains(disk, "-snap.") }
@@ -55,6 +78,8 @@ type InstanceVolume struct {
 	Swaps     string
 	SwapsDisk string // of that volume, on the node's storage
 	SizeGB    int
+	Label     string // of the file system that the guest is to mount at the path Mount; both "" for none
+	Mount     string
 	// Image is what the volume is to hold when the instance starts on the root disk of
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef
@@ -70,6 +95,14 @@ func (s InstanceSpec) BootVolume() *InstanceVolume {
 		}
 	}
 	return nil
+}
+
+// Ephemerals are the sizes of the instance's ephemeral disks, in GB.
+func (s InstanceSpec) Ephemerals() []int {
+	if len(s.Ephemeral) == 0 && s.EphemeralGB > 0 {
+		return []int{s.EphemeralGB}
+	}
+	return s.Ephemeral
 }
 
 // VolumeBoot tells whether the instance has no root disk of its own.

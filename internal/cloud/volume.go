@@ -23,6 +23,8 @@ type Volume struct {
 	SnapshotID string
 	SourceID   string
 	Adopt      string // a disk of the node that belongs to no volume
+	RootOf     string // a server, whose root disk RootDisk is
+	RootDisk   string
 
 	Node       string // the host it is on; "" while unplaced
 	Pool       string // the pool of that host; "" is VolumePool
@@ -308,6 +310,7 @@ type VolumeSpec struct {
 	Adopt     string    // a disk of the node that is to have this name from now on, else
 	From      string    // another disk of the node, else
 	Content   string    // bytes that the head gives under this name, as it gives images; else it is blank
+	Label     string    // of an ext4 file system on a blank one; "" for none
 	// Replace has From or Content take the place of what the disk holds, if there is
 	// one; nobody has it open. It is done again at every call.
 	Replace bool

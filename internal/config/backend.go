@@ -14,10 +14,21 @@ type Backends []Backend
 // Backend is a place where volumes are kept.
 type Backend struct {
 	Name   string `yaml:"name"`
-	Driver string `yaml:"driver"`          // file, nfs or lvm
+	Driver string `yaml:"driver"`          // file, nfs, lvm or plugin
 	Dir    string `yaml:"dir,omitempty"`   // of file and nfs: the directory; of nfs, where the share is mounted
 	Group  string `yaml:"group,omitempty"` // of lvm: the UUID of the volume group, as vgs -o vg_uuid prints it
 	Pool   string `yaml:"pool,omitempty"`  // of lvm: the thin pool in it; empty for thick volumes
+
+	Plugin  string            `yaml:"plugin,omitempty"`  // of plugin: the absolute path of the program; the driver need not be named beside it
+	Options map[string]string `yaml:"options,omitempty"` // of plugin: what the program is told
+}
+
+// Kind is the driver.
+func (b Backend) Kind() string {
+	if b.Driver == "" && b.Plugin != "" {
+		return "plugin"
+	}
+	return b.Driver
 }
 
 // HostBackend is the name of the backend that is there unless others are named: a
@@ -58,10 +69,15 @@ func (b Backends) check(say func(ok bool, format string, args ...any)) {
 
 func (b Backend) check(say func(ok bool, format string, args ...any)) {
 	if b.Name == HostBackend {
-		say((b.Driver == "" || b.Driver == "file") && b.Dir == "" && b.Group == "" && b.Pool == "", "volume.backends: %s is the node's own directory and has nothing but its name; call others otherwise", HostBackend)
+		say((b.Driver == "" || b.Driver == "file") && b.Dir == "" && b.Group == "" && b.Pool == "" && b.Plugin == "", "volume.backends: %s is the node's own directory and has nothing but its name; call others otherwise", HostBackend)
 		return
 	}
-	switch b.Driver {
+	kind := b.Kind()
+	say(kind == "plugin" || b.Plugin == "" && len(b.Options) == 0, "volume.backends: plugin and options of %s are for the driver plugin", b.Name)
+	switch kind {
+	case "plugin":
+		say(filepath.IsAbs(b.Plugin), "volume.backends: plugin of %s is %q: write the absolute path of the program", b.Name, b.Plugin)
+		say(b.Dir == "" && b.Group == "" && b.Pool == "", "volume.backends: dir, group and pool of %s are for other drivers; a plug-in has options", b.Name)
 	case "file", "nfs":
 		say(filepath.IsAbs(b.Dir), "volume.backends: dir of %s is %q: write the absolute path of a directory", b.Name, b.Dir)
 		say(b.Group == "" && b.Pool == "", "volume.backends: group and pool of %s are for the driver lvm", b.Name)
@@ -70,6 +86,6 @@ func (b Backend) check(say func(ok bool, format string, args ...any)) {
 		say(b.Pool == "" || poolName.MatchString(b.Pool), "volume.backends: pool of %s is %q, which is no name of a thin pool", b.Name, b.Pool)
 		say(b.Dir == "", "volume.backends: dir of %s is for the drivers file and nfs", b.Name)
 	default:
-		say(false, "volume.backends: driver of %s is %q: use file, nfs or lvm", b.Name, b.Driver)
+		say(false, "volume.backends: driver of %s is %q: use file, nfs, lvm or plugin", b.Name, b.Driver)
 	}
 }

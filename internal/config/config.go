@@ -66,6 +66,7 @@ type Compute struct {
 	UIDCount       int           `yaml:"uid_count" help:"how many user ids guests may take"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace" help:"how long a guest may take to shut down before it is powered off"`
 	ShelvedOffload time.Duration `yaml:"shelved_offload" help:"how long a shelved server stays on its host; 0: it leaves at once; below 0: until it is told to"`
+	ReclaimAfter   time.Duration `yaml:"reclaim_interval" help:"how long a deleted server stays in the trash, where 'hearth trash restore' finds it (nova's reclaim_instance_interval); 0: it is gone at once"`
 	KeepHistory    time.Duration `yaml:"keep_history" help:"how long deleted servers stay in the usage; 0: for ever"`
 	CPURatio       float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
 	MemoryRatio    float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
@@ -146,6 +147,7 @@ func (c *Config) Check() error {
 	say(c.Identity.BcryptCost >= 4 && c.Identity.BcryptCost <= 31, "identity.bcrypt_cost is %d: it must be 4 to 31", c.Identity.BcryptCost)
 	say(c.Identity.TokenLife >= time.Second, "identity.token_life is %s: it must be at least 1s", c.Identity.TokenLife)
 	c.Identity.check(say)
+	say(c.Compute.ReclaimAfter >= 0, "compute.reclaim_interval is %s: it must be 0, for at once, or more", c.Compute.ReclaimAfter)
 	switch c.Compute.Accel {
 	case "auto", "kvm", "tcg":
 	default:

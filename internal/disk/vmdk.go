@@ -38,6 +38,8 @@ func parseVMDK(r io.ReaderAt, size int64) (int64, error) {
 	switch {
 	case capacity > math.MaxInt64/512:
 		return 0, fail(Refused, vmdkOp, "the size of the disk is beyond all bounds")
+	case capacity == 0: // QEMU would go by the descriptor alone
+		return 0, fail(Refused, vmdkOp, "the header gives the disk no size; convert it with qemu-img convert -O qcow2")
 	case at == 0 || length == 0:
 		return 0, fail(Refused, vmdkOp, "the image is a part of a disk that is split into files; convert it with qemu-img convert -O qcow2")
 	case length > maxVMDKText/512 || at > math.MaxInt64/1024:

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"strings"
+
 	"hearth/internal/cloud"
 	"hearth/internal/store"
 )
@@ -8,6 +10,40 @@ import (
 // finishActions writes into a server's history that what was asked for last has
 // been carried out, or has failed.
 func (k *Housekeeper) finishActions(tx *store.Tx, server cloud.Server) error {
+	why := ""
+	if server.Fault != nil {
+		why = server.Fault.Message
+	}
+	return k.endActions(tx, server, why)
+}
+
+// untaken is what is to be said of an attachment that went well, but whose volume or
+// NIC the guest does not use; "" for nothing.
+func untaken(tx *store.Tx, server cloud.Server, action string) (string, error) {
+	if len(server.Seen.Untaken) == 0 || action != "attach_volume" && action != "attach_interface" {
+		return "", nil
+	}
+	list, err := plugged(tx, server.ID)
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	for _, a := range list {
+		if why := server.Seen.Untaken[a.VolumeID]; why != "" && action == "attach_volume" {
+			words = append(words, strings.TrimPrefix(a.Device, "/dev/")+": "+why)
+		}
+	}
+	for _, id := range server.Seen.Ports {
+		if why := server.Seen.Untaken[id]; why != "" && action == "attach_interface" {
+			words = append(words, "port "+id+": "+why)
+		}
+	}
+	return strings.Join(words, "; "), nil
+}
+
+// endActions writes that what was asked for last is over, and why it failed, if it
+// did; "" for not. The server itself may be none the worse for a failure.
+func (k *Housekeeper) endActions(tx *store.Tx, server cloud.Server, why string) error {
 	const few = 4 // actions follow one another: only the last ones can be open
 	last, err := tx.Actions.List(store.Query{
 		Where: []store.Cond{store.Eq("server_id", server.ID)}, Order: []store.Order{{Column: "started_at", Desc: true}}, Limit: few,
@@ -21,8 +57,11 @@ func (k *Housekeeper) finishActions(tx *store.Tx, server cloud.Server) error {
 			return nil
 		}
 		a.FinishedAt, a.UpdatedAt, a.Node = &now, now, server.Node
-		if server.Fault != nil {
-			a.Error, a.Message = server.Fault.Message, "Error"
+		if a.Message, err = untaken(tx, server, a.Action); err != nil {
+			return err
+		}
+		if why != "" {
+			a.Error, a.Message = why, "Error"
 		}
 		if err := tx.Actions.Update(a); err != nil {
 			return err

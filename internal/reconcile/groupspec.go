@@ -41,7 +41,7 @@ func (c *composer) groups(worn map[string]bool) ([]cloud.GroupSpec, error) {
 
 // members fills in whose addresses the remote groups stand for.
 func (c *composer) members(specs map[string]*cloud.GroupSpec, remote map[string]bool) error {
-	ports, err := c.tx.Ports.List(store.Query{})
+	ports, err := c.tx.Ports.Shared(store.Query{})
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,10 @@ type PortKeeper interface {
 	// ReleaseDeviceTx deletes the ports that were made for the device and
 	// unbinds those that its owner made, addresses and floating IPs with them.
 	ReleaseDeviceTx(tx *store.Tx, deviceID string) error
+	// UnbindPortTx takes one port off its device and keeps it; DeletePortTx removes
+	// it.
+	UnbindPortTx(tx *store.Tx, p cloud.Port) error
+	DeletePortTx(tx *store.Tx, p cloud.Port) error
 }
 
 // ImageTaker takes the bytes of images that are made of volumes; service/image is

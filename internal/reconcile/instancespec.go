@@ -46,9 +46,15 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		ephemeral, swap := s.Locals()
 		spec = cloud.InstanceSpec{
 			ID: s.ID, Name: s.Name, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, Intent: s.Intent,
-			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB, EphemeralGB: ephemeral,
+			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB,
 			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
 			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
+		}
+		for _, gb := range ephemeral {
+			spec.EphemeralGB += gb
+		}
+		if len(ephemeral) > 1 {
+			spec.Ephemeral = ephemeral
 		}
 		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
 			spec.Image = s.Shelf.Image
@@ -57,7 +63,7 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
 		}
 		spec.Meta = k.instanceMeta(tx, s)
-		if err := addVolumes(tx, &spec); err != nil {
+		if err := addVolumes(tx, &spec, s); err != nil {
 			return err
 		}
 		if boot := spec.BootVolume(); boot != nil && s.Reimaged > 0 && s.Reimaged == s.Intent.Disk.Turn && s.Seen.Turn != s.Reimaged {

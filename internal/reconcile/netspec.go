@@ -10,23 +10,28 @@ import (
 	"hearth/internal/store"
 )
 
-// composer reads the store for one node's data plane, each row once.
+// composer reads the store for one node's data plane, each row once, and what
+// every port needs in one query for all of them: a node may have a thousand.
 type composer struct {
 	tx      *store.Tx
 	node    string
 	subnets map[string]cloud.Subnet
-	routed  map[string]bool   // subnets with a router's interface
-	names   map[string]string // hostnames by server
-	trunked map[string]string // trunks by their sub-ports
-	domain  string            // of networks that have none of their own
+	routed  map[string]bool            // subnets with a router's interface
+	names   map[string]string          // hostnames by server
+	trunked map[string]string          // trunks by their sub-ports
+	trunks  map[string][]cloud.SubPort // sub-ports by the parent port
+	wears   map[string]cloud.SecurityGroup
+	domain  string // of networks that have none of their own
 }
 
 // composePlane is what a node must serve: every network that an instance or a
 // router on it has a port on, and its routers.
 func composePlane(tx *store.Tx, node, domain string) (plane, error) {
-	c := composer{tx: tx, node: node, domain: domain, subnets: map[string]cloud.Subnet{}, routed: map[string]bool{}, names: map[string]string{}}
-	var err error
-	if c.trunked, err = trunked(tx); err != nil {
+	c := composer{
+		tx: tx, node: node, domain: domain, subnets: map[string]cloud.Subnet{}, routed: map[string]bool{}, names: map[string]string{},
+		wears: map[string]cloud.SecurityGroup{},
+	}
+	if err := c.readTrunks(); err != nil {
 		return plane{}, err
 	}
 	routers, err := tx.Routers.List(store.Where(store.Eq("node", node)))
@@ -93,6 +98,13 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 			return spec, err
 		}
 	}
+	named, err := c.namedPorts(spec.ID)
+	if err != nil {
+		return spec, err
+	}
+	if err := c.readNames(local, named); err != nil {
+		return spec, err
+	}
 	groups := map[string]bool{}
 	for _, port := range local {
 		if !c.guests(port) {
@@ -114,7 +126,8 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 	if err != nil {
 		return spec, err
 	}
-	return spec, c.addNames(&spec)
+	c.addNames(&spec, named)
+	return spec, nil
 }
 
 // addSubnets adds the network's subnets, in the order of their ids.
@@ -168,9 +181,13 @@ func (c *composer) port(p cloud.Port) (cloud.PortSpec, error) {
 		DHCPOptions: p.DHCPOptions,
 	}
 	if len(p.SecurityGroups) > 0 { // a port's groups are all of one kind
-		group, err := c.tx.SecurityGroups.Get(p.SecurityGroups[0])
-		if err != nil {
-			return out, err
+		id := p.SecurityGroups[0]
+		group, known := c.wears[id]
+		if !known {
+			if group, err = c.tx.SecurityGroups.Get(id); err != nil {
+				return out, err
+			}
+			c.wears[id] = group
 		}
 		out.Stateless = !group.Stateful
 	}
@@ -198,29 +215,47 @@ func (c *composer) limits(out *cloud.PortSpec, p cloud.Port, n cloud.Network) er
 	return nil
 }
 
-// hostname is the name that DHCP and DNS know a port by.
-func (c *composer) hostname(p cloud.Port) string {
-	if p.DNSName != "" {
-		return p.DNSName
-	}
-	name, known := c.names[p.DeviceID]
-	if !known {
-		if s, err := c.tx.Servers.Get(p.DeviceID); err == nil {
-			name = s.Hostname
+// readNames learns the host names of the servers behind ports.
+func (c *composer) readNames(local []cloud.Port, named []*cloud.Port) error {
+	var ids []string
+	note := func(p *cloud.Port) {
+		if _, known := c.names[p.DeviceID]; !known && p.DNSName == "" && p.DeviceID != "" {
+			c.names[p.DeviceID] = "" // of a device that is no server
+			ids = append(ids, p.DeviceID)
 		}
-		c.names[p.DeviceID] = name
 	}
-	return name
+	for i := range local {
+		note(&local[i])
+	}
+	for _, p := range named {
+		note(p)
+	}
+	const most = 500 // of one query
+	for some := range slices.Chunk(ids, most) {
+		servers, err := c.tx.Servers.Shared(store.Where(store.In("id", some...)))
+		if err != nil {
+			return err
+		}
+		for _, s := range servers {
+			c.names[s.ID] = s.Hostname
+		}
+	}
+	return nil
 }
 
-// addNames adds every instance's name on the network, on whatever node it is.
-func (c *composer) addNames(spec *cloud.NetworkSpec) error {
-	ports, err := c.tx.Ports.List(store.Where(store.Eq("network_id", spec.ID), store.Cond{Column: "device_owner", Op: store.OpPrefix, Value: cloud.OwnerComputePrefix}))
-	if err != nil {
-		return err
-	}
+// hostname is the name that DHCP and DNS know a port by.
+func (c *composer) hostname(p cloud.Port) string { return cmp.Or(p.DNSName, c.names[p.DeviceID]) }
+
+// namedPorts are the ports of every instance on a network, on whatever node it is,
+// for reading only.
+func (c *composer) namedPorts(network string) ([]*cloud.Port, error) {
+	return c.tx.Ports.Shared(store.Where(store.Eq("network_id", network), store.Cond{Column: "device_owner", Op: store.OpPrefix, Value: cloud.OwnerComputePrefix}))
+}
+
+// addNames adds the names of those ports.
+func (c *composer) addNames(spec *cloud.NetworkSpec, ports []*cloud.Port) {
 	for _, p := range ports {
-		name := c.hostname(p)
+		name := c.hostname(*p)
 		if name == "" || len(p.FixedIPs) == 0 {
 			continue
 		}
@@ -230,7 +265,6 @@ func (c *composer) addNames(spec *cloud.NetworkSpec) error {
 		}
 		spec.Names = append(spec.Names, record)
 	}
-	return nil
 }
 
 // prefixes gives addresses with the length of their subnets.

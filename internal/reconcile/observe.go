@@ -28,10 +28,14 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 			if err := k.volumesSeen(tx, &server); err != nil {
 				return err
 			}
+			if err := k.portsSeen(tx, &server); err != nil {
+				return err
+			}
 			if err := tx.Servers.Update(server); err != nil {
 				return err
 			}
-			if busy && server.Settled() {
+			answered := was.Generation < server.Intent.Generation && server.Seen.Generation >= server.Intent.Generation
+			if (busy || answered) && server.Settled() {
 				if err := k.finishActions(tx, server); err != nil {
 					return err
 				}
@@ -162,6 +166,9 @@ func (k *Housekeeper) runPrune(ctx context.Context) {
 func (k *Housekeeper) Prune(ctx context.Context) error {
 	now := k.Clock.Now()
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := k.remindTrash(tx); err != nil {
+			return err
+		}
 		_, err := tx.Revocations.DeleteWhere(store.Le("expires_at", now))
 		if err == nil {
 			_, err = tx.VolumeMessages.DeleteWhere(store.Le("expires_at", now))

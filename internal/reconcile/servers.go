@@ -75,6 +75,8 @@ func (k *Housekeeper) ProcessServer(ctx context.Context, id string) {
 	case err != nil:
 	case server.Intent.Deleted:
 		err = k.removeServer(ctx, server)
+	case k.expired(server):
+		err = k.reclaim(ctx, id)
 	default:
 		err = k.applyServer(ctx, server)
 	}
@@ -97,6 +99,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	}
 	if ready, err := k.volumesReady(ctx, server); err != nil || !ready {
 		return err
+	}
+	if server.ToVolume != nil { // which comes to an end first; that makes it due again
+		return k.rootToVolume(ctx, server)
 	}
 	if server.Node == "" {
 		placed, err := k.place(ctx, server.ID)
@@ -217,6 +222,9 @@ func (k *Housekeeper) settle(ctx context.Context, id string, generation int64) e
 		}
 		server.NextAttemptAt, server.Attempt = time.Time{}, 0
 		k.dueOffload(&server)
+		if server.Trash != nil {
+			server.NextAttemptAt = server.Trash.Until
+		}
 		if imagesDue(server) { // seen, or left over, while this pass was under way
 			server.NextAttemptAt = k.Clock.Now()
 		}

@@ -32,13 +32,13 @@ func plugged(tx *store.Tx, server string) ([]cloud.VolumeAttachment, error) {
 }
 
 // addVolumes adds the volumes that the guest is to have.
-func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
+func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 	list, err := plugged(tx, spec.ID)
 	if err != nil {
 		return err
 	}
 	for _, a := range list {
-		if a.Detaching {
+		if a.Detaching || s.ToVolume != nil && s.ToVolume.VolumeID == a.VolumeID { // which is not whole yet
 			continue
 		}
 		v, err := tx.Volumes.Get(a.VolumeID)
@@ -56,9 +56,14 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec) error {
 			}
 			swapped = was.Disk()
 		}
+		fs, err := cloud.ParseVolumeFileSystem(v.Metadata)
+		if err != nil || fs.Path == "" { // it may have been changed since, to what cannot be
+			fs = cloud.VolumeFileSystem{}
+		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
 			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
+			Label: fs.Label, Mount: fs.Path,
 		})
 	}
 	return nil
@@ -132,7 +137,8 @@ func volumesOn(tx *store.Tx, server string) (hosts []string, err error) {
 	return hosts, nil
 }
 
-// wakeServers makes those servers due that wait for a volume before they start.
+// wakeServers makes those servers due that wait for a volume before they start, or
+// for one that their root disk becomes.
 func (k *Housekeeper) wakeServers(tx *store.Tx, volume string) error {
 	list, err := tx.VolumeAttachments.List(store.Where(store.Eq("volume_id", volume)))
 	if err != nil {
@@ -143,7 +149,7 @@ func (k *Housekeeper) wakeServers(tx *store.Tx, volume string) error {
 			continue
 		}
 		s, err := tx.Servers.Get(a.ServerID)
-		if err != nil || s.LaunchedAt != nil || s.Fault != nil {
+		if err != nil || (s.LaunchedAt != nil || s.Fault != nil) && s.ToVolume == nil {
 			if err = unlessGone(err); err != nil {
 				return err
 			}
@@ -238,6 +244,9 @@ func (k *Housekeeper) stillAttached(tx *store.Tx, server *cloud.Server, a cloud.
 	if err := k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Detaching = false }); err != nil {
 		return err
 	}
+	if err := k.endActions(tx, *server, "detach volume "+a.VolumeID+": "+why); err != nil {
+		return err
+	}
 	k.respecify(server)
 	return k.tell(tx, a.ProjectID, "VOLUME", a.VolumeID, "VOLUME_VOLUME_002_001", "detach volume: "+why)
 }
@@ -248,6 +257,9 @@ func (k *Housekeeper) notAttached(tx *store.Tx, server *cloud.Server, a cloud.Vo
 		return unlessGone(err)
 	}
 	if err := k.touchVolume(tx, a.VolumeID, func(v *cloud.Volume) { v.Reserved = false }); err != nil {
+		return err
+	}
+	if err := k.endActions(tx, *server, "attach volume "+a.VolumeID+": "+why); err != nil {
 		return err
 	}
 	k.respecify(server)

@@ -55,6 +55,9 @@ func (k *Housekeeper) shelve(ctx context.Context, server cloud.Server) (left boo
 	if !server.Intent.Shelved || !server.Intent.Offload {
 		return false, nil
 	}
+	if err := k.keepPassword(ctx, server); err != nil {
+		return true, err
+	}
 	gone, err := k.removeFromNode(ctx, server)
 	if err != nil || !gone {
 		return true, err
@@ -135,6 +138,27 @@ func (k *Housekeeper) offloaded(ctx context.Context, id string) error {
 			return err
 		}
 		return unbindPorts(tx, server)
+	})
+}
+
+// keepPassword fetches what a server's guest has posted to a node that it is about to
+// leave: it is posted once in a guest's life.
+func (k *Housekeeper) keepPassword(ctx context.Context, server cloud.Server) error {
+	n, err := k.Fleet.Node(server.Node)
+	if err != nil {
+		return err
+	}
+	posted, err := n.Password(ctx, server.ID)
+	if err != nil || posted == "" || posted == server.Posted {
+		return unlessGone(err)
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		s, err := tx.Servers.Get(server.ID)
+		if err != nil {
+			return unlessGone(err)
+		}
+		s.Posted = posted
+		return tx.Servers.Update(s)
 	})
 }
 

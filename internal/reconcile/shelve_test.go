@@ -151,3 +151,20 @@ func TestUnshelveWithoutRoom(t *testing.T) {
 		t.Errorf("%s, task %q, fault %+v", s.Status(), s.TaskState(), s.Fault)
 	}
 }
+
+// TestPostedPasswordIsKept: what the guest has posted to its node comes with the
+// server when it leaves.
+func TestPostedPasswordIsKept(t *testing.T) {
+	w, _ := shelving(t)
+	w.node.posted = "c2VjcmV0"
+	w.step()
+	w.imaged()
+	w.report("a", cloud.InstanceStopped, "")
+	delete(w.node.instances, "a")
+	for range 3 {
+		w.step()
+	}
+	if s := w.server("a"); s.Node != "" || s.Posted != "c2VjcmV0" {
+		t.Errorf("on %q it has posted %q", s.Node, s.Posted)
+	}
+}

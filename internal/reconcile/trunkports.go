@@ -70,15 +70,7 @@ func (k *Housekeeper) eachSubPort(ctx context.Context, change func(parent cloud.
 
 // subPorts adds to a port the sub-ports of the trunk whose parent it is.
 func (c *composer) subPorts(out *cloud.PortSpec) error {
-	trunks, err := c.tx.Trunks.List(store.Where(store.Eq("port_id", out.ID)))
-	if err != nil || len(trunks) == 0 {
-		return err
-	}
-	subs, err := c.tx.SubPorts.List(store.Where(store.Eq("trunk_id", trunks[0].ID)))
-	if err != nil {
-		return err
-	}
-	for _, s := range subs {
+	for _, s := range c.trunks[out.ID] {
 		p, err := c.tx.Ports.Get(s.PortID)
 		if err != nil {
 			return err
@@ -92,14 +84,24 @@ func (c *composer) subPorts(out *cloud.PortSpec) error {
 	return nil
 }
 
-// trunked are the trunks of the ports that are sub-ports, by the port.
-func trunked(tx *store.Tx) (map[string]string, error) {
-	subs, err := tx.SubPorts.List(store.Query{})
-	out := make(map[string]string, len(subs))
-	for _, s := range subs {
-		out[s.PortID] = s.TrunkID
+// readTrunks reads which ports are sub-ports, of what trunk and under what parent.
+func (c *composer) readTrunks() error {
+	c.trunked, c.trunks = map[string]string{}, map[string][]cloud.SubPort{}
+	subs, err := c.tx.SubPorts.List(store.Query{})
+	if err != nil || len(subs) == 0 {
+		return err
 	}
-	return out, err
+	trunks, err := c.tx.Trunks.List(store.Query{})
+	parents := map[string]string{}
+	for _, t := range trunks {
+		parents[t.ID] = t.PortID
+	}
+	for _, s := range subs {
+		c.trunked[s.PortID] = s.TrunkID
+		parent := parents[s.TrunkID]
+		c.trunks[parent] = append(c.trunks[parent], s)
+	}
+	return err
 }
 
 // instanceOf is the server behind a port: by its trunk, when it is a sub-port.

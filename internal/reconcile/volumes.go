@@ -211,8 +211,16 @@ func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 		spec.From = cloud.DiskIn(cloud.SnapshotDisk(v.SnapshotID), v.SourcePool)
 	case v.SourceID != "":
 		spec.From = cloud.DiskIn(cloud.VolumeDisk(v.SourceID), v.SourcePool)
-	default:
+	case v.RootDisk != "":
+		spec.From = v.RootDisk
+	case v.Image != nil:
 		spec.Image = v.Image
+	default:
+		// Its owner may have changed the metadata since it was accepted; what is not
+		// to be understood any more is no file system.
+		if fs, err := cloud.ParseVolumeFileSystem(v.Metadata); err == nil && fs.Type != "" {
+			spec.Label = fs.Label
+		}
 	}
 	return spec
 }

@@ -22,8 +22,11 @@ type scriptedNode struct {
 	routers   []cloud.RouterSpec
 	removed   []string
 	cached    []string
+	posted    string
 	fail      error
 }
+
+func (n *scriptedNode) Password(context.Context, string) (string, error) { return n.posted, n.fail }
 
 func (n *scriptedNode) Status(context.Context) (cloud.HostStatus, error) { return n.status, n.fail }
 
@@ -78,6 +81,13 @@ func (n *scriptedNode) Networks(context.Context) (cloud.NetworkStatus, error) {
 
 // portKeeper deletes a device's ports and their addresses.
 type portKeeper struct{}
+
+func (portKeeper) UnbindPortTx(tx *store.Tx, p cloud.Port) error {
+	p.DeviceID, p.DeviceOwner, p.Host = "", "", ""
+	return tx.Ports.Update(p)
+}
+
+func (portKeeper) DeletePortTx(tx *store.Tx, p cloud.Port) error { return tx.Ports.Delete(p.ID) }
 
 func (portKeeper) ReleaseDeviceTx(tx *store.Tx, deviceID string) error {
 	ports, err := tx.Ports.List(store.Where(store.Eq("device_id", deviceID)))

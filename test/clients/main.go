@@ -1,10 +1,10 @@
 // Command clients holds a cloud of its own, with the fake driver, against the
 // functional suites that clients bring along: gophercloud's acceptance tests (in
-// the module cache), those of openstacksdk and of python-openstackclient (in
-// Debian's packages). The suite seeds is the command lines of the documents that
+// the module cache), those of openstacksdk, python-openstackclient and of the
+// clients of nova, cinder, neutron, keystone and glance (in Debian's packages). The suite seeds is the command lines of the documents that
 // Hearth comes from, as they stand there. A suite that is not installed is left out, and said so.
 //
-//	clients [flags] [SUITE[/AREA] …]    seeds, gophercloud, sdk, osc; all but osc for none
+//	clients [flags] [SUITE[/AREA] …]    seeds, gophercloud, sdk, osc, nova, cinder, neutron, keystone, glance, or all; the first three for none
 //
 // Failures that are known, with their reasons, stand in expected-failures.txt. A
 // failure that does not, and a line there that is no longer true, fail the run.
@@ -118,6 +118,9 @@ func report(v verdict) error {
 func choose(asked []string) ([]area, error) {
 	if len(asked) == 0 {
 		asked = []string{"seeds", "gophercloud", "sdk"}
+	}
+	if slices.Equal(asked, []string{"all"}) {
+		return areas, nil
 	}
 	var out []area
 	for _, name := range asked {

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hearth/test/outside"
@@ -40,7 +42,7 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err := c.people(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.pools(ctx); err != nil {
+	if err := errors.Join(c.pools(ctx), c.flavors(ctx)); err != nil {
 		return nil, err
 	}
 	image, err := c.image(ctx)
@@ -54,12 +56,12 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	s := &settings{dir: filepath.Join(c.Work, "suites"), cloud: c, image: image, network: nets["private"].ID}
 	s.gopherEnv = []string{
 		"OS_AUTH_URL=" + c.Cloud.Base() + "/v3", "OS_USERNAME=" + admin, "OS_PASSWORD=" + password, "OS_PROJECT_NAME=admin", "OS_DOMAIN_NAME=Default",
-		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=42", "OS_FLAVOR_ID_RESIZE=1",
+		"OS_REGION_NAME=RegionOne", "OS_BRANCH=master", "OS_IMAGE_ID=" + image, "OS_FLAVOR_ID=99", "OS_FLAVOR_ID_RESIZE=98",
 		"OS_NETWORK_NAME=private", "OS_NETWORK_ID=" + nets["private"].ID, "OS_SUBNET_ID=" + nets["private"].first(),
 		"OS_EXTGW_ID=" + nets["public"].ID, "OS_POOL_NAME=public", "GOFLAGS=",
 	}
 	s.pythonEnv = []string{
-		"OS_CLIENT_CONFIG_FILE=" + filepath.Join(s.dir, "clouds.yaml"), "PYTHONWARNINGS=ignore", "OPENSTACKSDK_FUNC_TEST_TIMEOUT=60",
+		"OS_CLIENT_CONFIG_FILE=" + filepath.Join(s.dir, "clouds.yaml"), "PYTHONWARNINGS=ignore", "OPENSTACKSDK_FUNC_TEST_TIMEOUT=60", "OS_TEST_TIMEOUT=300", // of a wait, of a test
 		"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
@@ -69,7 +71,35 @@ func (c *theCloud) prepare(ctx context.Context) (*settings, error) {
 	if err := os.WriteFile(filepath.Join(s.dir, "CONTRIBUTING.rst"), []byte("anything\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600)
+	return s, errors.Join(
+		os.WriteFile(filepath.Join(s.dir, "terraformrc"), nil, 0o600),
+		os.WriteFile(filepath.Join(s.dir, "test_libcloud.py"), libcloudPy, 0o600),
+		os.WriteFile(filepath.Join(s.dir, "clouds.yaml"), []byte(c.clouds()), 0o600))
+}
+
+// python is the environment of a Python suite. cinder's takes its login from
+// OS_…, which would be in the way of the others: those read clouds.yaml.
+func (s *settings) python(suite string) []string {
+	env := slices.Clone(s.pythonEnv)
+	for _, client := range []string{"NOVA", "CINDER", "NEUTRON", "GLANCE"} {
+		env = append(env, "OS_"+client+"CLIENT_EXEC_DIR=/usr/bin")
+	}
+	if suite == "cinder" {
+		env = append(env, "OS_AUTH_URL="+s.cloud.Cloud.Base()+"/v3", "OS_USERNAME="+admin, "OS_PASSWORD="+password, "OS_PROJECT_NAME=admin",
+			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_VOLUME_API_VERSION=3")
+	}
+	if suite == "libcloud" {
+		env = append(env, "AUTH_URL="+s.cloud.Cloud.Base(), "USERNAME="+admin, "PASSWORD="+password, "PROJECT=admin", "PROJECT_ID="+s.cloud.Project, "IMAGE="+s.image)
+	}
+	return append(env, "OS_NOVACLIENT_NETWORK=private")
+}
+
+// terraform is the environment of the provider's acceptance tests: some want to
+// be an administrator, and the others a user.
+func (s *settings) terraform(user string) []string {
+	return append(slices.Clone(s.gopherEnv), "OS_USERNAME="+user, "OS_PROJECT_NAME="+user, "OS_DEFAULT_DOMAIN=default",
+		"OS_FLAVOR_NAME=m1.acctest", "OS_IMAGE_NAME=cirros-0.6.2-x86_64-disk", "OS_NETWORK_FLAVOR_ID=none", // not OS_PORT_FORWARDING_ENVIRONMENT: the provider panics over a name of its own
+		"OS_ONLINE_RESIZE=1", "TF_ACC=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+filepath.Join(s.dir, "terraformrc"), "TF_ACC_PROVIDER_HOST=registry.opentofu.org")
 }
 
 // people makes the users with their projects and roles.
@@ -145,6 +175,16 @@ func (c *theCloud) pools(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// flavors makes those that gophercloud's and the Terraform provider's own CI make.
+func (c *theCloud) flavors(ctx context.Context) error {
+	var all error
+	for id, name := range map[string]string{"99": "m1.acctest", "98": "m1.resize"} {
+		all = errors.Join(all, c.Do(ctx, "POST", "/compute/v2.1/flavors", m{"flavor": m{"id": id, "name": name, "ram": 512, "vcpus": 1,
+			"disk": map[string]int{"99": 10, "98": 11}[id], "OS-FLV-EXT-DATA:ephemeral": 10}}, nil))
+	}
+	return all
 }
 
 // image uploads what the fake driver boots as well as any other.

@@ -72,7 +72,7 @@ func runSeeds(ctx context.Context, s *settings) ([]result, error) {
 			}
 			results = append(results, r)
 		}
-		if err := shop.Do(ctx, "DELETE", "/compute/v2.1/servers/"+shop.server, nil, nil); err != nil {
+		if err := shop.close(ctx); err != nil {
 			return results, err
 		}
 	}
@@ -117,6 +117,16 @@ func openShop(ctx context.Context, s *settings, name string) (*seedShop, error) 
 		return nil, err
 	}
 	return shop, nil
+}
+
+// close removes what others would stumble over.
+func (shop *seedShop) close(ctx context.Context) error {
+	var found struct{ Volumes []struct{ ID string } }
+	err := errors.Join(shop.Do(ctx, "DELETE", "/compute/v2.1/servers/"+shop.server, nil, nil), shop.Get(ctx, "/volume/v3/volumes?name=mybootable-vol", &found))
+	for _, v := range found.Volumes {
+		err = errors.Join(err, shop.Do(ctx, "DELETE", "/volume/v3/volumes/"+v.ID, nil, nil))
+	}
+	return err
 }
 
 // gone waits until no server has a name.

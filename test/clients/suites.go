@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -39,6 +40,14 @@ var areas = []area{
 	{"osc", "network", "openstackclient/tests/functional/network"},
 	{"osc", "volume", "openstackclient/tests/functional/volume"},
 	{"osc", "compute", "openstackclient/tests/functional/compute"},
+	{"nova", "v2", "novaclient/tests/functional"},
+	{"cinder", "v3", "cinderclient/tests/functional"},
+	{"neutron", "core", "neutronclient/tests/functional/core"},
+	{"keystone", "v3", "keystoneclient/tests/functional"},
+	{"glance", "v2", "glanceclient/tests/functional/v2"},
+	{"libcloud", "compute", "libcloud"},
+	{"terraform", admin, ""},
+	{"terraform", "demo", ""},
 }
 
 const (
@@ -50,9 +59,18 @@ const (
 //go:embed results.py
 var resultsPy []byte
 
+//go:embed python/libcloud_test.py
+var libcloudPy []byte // the client comes without such tests; these are ours
+
 // missing says why an area cannot run; "" when it can.
 func (a area) missing(ctx context.Context, s *settings) string {
 	if a.suite == "seeds" {
+		return ""
+	}
+	if a.suite == "terraform" {
+		if os.Getenv("HEARTH_TERRAFORM_TESTS") == "" || os.Getenv("TF_ACC_TERRAFORM_PATH") == "" {
+			return "HEARTH_TERRAFORM_TESTS names no test program of terraform-provider-openstack, or TF_ACC_TERRAFORM_PATH no terraform or tofu"
+		}
 		return ""
 	}
 	if a.suite != "gophercloud" {
@@ -106,8 +124,18 @@ func (a area) command(ctx context.Context, s *settings) (*exec.Cmd, func(io.Read
 		cmd.Dir, cmd.Env = s.gopherDir, append(os.Environ(), s.gopherEnv...)
 		return cmd, parseGo
 	}
-	cmd := exec.CommandContext(ctx, python, "-", filepath.Join(debian, a.path), debian)
-	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.pythonEnv...), bytes.NewReader(resultsPy)
+	if a.suite == "terraform" {
+		cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-p", "terraform", os.Getenv("HEARTH_TERRAFORM_TESTS"),
+			"-test.v=test2json", "-test.parallel=4", "-test.timeout=60m", "-test.run="+cmp.Or(os.Getenv("HEARTH_TERRAFORM_RUN"), "TestAcc"))
+		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.terraform(a.name)...)
+		return cmd, parseGo
+	}
+	folder, top := filepath.Join(debian, a.path), debian
+	if a.suite == "libcloud" {
+		folder, top = s.dir, s.dir
+	}
+	cmd := exec.CommandContext(ctx, python, "-", folder, top)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.python(a.suite)...), bytes.NewReader(resultsPy)
 	return cmd, parsePython
 }
 
@@ -128,7 +156,10 @@ func parseGo(in io.Reader) (results []result, err error) {
 		if e.Test == "" || strings.Contains(e.Test, "/") {
 			continue
 		}
-		_, pkg, _ := strings.Cut(e.Package, "/acceptance/openstack/")
+		pkg := e.Package
+		if _, below, ok := strings.Cut(pkg, "/acceptance/openstack/"); ok {
+			pkg = below
+		}
 		name := pkg + "." + e.Test
 		switch e.Action {
 		case "run":

@@ -42,8 +42,13 @@ func TestDebian(t *testing.T) {
 	if !strings.Contains(log, "DataSourceOpenStack") && !strings.Contains(log, "DataSourceEc2") {
 		t.Errorf("cloud-init found no source of the cloud's:\n%s", linesWith(log, "DataSource"))
 	}
+	checkCrawl(t, in, log)
 	t.Logf("%s", in.run("cloud-init analyze blame 2>/dev/null | head -5; systemd-analyze 2>/dev/null | head -1"))
 	c.awaitConsole(m.id, "GNU GRUB", "Linux version", m.name+" login:")
+	checkSeed(t, in, m)
+	driven := s.driven(c, image)
+	c.awaitConsole(driven.id, "Datasource DataSourceConfigDrive")
+	s.remove(driven)
 	s.remove(m)
 	c.fsck()
 }

@@ -45,7 +45,7 @@ func TestGuests(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"Forms", (*stage).forms}, {"Metadata", (*stage).metadata}, {"ConfigDrive", (*stage).configDrive},
+		{"Forms", (*stage).forms}, {"Metadata", (*stage).metadata}, {"ConfigDrive", (*stage).configDrive}, {"SixOnly", (*stage).sixOnly}, {"Archive", (*stage).archive}, {"Bench", (*stage).bench},
 		{"Neighbours", (*stage).neighbours}, {"Names", (*stage).names}, {"Lease", (*stage).lease}, {"Spoofing", (*stage).spoofing},
 		{"HostKeys", (*stage).hostKeys}, {"Tenants", (*stage).tenants}, {"Ports", (*stage).ports}, {"KillUnderGuests", (*stage).killUnderGuests},
 		{"User", (*stage).user}, {"Power", (*stage).power}, {"Explain", (*stage).explain}, {"Remove", (*stage).removeAll},

@@ -148,31 +148,6 @@ func (h Host) port() Finding {
 	return Finding{Name: "listen", Grade: OK, Detail: h.Listen + " is free"}
 }
 
-// users looks for accounts in the range that guests run under. Hearth makes no
-// accounts: the numbers need no names, but they should be nobody else's.
-func (h Host) users() Finding {
-	f := Finding{Name: "user ids", Grade: OK, Detail: fmt.Sprintf("%d to %d are nobody's; no account is made", h.UIDBase, h.UIDBase+h.UIDCount-1)}
-	body, err := os.ReadFile(filepath.Join(h.Root, "etc/passwd"))
-	if err != nil {
-		return f
-	}
-	for _, line := range strings.Split(string(body), "\n") {
-		fields := strings.Split(line, ":")
-		if len(fields) < 3 {
-			continue
-		}
-		if uid, err := strconv.Atoi(fields[2]); err == nil && uid >= h.UIDBase && uid < h.UIDBase+h.UIDCount {
-			f.Grade, f.Detail = Slow, fmt.Sprintf("the account %s has user id %d, which guests would run under", fields[0], uid)
-			f.Fix = "set compute.uid_base to a range that is free, also in NIS or LDAP"
-			return f
-		}
-		if strings.HasPrefix(line, "+") {
-			f.Detail += "; accounts also come from NIS: see that it uses none of them"
-		}
-	}
-	return f
-}
-
 func (h Host) selinux() Finding {
 	body, err := os.ReadFile(filepath.Join(h.Root, "sys/fs/selinux/enforce"))
 	mode := "off"

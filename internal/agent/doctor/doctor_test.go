@@ -59,3 +59,24 @@ func TestForeignAccountsInTheRange(t *testing.T) {
 		t.Errorf("got %+v, want a conflict that names billy", f)
 	}
 }
+
+func TestAccountsOfNIS(t *testing.T) {
+	h := host(t, map[string]string{
+		"etc/passwd":        "root:x:0:0::/:/bin/sh\nqemu:x:107:107::/:/bin/false\nalice:x:107:100::/home/alice:/bin/sh\nbilly:x:1003:1003::/:/bin/sh\ncarol:x:1009:1::/:/bin/sh\ndave:x:1010:1::/:/bin/sh\n",
+		"etc/nsswitch.conf": "# passwd: ldap\npasswd:\tfiles nis [NOTFOUND=return] sss systemd # ldap\ngroup: files ldap\n",
+	})
+	f := grades(Examine(context.Background(), h))["user ids"]
+	for _, want := range []string{"billy (1003)", "carol (1009)", "qemu and alice share user id 107", "also come from nis, sss"} {
+		if !strings.Contains(f.Detail, want) {
+			t.Errorf("%q says nothing of %q", f.Detail, want)
+		}
+	}
+	if f.Grade != Slow || strings.Contains(f.Detail, "dave") || strings.Contains(f.Detail, "ldap") || !strings.Contains(f.Fix, "compute.uid_base") {
+		t.Errorf("%+v", f)
+	}
+	h = host(t, map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n+::::::\n", "etc/nsswitch.conf": "passwd: compat\n"})
+	f = grades(Examine(context.Background(), h))["user ids"]
+	if f.Grade != OK || !strings.Contains(f.Detail, "also come from nis") || !strings.Contains(f.Fix, "seq 1000 1009") {
+		t.Errorf("with a + line: %+v", f)
+	}
+}

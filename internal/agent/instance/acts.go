@@ -83,7 +83,7 @@ func (w *worker) act(ctx context.Context) (again time.Duration, out outcome) {
 			err = w.settle(spec.Intent)
 		}
 		if err == nil {
-			return 0, rest
+			return again, rest
 		}
 	}
 	if err != nil {

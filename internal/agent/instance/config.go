@@ -15,8 +15,12 @@ import (
 func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Config, error) {
 	cfg := hypervisor.Config{
 		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID),
-		SMBIOS: hypervisor.OpenStackSMBIOS(spec.ID),
 	}
+	firmware, err := smbios(spec)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.SMBIOS = firmware
 	if cloud.IsID(spec.ID) {
 		cfg.UUID = spec.ID // cloud-init compares it with the metadata's uuid
 	}
@@ -33,6 +37,31 @@ func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hype
 		return cfg, err
 	}
 	return cfg, w.directBoot(ctx, spec, &cfg)
+}
+
+// imageDatasource is the image property that says where cloud-init in the guest
+// looks for its metadata.
+const imageDatasource = "hearth_datasource"
+
+// noCloudSeed is what cloud-init's NoCloud reads from the serial number of its
+// machine: where its files lie (cloud-init's documentation, "NoCloud"). Versions
+// before 23.4 take a seed from the network by the name nocloud-net alone, later
+// ones by both names.
+const noCloudSeed = "ds=nocloud-net;s=http://169.254.169.254/nocloud/"
+
+// smbios is what the firmware says of the machine: that it is nova's, or to images
+// that say so, whose cloud-init has been given no source but NoCloud (installers
+// and templates of other hypervisors), where their seed lies. Such a machine does
+// not look like nova's: cloud-init would ask that source first.
+func smbios(spec cloud.InstanceSpec) (hypervisor.SMBIOS, error) {
+	switch asked := spec.ImageProperties[imageDatasource]; asked {
+	case "", "openstack":
+		return hypervisor.OpenStackSMBIOS(spec.ID), nil
+	case "nocloud":
+		return hypervisor.SMBIOS{Manufacturer: "Hearth", Product: "Hearth", Serial: noCloudSeed, Family: "Virtual Machine"}, nil
+	default:
+		return hypervisor.SMBIOS{}, cloud.E("instance.guest", cloud.Invalid, "the image asks for %s=%s; openstack and nocloud are known here", imageDatasource, asked)
+	}
 }
 
 // machine is the machine type that an image asks for, if the hypervisor has it.
@@ -120,7 +149,11 @@ func (w *worker) rescueDisk(ctx context.Context, spec cloud.InstanceSpec) (hyper
 
 // ownDisks are the disks that are the server's own, the config drive last.
 func (w *worker) ownDisks(ctx context.Context, spec cloud.InstanceSpec, bus string) (out []hypervisor.Disk, err error) {
-	for _, name := range []string{rootDisk, rescuedDisk, ephemeralDisk, swapDisk, configDisk} {
+	names := []string{rootDisk, rescuedDisk}
+	for i := range max(1, len(spec.Ephemerals())) { // one of a flavor that the instance had before may still be there
+		names = append(names, ephemeralName(i))
+	}
+	for _, name := range append(names, swapDisk, configDisk) {
 		file := name
 		switch turns := spec.Intent.Disk; name {
 		case rootDisk:

@@ -56,6 +56,9 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 	for _, id := range slices.Sorted(maps.Keys(st.Refused)) {
 		facts = append(facts, cloud.Fact{Topic: "refused " + id, Value: st.Refused[id]})
 	}
+	for _, id := range slices.Sorted(maps.Keys(st.Untaken)) {
+		facts = append(facts, cloud.Fact{Topic: "not taken " + id, Value: st.Untaken[id]})
+	}
 	for _, s := range st.Steps {
 		text := fmt.Sprintf("%s %s %v", s.Start.Format("15:04:05.000"), s.Name, s.Duration)
 		if s.Error != "" {
@@ -67,7 +70,11 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 }
 
 func (m *Manager) diskFacts(ctx context.Context, spec cloud.InstanceSpec) (facts []cloud.Fact) {
-	for _, name := range []string{rootName(spec.Intent.Disk.Turn), ephemeralDisk, swapDisk, configDisk} {
+	names := []string{rootName(spec.Intent.Disk.Turn)}
+	for i := range spec.Ephemerals() {
+		names = append(names, ephemeralName(i))
+	}
+	for _, name := range append(names, swapDisk, configDisk) {
 		d, err := m.Storage.Disk(ctx, diskID(spec.ID, name))
 		if err != nil {
 			continue

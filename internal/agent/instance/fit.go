@@ -25,7 +25,10 @@ type fitting struct {
 	generation int64
 	volumes    []cloud.InstanceVolume
 	ports      []cloud.InstancePort
-	tries      map[string]try // by device, of this generation
+	tries      map[string]try       // by device, of this generation
+	since      map[string]time.Time // by device: when it was found without a driver first
+	looks      int                  // how often that was looked at after all else was done
+	look       time.Time            // when it is next
 	done       bool
 }
 
@@ -44,10 +47,10 @@ func (w *worker) fit(ctx context.Context, spec cloud.InstanceSpec) (again time.D
 	}
 	f := &w.fitting
 	if f.guest != w.guest || f.generation != spec.Intent.Generation || !slices.Equal(f.volumes, spec.Volumes) || !slices.Equal(f.ports, spec.Ports) {
-		*f = fitting{guest: w.guest, generation: spec.Intent.Generation, volumes: spec.Volumes, ports: spec.Ports, tries: map[string]try{}}
+		*f = fitting{guest: w.guest, generation: spec.Intent.Generation, volumes: spec.Volumes, ports: spec.Ports, tries: map[string]try{}, since: map[string]time.Time{}}
 	}
 	if f.done {
-		return 0, true, nil
+		return w.lookAgain(ctx, spec)
 	}
 	if w.rec.RefusedFor != spec.Intent.Generation {
 		w.rec.Refused, w.rec.RefusedFor, w.dirty = nil, spec.Intent.Generation, true
@@ -69,9 +72,12 @@ func (w *worker) fit(ctx context.Context, spec cloud.InstanceSpec) (again time.D
 		return 0, false, err
 	}
 	changed := w.hold(spec, have)
+	if wait := w.judge(spec, have); wait > 0 {
+		waits = append(waits, wait)
+	}
 	if f.done = len(waits) == 0; f.done {
 		w.forgetSwaps(spec)
-		return 0, true, nil
+		return w.lookAgain(ctx, spec)
 	}
 	if changed { // told at once; the generation follows when all is done
 		err = w.save(false)
@@ -94,8 +100,8 @@ func (w *worker) fitNone(ctx context.Context, spec cloud.InstanceSpec) error {
 		}
 	}
 	w.forgetSwaps(spec)
-	if len(r.Refused) > 0 || len(r.Leaving) > 0 {
-		r.Refused, r.Leaving, w.dirty = nil, nil, true
+	if len(r.Refused) > 0 || len(r.Leaving) > 0 || len(r.Plugged) > 0 {
+		r.Refused, r.Leaving, r.Plugged, r.Untaken, w.dirty = nil, nil, nil, nil, true
 	}
 	w.holdAll(spec)
 	return nil
@@ -342,6 +348,7 @@ func (w *worker) plugVolume(ctx context.Context, spec cloud.InstanceSpec, v clou
 	if err := w.guest.PlugDisk(ctx, d); err != nil {
 		return err
 	}
+	w.plugged(d.ID)
 	w.m.Hook("instance.volume.after")
 	return nil
 }
@@ -365,6 +372,7 @@ func (w *worker) plugPort(ctx context.Context, spec cloud.InstanceSpec, p cloud.
 	if err := w.guest.PlugNIC(ctx, n); err != nil {
 		return err
 	}
+	w.plugged(n.ID)
 	w.m.Hook("instance.nic.after")
 	return nil
 }

@@ -92,14 +92,15 @@ func TestHardwareOfTheImage(t *testing.T) {
 	w := newWorld(t)
 	m := w.agent()
 	spec := w.spec()
-	spec.ImageProperties = map[string]string{"hw_disk_bus": "sata", "hw_vif_model": "e1000", "hw_machine_type": "pc"}
+	spec.ImageProperties = map[string]string{"hw_disk_bus": "sata", "hw_vif_model": "e1000", "hw_machine_type": "pc", "hearth_datasource": "nocloud"}
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
 	cfg, _ := w.host.Guest(spec.ID)
-	if cfg.Disks[0].Bus != "ide" || !cfg.Disks[3].CDROM || cfg.NICs[0].Model != "e1000" || cfg.Machine != "pc" {
+	if cfg.Disks[0].Bus != "ide" || !cfg.Disks[3].CDROM || cfg.NICs[0].Model != "e1000" || cfg.Machine != "pc" ||
+		cfg.SMBIOS.Serial != "ds=nocloud-net;s=http://169.254.169.254/nocloud/" || strings.Contains(cfg.SMBIOS.Product, "OpenStack") {
 		t.Errorf("%+v", cfg)
 	}
-	for property, value := range map[string]string{"hw_disk_bus": "floppy", "hw_vif_model": "token,ring=on", "hw_machine_type": "pdp-11"} {
+	for property, value := range map[string]string{"hw_disk_bus": "floppy", "hw_vif_model": "token,ring=on", "hw_machine_type": "pdp-11", "hearth_datasource": "floppy"} {
 		bad := w.spec()
 		bad.ImageProperties = map[string]string{property: value}
 		must(t, m.Apply(t.Context(), bad))

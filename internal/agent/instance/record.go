@@ -36,6 +36,7 @@ type record struct {
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
 
+	Drive      string            // the names that its config drive tells; "" when nobody noted it
 	Turn       int64             // of the root disk it was last started on
 	Disk       cloud.DiskIntent  // the last that was tidied up for
 	Snapshots  []string          // ids of the images that the root disk was copied for
@@ -47,6 +48,8 @@ type record struct {
 	Addresses  map[string]string // on the guest's PCI bus, by the id of a volume or port; replaced, never changed
 	Refused    map[string]string // by such an id: why it could not be plugged, or unplugged; replaced, never changed
 	RefusedFor int64             // the generation that this is about
+	Plugged    []string          // devices that were plugged into the guest as it ran, and that it does not drive yet
+	Untaken    map[string]string // by the id of a volume or port: that this is so for long; replaced, never changed
 	Swapped    []string          // ids of volumes that have the data of those they take the place of, and are good by themselves
 	Leaving    []string          // devices that the guest was asked to let go of
 	Taps       []tap             // ports that may be plugged into their networks
@@ -59,6 +62,7 @@ func (r record) clone() record {
 	r.Done, r.Timeline, r.Snapshots = slices.Clone(r.Done), slices.Clone(r.Timeline), slices.Clone(r.Snapshots)
 	r.Swapped = slices.Clone(r.Swapped)
 	r.Volumes, r.Ports, r.Leaving, r.Taps = slices.Clone(r.Volumes), slices.Clone(r.Ports), slices.Clone(r.Leaving), slices.Clone(r.Taps)
+	r.Plugged = slices.Clone(r.Plugged)
 	return r
 }
 

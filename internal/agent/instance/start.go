@@ -35,7 +35,7 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 	r.Turn, r.Switched, r.NMIs = spec.Intent.Disk.Turn, none, spec.Intent.NMIs
 	r.Done, r.Attempts = nil, 0
 	w.holdAll(spec)
-	r.Refused, r.Leaving = nil, nil
+	r.Refused, r.Leaving, r.Plugged, r.Untaken = nil, nil, nil, nil
 	r.Generation, r.Reboots = spec.Intent.Generation, spec.Intent.Reboots
 	if err := w.save(true); err != nil {
 		return 0, err
@@ -50,6 +50,8 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 func (w *worker) skip(s step, in cloud.Intent) bool {
 	switch {
 	case s.fleeting:
+		return w.guest != nil
+	case s.name == configStep && w.renamed():
 		return w.guest != nil
 	case s.lasts && w.rec.Built && w.rec.Turn == in.Disk.Turn:
 		return true

@@ -35,7 +35,7 @@ func (s steps) reversed() steps {
 // Names of an instance's disks, behind its id and a dash.
 const (
 	rootDisk      = "root"
-	ephemeralDisk = "ephemeral0"
+	ephemeralDisk = "ephemeral" // and a number
 	swapDisk      = "swap"
 	configDisk    = "config"
 	rescuedDisk   = "rescued" // what a rescued guest sees its own root disk as
@@ -44,11 +44,15 @@ const (
 
 // rootName is the name of the root disk of a turn.
 func rootName(turn int64) string {
-	if turn == 0 {
-		return rootDisk
-	}
-	return rootDisk + "." + strconv.FormatInt(turn, 10)
+	return strings.TrimPrefix(cloud.ServerRootDisk("", turn), "-")
 }
+
+// ephemeralName is the name of the i-th ephemeral disk.
+func ephemeralName(i int) string { return ephemeralDisk + strconv.Itoa(i) }
+
+// maxEphemeral is how many ephemeral disks an instance has at the most: the service
+// allows fewer.
+const maxEphemeral = 8
 
 // diskID is the storage driver's id of an instance's disk.
 func diskID(instance, disk string) string { return instance + "-" + disk }
@@ -64,7 +68,11 @@ func DiskOwner(disk string) string {
 	if id, _, ok := strings.Cut(disk, "-snap."); ok {
 		return id
 	}
-	for _, suffix := range []string{rootDisk, ephemeralDisk, swapDisk, configDisk} {
+	suffixes := []string{rootDisk, swapDisk, configDisk}
+	for i := range maxEphemeral {
+		suffixes = append(suffixes, ephemeralName(i))
+	}
+	for _, suffix := range suffixes {
 		if id, ok := strings.CutSuffix(disk, "-"+suffix); ok {
 			return id
 		}
@@ -90,9 +98,10 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		{name: "clear", lasts: true, do: func(ctx context.Context) error { return w.clear(ctx, spec) }},
 		{name: "disk", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropRoots(ctx, spec) },
 			do: func(ctx context.Context) error { return w.makeRoot(ctx, spec) }},
-		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: drop(ephemeralDisk), do: blank(st, diskID(id, ephemeralDisk), int64(spec.EphemeralGB)*gib, "ephemeral0")},
+		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropEphemeral(ctx, id) },
+			do: func(ctx context.Context) error { return w.makeEphemeral(ctx, spec) }},
 		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
-		{name: "config-drive", lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
+		{name: configStep, lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
 		{name: "volumes", slots: w.m.heavy, do: func(ctx context.Context) error { return w.swapOffline(ctx, spec) }},
 		{name: "boot-volume", slots: w.m.heavy, lasts: true, do: func(ctx context.Context) error { return w.reimage(ctx, spec) }},
 		{name: "ports", fleeting: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
@@ -126,7 +135,7 @@ func needed(spec cloud.InstanceSpec, step string) bool {
 		return spec.EphemeralGB > 0
 	case "swap":
 		return spec.SwapMB > 0
-	case "config-drive":
+	case configStep:
 		return spec.ConfigDrive
 	}
 	return true
@@ -137,6 +146,27 @@ func blank(st storage.Driver, id string, size int64, label string) func(context.
 		_, err := st.BlankDisk(ctx, id, size, label)
 		return err
 	}
+}
+
+// makeEphemeral makes the empty disks that go with the instance.
+func (w *worker) makeEphemeral(ctx context.Context, spec cloud.InstanceSpec) error {
+	for i, gb := range spec.Ephemerals() {
+		name := ephemeralName(i)
+		if _, err := w.m.Storage.BlankDisk(ctx, diskID(spec.ID, name), int64(gb)*gib, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropEphemeral removes them.
+func (w *worker) dropEphemeral(ctx context.Context, id string) error {
+	for i := range maxEphemeral {
+		if err := w.m.Storage.RemoveDisk(ctx, diskID(id, ephemeralName(i))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetch brings the images that this start reads into the node's cache.
@@ -175,7 +205,10 @@ func (w *worker) image(ctx context.Context, ref cloud.ImageRef) (storage.Image, 
 func (w *worker) clear(ctx context.Context, spec cloud.InstanceSpec) error {
 	names := []string{configDisk}
 	if spec.Intent.Disk.Why == cloud.DiskRebuild {
-		names = append(names, ephemeralDisk, swapDisk)
+		names = append(names, swapDisk)
+		if err := w.dropEphemeral(ctx, spec.ID); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, name)); err != nil {
@@ -229,12 +262,32 @@ func (w *worker) dropRoots(ctx context.Context, spec cloud.InstanceSpec) error {
 	return nil
 }
 
+// configStep is the step that makes the config drive.
+const configStep = "config-drive"
+
+// names are what a config drive tells that its owner may change.
+func names(spec cloud.InstanceSpec) string { return spec.Name + "\n" + spec.Hostname }
+
+// renamed tells whether the config drive tells other names than the instance's.
+func (w *worker) renamed() bool {
+	spec := w.wanted()
+	return spec.ConfigDrive && w.rec.Built && w.rec.Drive != "" && w.rec.Drive != names(spec)
+}
+
+// makeConfigDrive makes the drive, anew if it tells other names.
 func (w *worker) makeConfigDrive(ctx context.Context, spec cloud.InstanceSpec) error {
+	if w.renamed() {
+		if err := w.m.Storage.RemoveDisk(ctx, diskID(spec.ID, configDisk)); err != nil {
+			return err
+		}
+	}
 	files, err := w.m.ConfigDrive(spec)
 	if err != nil {
 		return err
 	}
-	_, err = w.m.Storage.ConfigDrive(ctx, diskID(spec.ID, configDisk), files)
+	if _, err = w.m.Storage.ConfigDrive(ctx, diskID(spec.ID, configDisk), files); err == nil {
+		w.rec.Drive, w.dirty = names(spec), true
+	}
 	return err
 }
 

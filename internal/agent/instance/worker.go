@@ -66,7 +66,7 @@ func (w *worker) status() cloud.InstanceStatus {
 	r := w.shown
 	return cloud.InstanceStatus{ID: w.id, Steps: r.Timeline, Observation: cloud.Observation{
 		Generation: r.Generation, State: r.State, Step: r.Step, Resumes: r.State == cloud.InstancePreparing && (r.Saved || r.Frozen),
-		Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Error: r.Error, At: r.At}}
+		Reboots: r.Reboots, Turn: r.Turn, Snapshots: r.Snapshots, Volumes: r.Volumes, Ports: r.Ports, Refused: r.Refused, Untaken: r.Untaken, Error: r.Error, At: r.At}}
 }
 
 // located is what is wanted, with the places of the devices that are there.

@@ -34,6 +34,8 @@ func find(spec cloud.InstanceSpec, path string) ([]byte, bool) {
 	t := Tree{}
 	switch parts := split(path); {
 	case len(parts) == 0:
+	case len(parts) == 2 && parts[0] == noCloudDir:
+		return noCloudFile(spec, parts[1])
 	case parts[0] != "openstack":
 		t.EC2, t.KeyNames = ec2Files(spec), keyNames(spec)
 	case len(parts) > 1 && parts[1] == "content":
@@ -108,8 +110,8 @@ func setDisks(set func(path, value string), spec cloud.InstanceSpec) {
 	set("block-device-mapping/ami", "vda")
 	set("block-device-mapping/root", "/dev/vda")
 	next := byte('b')
-	if spec.EphemeralGB > 0 {
-		set("block-device-mapping/ephemeral0", "/dev/vd"+string(next))
+	for i := range spec.Ephemerals() {
+		set("block-device-mapping/ephemeral"+itoa(i), "/dev/vd"+string(next))
 		next++
 	}
 	if spec.SwapMB > 0 {

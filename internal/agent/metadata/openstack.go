@@ -18,7 +18,7 @@ func openStackFiles(spec cloud.InstanceSpec, version string) map[string][]byte {
 		files["user_data"] = spec.Meta.UserData
 	}
 	if since("2013-10-17") {
-		files["vendor_data.json"] = []byte("{}")
+		files["vendor_data.json"] = vendorData(spec)
 		files["password"] = []byte{} // the server puts the kept one in its place
 	}
 	if since("2015-10-15") {

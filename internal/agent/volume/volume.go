@@ -177,12 +177,15 @@ func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk
 		}
 		return m.storage.CloneDisk(ctx, spec.ID, img, spec.SizeBytes)
 	case spec.From != "":
-		if err := mine("volume.Apply", spec.From); err != nil {
+		copied := m.storage.CopyDisk
+		if cloud.IsServerRootDisk(spec.From) { // it becomes a volume; its file system is to fill that
+			copied = m.storage.CopyRoot
+		} else if err := mine("volume.Apply", spec.From); err != nil {
 			return storage.Disk{}, err
 		}
 		var disk storage.Disk
 		err := m.guests().Quiesce(ctx, spec.From, func() (err error) {
-			disk, err = m.storage.CopyDisk(ctx, spec.ID, spec.From, spec.SizeBytes)
+			disk, err = copied(ctx, spec.ID, spec.From, spec.SizeBytes)
 			return err
 		})
 		return disk, err
@@ -190,7 +193,7 @@ func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk
 	if spec.Content != "" {
 		return m.write(ctx, spec)
 	}
-	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, "")
+	return m.storage.BlankDisk(ctx, spec.ID, spec.SizeBytes, spec.Label)
 }
 
 func status(d storage.Disk) cloud.VolumeStatus {

@@ -69,7 +69,18 @@ type Device struct {
 	Size    int64  // of a disk, in bytes
 	MAC     string // of a NIC, lower case
 	Address string // on the PCI bus: "0000:00:05.0"; "" when it is not on one
+	Driver  DriverState
 }
+
+// DriverState tells whether the guest's system has a driver on a device.
+type DriverState string
+
+// The states. Only virtio devices tell: their drivers say so themselves.
+const (
+	DriverUnknown DriverState = ""
+	DriverMissing DriverState = "missing" // nobody drives it, or not yet
+	DriverReady   DriverState = "ready"
+)
 
 // Stats is what a guest costs its host.
 type Stats struct {

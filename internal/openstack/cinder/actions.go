@@ -148,7 +148,10 @@ func (a *api) extend(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if err != nil {
 		return nil, err
 	}
-	if in.Size.Or(0) < 1 {
+	if in.Size.Set && !in.Size.Null && in.Size.Value < 1 {
+		return nil, cloud.E("cinder.extend", cloud.Invalid, "Invalid input for field/attribute new_size. Value: %d. %d is less than the minimum of 1", in.Size.Value, in.Size.Value)
+	}
+	if !in.Size.Set || in.Size.Null {
 		return nil, cloud.E("cinder.extend", cloud.Invalid, "Invalid input for field/attribute new_size. It must be a number of GB that is at least 1")
 	}
 	return wire.Accepted(nil), a.svc.Extend(r.Context(), r.Caller, id, int(in.Size.Value), r.Version.AtLeast(42))

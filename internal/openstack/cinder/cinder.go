@@ -26,7 +26,7 @@ type api struct{ svc *volume.Service }
 func New(svc *volume.Service) wire.API {
 	a := &api{svc}
 	table := slices.Concat(a.volumeRoutes(), a.snapshotRoutes(), a.typeRoutes(), a.qosRoutes(), a.transferRoutes(), a.attachmentRoutes(),
-		a.quotaRoutes(), a.hostRoutes(), a.messageRoutes(), a.groupRoutes(), a.groupTypeRoutes(), a.backupRoutes(),
+		a.quotaRoutes(), a.hostRoutes(), a.messageRoutes(), a.groupRoutes(), a.consistencyRoutes(), a.groupTypeRoutes(), a.backupRoutes(),
 		a.manageRoutes(), a.encryptionRoutes(), a.defaultRoutes())
 	routes := a.versionRoutes()
 	for _, r := range table {

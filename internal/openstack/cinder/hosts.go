@@ -27,6 +27,7 @@ func (a *api) hostRoutes() []wire.Route {
 		route("GET", "/capabilities/{host}", wire.Admin, "volume_extension:capabilities", a.capabilities),
 		route("GET", "/os-availability-zone", wire.Reader, "volume_extension:availability_zone_list", a.zones),
 		route("GET", "/extensions", wire.Reader, "volume_extension:list_extensions", a.extensions),
+		route("GET", "/extensions/{alias}", wire.Reader, "volume_extension:list_extensions", a.extension),
 	}
 }
 
@@ -357,14 +358,27 @@ var extensionNames = map[string]string{
 	"VolumeTypeAccess": "os-volume-type-access", "Backups": "backups", "VolumeManage": "os-volume-manage", "VolumeUnmanage": "os-volume-unmanage",
 	"SnapshotManage": "os-snapshot-manage", "SnapshotUnmanage": "os-snapshot-unmanage", "VolumeTypeEncryption": "encryption",
 	"VolumeEncryptionMetadata": "os-volume-encryption-metadata", "SchedulerHints": "OS-SCH-HNT", "ExtendedServices": "os-extended-services",
-	"VolumeMigStatusAttribute": "os-vol-mig-status-attr",
+	"VolumeMigStatusAttribute": "os-vol-mig-status-attr", "Consistencygroups": "consistencygroups", "Cgsnapshots": "cgsnapshots",
 }
 
 func (a *api) extensions(*wire.Request) (*wire.Response, error) {
 	list := []wire.M{}
 	for name, alias := range extensionNames {
-		list = append(list, wire.M{"name": name, "alias": alias, "description": name + " support.", "updated": "2012-05-29T00:00:00+00:00", "links": []any{}})
+		list = append(list, extensionView(name, alias))
 	}
 	slices.SortFunc(list, func(x, y wire.M) int { return cmp.Compare(said(x["alias"]), said(y["alias"])) })
 	return wire.JSON(wire.M{"extensions": list}), nil
+}
+
+func extensionView(name, alias string) wire.M {
+	return wire.M{"name": name, "alias": alias, "description": name + " support.", "updated": "2012-05-29T00:00:00+00:00", "links": []any{}}
+}
+
+func (a *api) extension(r *wire.Request) (*wire.Response, error) {
+	for name, alias := range extensionNames {
+		if alias == r.PathValue("alias") {
+			return wire.JSON(wire.M{"extension": extensionView(name, alias)}), nil
+		}
+	}
+	return nil, errNowhere
 }

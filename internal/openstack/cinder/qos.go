@@ -1,6 +1,8 @@
 package cinder
 
 import (
+	"strconv"
+
 	"hearth/internal/cloud"
 	"hearth/internal/openstack/wire"
 )
@@ -60,7 +62,11 @@ func (a *api) createQoS(r *wire.Request) (*wire.Response, error) {
 		case "consumer":
 			q.Consumer = said(v)
 		default:
-			q.Specs[k] = said(v)
+			text, err := specText(k, v)
+			if err != nil {
+				return nil, err
+			}
+			q.Specs[k] = text
 		}
 	}
 	if err := wire.First(wire.Name("name", q.Name), checkConsumer(q.Consumer), checkSpecs(q.Specs)); err != nil {
@@ -71,6 +77,20 @@ func (a *api) createQoS(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	return qosReply(r, q), nil
+}
+
+// specText is a value as cinder keeps it when specs are made, where numbers are taken
+// too: 1000000, not 1e+06.
+func specText(key string, v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	case bool:
+		return map[bool]string{true: "True", false: "False"}[v], nil
+	}
+	return "", cloud.E("cinder.qos", cloud.Invalid, "Invalid input for field/attribute %s. Value: %v. It must be text or a number", key, v)
 }
 
 func (a *api) showQoS(r *wire.Request) (*wire.Response, error) {
@@ -93,7 +113,11 @@ func (a *api) setQoS(r *wire.Request) (*wire.Response, error) {
 				q.Consumer = said(v)
 				continue
 			}
-			q.Specs[k] = said(v)
+			text, ok := v.(string)
+			if !ok && v != nil { // when they are changed they are text, as cinder's schema has it
+				return cloud.E("cinder.setQoS", cloud.Invalid, "Invalid input for field/attribute %s. Value: %v. %v is not of type 'string', 'null'", k, v, v)
+			}
+			q.Specs[k] = text
 		}
 		return wire.First(checkConsumer(q.Consumer), checkSpecs(q.Specs))
 	})

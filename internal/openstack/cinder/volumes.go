@@ -222,9 +222,9 @@ func (a *api) createVolume(r *wire.Request) (*wire.Response, error) {
 	want := volume.Wanted{
 		Name: text(in.Name, in.DisplayName), Description: text(in.Description, in.DisplayDesc), Type: text(in.Type), Zone: text(in.Zone),
 		SizeGB: int(in.Size.Or(0)), ImageID: image, SnapshotID: text(in.SnapshotID), SourceID: text(in.SourceID), Metadata: in.Metadata,
-		Multiattach: bool(in.Multiattach.Or(false)), FollowImages: r.Version.AtLeast(46),
+		Multiattach: bool(in.Multiattach.Or(false)), FollowImages: r.Version.AtLeast(46), GroupID: text(in.ConsistencyGroup),
 	}
-	if r.Version.AtLeast(13) {
+	if r.Version.AtLeast(13) && in.GroupID != nil {
 		want.GroupID = text(in.GroupID)
 	}
 	if r.Version.AtLeast(47) {

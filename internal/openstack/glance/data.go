@@ -23,6 +23,9 @@ func (h handlers) upload(r *wire.Request) (*wire.Response, error) {
 	if media != octets {
 		return nil, cloud.E("glance.upload", cloud.MediaType, "The bytes of an image are sent as %s, not as %q.", octets, r.Header.Get("Content-Type"))
 	}
+	if r.Header.Get("Content-Range") != "" {
+		return h.uploadPart(r)
+	}
 	err := h.images.Upload(r.Context(), r.Caller, r.PathValue("image"), r.Body, r.ContentLength)
 	if err != nil {
 		_, _ = io.CopyN(io.Discard, r.Body, drainMost) // the answer is the error above
@@ -36,7 +39,7 @@ func (h handlers) download(r *wire.Request) (*wire.Response, error) {
 		return nil, err
 	}
 	if data == nil {
-		return wire.NoContent(), nil
+		return h.nothingYet(img)
 	}
 	part, partial, err := parseRange(r.Header.Get("Range"), img.Size)
 	if err == nil {

@@ -76,6 +76,8 @@ func (h handlers) routes() []wire.Route {
 		{Method: "GET", Path: "/v2/schemas/members", Policy: wire.Allow(wire.Anyone, "get_schema"), Handler: schema(membersSchema)},
 
 		{Method: "GET", Path: "/v2/info/stores", Policy: wire.Allow(wire.Anyone, "get_stores_info"), Handler: storesInfo},
+		{Method: "GET", Path: "/v2/info/stores/detail", Policy: wire.Allow(wire.Admin, "stores_info_detail"), Handler: storesInfo},
+		{Method: "GET", Path: "/v2/info/usage", Policy: read("get_image"), Handler: h.usage},
 	}
 }
 
@@ -104,4 +106,17 @@ func versions(status int) wire.Handler {
 // so where the operator has not set up several.
 func storesInfo(*wire.Request) (*wire.Response, error) {
 	return nil, cloud.E("glance.stores", cloud.NotFound, "Multi backend is not configured at this site.")
+}
+
+// usage tells what the project uses of its quotas.
+func (h handlers) usage(r *wire.Request) (*wire.Response, error) {
+	list, err := h.images.Usage(r.Context(), r.Caller)
+	if err != nil {
+		return nil, err
+	}
+	body := wire.M{}
+	for _, u := range list {
+		body[u.Name] = wire.M{"usage": u.Used, "limit": u.Limit}
+	}
+	return wire.JSON(wire.M{"usage": body}), nil
 }

@@ -89,7 +89,9 @@ func TestCredentials(t *testing.T) {
 	ann := f.login("ann", secret, demo)
 	all := "/v3/users/" + id + "/credentials/OS-EC2"
 	pair := ann.Do("POST", all, wire.M{"tenant_id": f.made.DemoProjectID}).Want(t, 201)
-	ann.Do("POST", all, wire.M{"tenant_id": f.made.AdminProjectID}).Want(t, 403)
+	ann.Do("POST", all, wire.M{"tenant_id": f.made.AdminProjectID}).Want(t, 201) // no role there is found out when it is used
+	ann.Do("POST", all, wire.M{"tenant_id": "default"}).Want(t, 201)
+	ann.Do("POST", all, wire.M{"tenant_id": "nothing"}).Want(t, 404)
 	each := all + "/" + pair.Text("credential", "access")
 	if got := ann.Do("GET", each, nil).Want(t, 200); got.Text("credential", "secret") != pair.Text("credential", "secret") || got.Text("credential", "tenant_id") != f.made.DemoProjectID {
 		t.Errorf("%s", got.Body)
@@ -121,6 +123,18 @@ func TestAccessRules(t *testing.T) {
 	ann.Do("DELETE", each, nil).Want(t, 403)
 	ann.Do("DELETE", "/v3/users/"+id+"/application_credentials/"+made.Text("application_credential", "id"), nil).Want(t, 204)
 	ann.Do("DELETE", each, nil).Want(t, 204)
+
+	rules = nil
+	for _, path := range []string{"/v3/a", "/v3/b", "/v3/c", "/v3/d", "/v3/e"} {
+		rules = append(rules, wire.M{"service": "identity", "method": "GET", "path": path})
+	}
+	ann.Do("POST", "/v3/users/"+id+"/application_credentials", wire.M{"application_credential": wire.M{"name": "ordered", "access_rules": rules}}).Want(t, 201)
+	listed := ann.Do("GET", "/v3/users/"+id+"/access_rules", nil).Want(t, 200)
+	for i, rule := range rules {
+		if got := listed.Text("access_rules", i, "path"); got != rule["path"] {
+			t.Errorf("rule %d of the list is of %s, want %s: the order in which they were made", i, got, rule["path"])
+		}
+	}
 }
 
 func TestHierarchy(t *testing.T) {

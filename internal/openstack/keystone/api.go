@@ -27,7 +27,7 @@ func New(svc *identity.Service) wire.API {
 		Routes: slices.Concat(
 			a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
 			a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),
-			a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.trustRoutes(), a.policyRoutes(), a.registeredLimitRoutes(),
+			a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.signedRoutes(), a.trustRoutes(), a.policyRoutes(), a.registeredLimitRoutes(),
 			a.limitRoutes(), a.domainConfigRoutes(), a.oauthRoutes(),
 		),
 	}

@@ -349,6 +349,7 @@ func TestProjectTree(t *testing.T) {
 	tags := "/v3/projects/" + parent + "/tags"
 	admin.Do("PUT", tags, wire.M{"tags": []string{"a", "b"}}).Want(t, 200)
 	admin.Do("PUT", tags+"/c", nil).Want(t, 201)
+	admin.Do("PUT", tags+"/c", nil).Want(t, 400) // it is there
 	admin.Do("GET", tags+"/c", nil).Want(t, 204)
 	admin.Do("GET", tags+"/d", nil).Want(t, 404)
 	admin.Do("DELETE", tags+"/a", nil).Want(t, 204)

@@ -94,10 +94,8 @@ func (a *api) addTag(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tag := r.PathValue("tag"); !slices.Contains(tags, tag) {
-		if err := a.storeTags(r, append(slices.Clone(tags), tag)); err != nil {
-			return nil, err
-		}
+	if err := a.storeTags(r, append(slices.Clone(tags), r.PathValue("tag"))); err != nil { // one that is there is refused
+		return nil, err
 	}
 	h := http.Header{"Location": {r.Link(r.URL.EscapedPath())}}
 	return &wire.Response{Status: http.StatusCreated, Header: h}, nil

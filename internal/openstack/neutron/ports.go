@@ -220,10 +220,13 @@ func readOptions(b *body) []network.DHCPOptionChange {
 	return out
 }
 
+// renderIPs gives addresses in the order of their text, which is the order that
+// neutron's database keeps them in and clients have come to rely on.
 func renderIPs(ips []cloud.FixedIP) []wire.M {
-	out := make([]wire.M, len(ips))
-	for i, f := range ips {
-		out[i] = wire.M{"subnet_id": f.SubnetID, "ip_address": f.IP.String()}
+	out := make([]wire.M, 0, len(ips))
+	byText := func(a, b cloud.FixedIP) int { return strings.Compare(a.IP.String(), b.IP.String()) }
+	for _, f := range slices.SortedStableFunc(slices.Values(ips), byText) {
+		out = append(out, wire.M{"subnet_id": f.SubnetID, "ip_address": f.IP.String()})
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func New(svc *compute.Service) wire.API {
 		panic(err) // the program itself is broken: the files are part of it
 	}
 	a := &api{svc: svc, schemas: s}
-	routes := slices.Concat(a.versionRoutes(), a.serverRoutes(), a.serverPartRoutes(), a.flavorRoutes(), a.keypairRoutes(),
+	routes := slices.Concat(a.versionRoutes(), a.serverRoutes(), volumesBoot(a.serverRoutes()), a.serverPartRoutes(), a.flavorRoutes(), a.keypairRoutes(),
 		a.quotaRoutes(), a.hostRoutes(), a.groupRoutes(), a.imageRoutes(),
 		a.interfaceRoutes(), a.attachmentRoutes(), a.volumeRoutes(),
 		a.aggregateRoutes(), a.serverGroupRoutes(), a.usageRoutes(), a.oldHostRoutes(), a.proxyRoutes(), a.goneRoutes(), a.extensionRoutes(),

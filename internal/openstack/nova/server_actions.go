@@ -109,7 +109,7 @@ func (a *api) forceDelete(r *wire.Request, raw []byte, id string) (*wire.Respons
 	if err := a.read(r, raw, "forceDelete", &struct{}{}); err != nil {
 		return nil, err
 	}
-	return wire.Accepted(nil), a.svc.DeleteServer(r.Context(), actor(r), id)
+	return wire.Accepted(nil), a.svc.ForceDelete(r.Context(), actor(r), id)
 }
 
 func (a *api) consoleOutput(r *wire.Request, raw []byte, id string) (*wire.Response, error) {

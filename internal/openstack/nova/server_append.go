@@ -103,6 +103,9 @@ func (v *serverView) appendOptional(b []byte) []byte {
 	if v.Hostname != nil {
 		b = wire.AppendText(append(b, `,"OS-EXT-SRV-ATTR:hostname":`...), *v.Hostname)
 	}
+	if v.KeptUntil != nil {
+		b = wire.AppendText(append(b, `,"hearth:kept_until":`...), *v.KeptUntil)
+	}
 	return b
 }
 

@@ -68,7 +68,7 @@ func serverFilter(r *wire.Request) (f compute.Filter, none bool, err error) {
 		}
 	}
 	f.IP, f.IP6 = q.Get("ip"), q.Get("ip6")
-	gone, err := filterDeleted(r, q)
+	gone, err := filterDeleted(r, q, &f)
 	if err := wire.First(err, filterScope(r, q, &f), filterTimes(r, q, &f), filterTags(r, q, &f), filterSort(r, q, &f)); err != nil {
 		return f, false, err
 	}
@@ -119,13 +119,26 @@ func filterScope(r *wire.Request, q url.Values, f *compute.Filter) error {
 	return nil
 }
 
-// filterDeleted tells whether only deleted servers are wanted: of those there is
-// no record here.
-func filterDeleted(r *wire.Request, q url.Values) (bool, error) {
-	for _, name := range []string{"deleted", "soft_deleted"} {
-		if b, err := wire.ParseBool(name, q.Get(name)); q.Has(name) && err == nil && b {
-			return true, nil
+// filterDeleted says what of the trash is wanted (nova/db/main/api.py,
+// instance_get_all_by_filters_sort), and tells whether that can be nothing: of
+// servers that are gone there is no record here. Who asks for the trash by its
+// status gets it: in nova that finds nothing without deleted, which is an admin's.
+func filterDeleted(r *wire.Request, q url.Values, f *compute.Filter) (bool, error) {
+	yes := func(name string, unsaid bool) bool {
+		b, err := wire.ParseBool(name, q.Get(name))
+		if !q.Has(name) || err != nil {
+			return unsaid
 		}
+		return b
+	}
+	switch changes := q.Has("changes-since") || q.Has("changes-before"); {
+	case yes("deleted", false) && !yes("soft_deleted", true):
+		return true, nil
+	case yes("deleted", false):
+		f.Trash = compute.TrashOnly
+	case yes("soft_deleted", false), changes && !q.Has("deleted"), q.Get("vm_state") == cloud.VMTrashed,
+		slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, cloud.StatusTrashed) }):
+		f.Trash = compute.TrashShown
 	}
 	if slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, "deleted") }) {
 		if !r.Caller.IsAdmin() {

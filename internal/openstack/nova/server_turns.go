@@ -210,12 +210,7 @@ func operatorOnly(r *wire.Request, policy string) error {
 	return cloud.E("nova.action", cloud.Forbidden, "Policy doesn't allow os_compute_api:%s to be performed.", policy)
 }
 
-// restore brings a deleted server back that is kept for a while; a deleted server
-// is not kept here, so no server is in that state.
+// restore brings a deleted server back that is kept for a while.
 func (a *api) restore(r *wire.Request, id string) error {
-	d, err := a.svc.Server(r.Context(), r.Caller, id)
-	if err != nil {
-		return err
-	}
-	return cloud.E("nova.restore", cloud.Conflict, "Cannot 'restore' instance %s while it is in vm_state %s", id, d.VMState())
+	return a.svc.Restore(r.Context(), actor(r), id)
 }

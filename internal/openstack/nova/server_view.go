@@ -48,6 +48,7 @@ type serverView struct {
 	Groups      *[]string                `json:"server_groups,omitempty"`
 	LockReason  **string                 `json:"locked_reason,omitempty"`
 	Hostname    *string                  `json:"OS-EXT-SRV-ATTR:hostname,omitempty"`
+	KeptUntil   *string                  `json:"hearth:kept_until,omitempty"` // of one in the trash only
 	*extendedView
 	*adminView
 	*adminView23
@@ -139,6 +140,9 @@ func renderServer(r *wire.Request, d *compute.Detail, mode viewMode) *serverView
 		v.Progress = new(int)
 	case "ERROR":
 		v.Fault = faultOf(r, d.Fault)
+	}
+	if d.Trash != nil {
+		v.KeptUntil = textOrNull(stamp(d.Trash.Until))
 	}
 	v.addVersions(r, d, mode)
 	if mode == viewUpdate {

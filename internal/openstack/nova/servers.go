@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -18,6 +19,17 @@ func (a *api) serverRoutes() []wire.Route {
 		route("DELETE", "/servers/{id}", wire.Member, "servers:delete", a.deleteServer),
 		route("POST", "/servers/{id}/action", wire.Member, "servers:action", a.serverAction),
 	}
+}
+
+// volumesBoot are the routes of servers under the name that they had once for those
+// that boot from volumes: nova has them as a clone to this day, links and Location of
+// /servers included.
+func volumesBoot(servers []wire.Route) []wire.Route {
+	clone := slices.Clone(servers)
+	for i := range clone {
+		clone[i].Path = strings.Replace(clone[i].Path, "/servers", "/os-volumes_boot", 1)
+	}
+	return clone
 }
 
 // briefView is a server in a list without details.

@@ -32,6 +32,9 @@ func (s *Service) AskConsole(ctx context.Context, c cloud.Caller, id string, kin
 		if v.Node == "" || v.Seen.State != cloud.InstanceRunning && v.Seen.State != cloud.InstancePaused {
 			return cloud.E(op, cloud.Conflict, "Instance %s is not ready", id)
 		}
+		if kind == cloud.ConsoleVNC && v.ImageProperties["hw_video_model"] == "none" {
+			return cloud.E(op, cloud.Invalid, "Unavailable console type %s.", typ) // nova's ConsoleTypeUnavailable: it has no screen
+		}
 		now := s.clock.Now()
 		if _, err := tx.ConsoleTokens.DeleteWhere(store.Le("expires_at", now)); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -54,6 +55,8 @@ func (d BlockDevice) check(op string, imageNamed bool) error {
 		return invalidDevices(op, "Mapping %s to local is not supported.", d.Source)
 	case d.Bus != "" && !slices.Contains([]string{"virtio", "scsi", "ide"}, d.Bus):
 		return invalidDevices(op, "The provided disk bus %s is not valid: there are virtio, scsi and ide.", d.Bus)
+	case d.ephemeral() && d.GuestFormat != "" && d.GuestFormat != "ext4":
+		return invalidDevices(op, "an ephemeral disk is formatted as ext4, not as %s.", d.GuestFormat)
 	case d.Type != "" && d.Type != "disk":
 		return invalidDevices(op, "The device type %s is not implemented: a volume is a disk.", d.Type)
 	}
@@ -117,7 +120,7 @@ const maxLocal = 3
 // allow.
 func fitDevices(op string, list []BlockDevice, f cloud.Flavor) error {
 	var order []int
-	ephemeral, ephemerals, swap, swaps, local := 0, 0, 0, 0, 0
+	ephemeral, swap, swaps, local := 0, 0, 0, 0
 	for _, d := range list {
 		if d.BootIndex >= 0 {
 			order = append(order, d.BootIndex)
@@ -133,9 +136,9 @@ func fitDevices(op string, list []BlockDevice, f cloud.Flavor) error {
 		case d.swap():
 			swap, swaps = d.Size, swaps+1
 		case d.ephemeral() && d.Size == 0:
-			ephemeral, ephemerals = ephemeral+f.EphemeralGB, ephemerals+1
+			ephemeral += f.EphemeralGB
 		case d.ephemeral():
-			ephemeral, ephemerals = ephemeral+d.Size, ephemerals+1
+			ephemeral += d.Size
 		}
 	}
 	slices.Sort(order)
@@ -156,8 +159,6 @@ func fitDevices(op string, list []BlockDevice, f cloud.Flavor) error {
 		return cloud.E(op, cloud.Invalid, "Swap drive requested is larger than instance type allows.")
 	case local > maxLocal:
 		return invalidDevices(op, "You specified more local devices than the limit allows")
-	case ephemerals > 1:
-		return invalidDevices(op, "%d ephemeral disks are asked for: Hearth makes one.", ephemerals)
 	}
 	return nil
 }
@@ -166,16 +167,22 @@ func fitDevices(op string, list []BlockDevice, f cloud.Flavor) error {
 // the flavor.
 func scratchOf(list []BlockDevice, f cloud.Flavor) *cloud.Scratch {
 	s := cloud.Scratch{EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB}
+	total := 0
 	for _, d := range list {
-		switch {
-		case d.Size == 0:
-		case d.swap():
+		switch size := cmp.Or(d.Size, f.EphemeralGB); {
+		case d.swap() && d.Size > 0:
 			s.SwapMB = d.Size
-		case d.ephemeral():
-			s.EphemeralGB = d.Size
+		case d.ephemeral() && size > 0:
+			s.Ephemeral, total = append(s.Ephemeral, size), total+size
 		}
 	}
-	if s == (cloud.Scratch{EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB}) {
+	if total > 0 {
+		s.EphemeralGB = total
+	}
+	if len(s.Ephemeral) == 1 {
+		s.Ephemeral = nil
+	}
+	if s.EphemeralGB == f.EphemeralGB && s.SwapMB == f.SwapMB && s.Ephemeral == nil {
 		return nil
 	}
 	return &s

@@ -13,7 +13,8 @@ import (
 // Filter says which servers a list holds, in what order, and which page of it.
 // The zero filter is all of the caller's project, newest first.
 type Filter struct {
-	AllProjects bool   // an admin's
+	AllProjects bool // an admin's
+	Trash       TrashMode
 	ProjectID   string // of an admin's list of all: only these
 
 	Exact    map[string]string // attribute, by nova's name, to its value
@@ -30,6 +31,16 @@ type Filter struct {
 	Marker string    // the id of the server before the first
 	Limit  int       // 0 for none
 }
+
+// TrashMode says whether a list holds what is in the trash.
+type TrashMode int
+
+// The modes.
+const (
+	TrashHidden TrashMode = iota
+	TrashShown
+	TrashOnly
+)
 
 // SortKey is an attribute to sort by, by nova's name of its column.
 type SortKey struct {
@@ -112,15 +123,22 @@ func noMarker(op, marker string, err error) error {
 	return err
 }
 
-// scope is whose servers.
-func (f Filter) scope(c cloud.Caller) []store.Cond {
+// scope is whose servers, and whether those in the trash: the row's status tells,
+// which for these depends on nothing else.
+func (f Filter) scope(c cloud.Caller) (out []store.Cond) {
 	switch {
 	case !f.AllProjects:
-		return []store.Cond{store.Eq("project_id", c.ProjectID)}
+		out = append(out, store.Eq("project_id", c.ProjectID))
 	case f.ProjectID != "":
-		return []store.Cond{store.Eq("project_id", f.ProjectID)}
+		out = append(out, store.Eq("project_id", f.ProjectID))
 	}
-	return nil
+	switch f.Trash {
+	case TrashHidden:
+		out = append(out, store.Ne("status", cloud.StatusTrashed))
+	case TrashOnly:
+		out = append(out, store.Eq("status", cloud.StatusTrashed))
+	}
+	return out
 }
 
 // after cuts the list to what comes after the marker, and to one more than the

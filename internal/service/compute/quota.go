@@ -19,7 +19,8 @@ func limitsTx(tx *store.Tx, project string) (map[string]int, error) {
 	return quotas.LimitsTx(tx, project, "")
 }
 
-// usageTx counts what a project uses. A server counts until its row is gone.
+// usageTx counts what a project uses. A server counts until its row is gone, or it
+// is in the trash, as in nova.
 func usageTx(tx *store.Tx, project string) (Usage, error) { return usageOfTx(tx, project, "") }
 
 // usageOfTx counts what a user uses in a project; "" for all users. Keypairs are
@@ -37,6 +38,9 @@ func usageOfTx(tx *store.Tx, project, user string) (u Usage, err error) {
 		return u, err
 	}
 	for _, s := range servers {
+		if s.Trash != nil {
+			continue
+		}
 		u.Instances++
 		u.Cores += s.Flavor.VCPUs
 		u.RAM += s.Flavor.MemoryMB

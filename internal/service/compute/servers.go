@@ -126,12 +126,18 @@ func (u ServerUpdate) apply(v *cloud.Server) {
 	}
 }
 
-// UpdateServer changes a server's own words about itself.
+// UpdateServer changes a server's own words about itself. A host name that was made
+// of the server's name follows it; one that somebody chose stays (in nova all stay).
+// The guest has it from its next boot on, the network's names at once.
 func (s *Service) UpdateServer(ctx context.Context, a Actor, id string, u ServerUpdate) (Detail, error) {
 	const op = "compute.UpdateServer"
 	return s.change(ctx, op, a, id, "", func(_ *store.Tx, v *cloud.Server) error {
+		if made := "server-" + v.ID; u.Name != nil && u.Hostname == nil && v.Hostname == sanitizeHostname(v.Name, made) {
+			follows := sanitizeHostname(*u.Name, made)
+			u.Hostname = &follows
+		}
 		u.apply(v)
-		if u.Hostname != nil {
+		if u.Hostname != nil || u.Name != nil {
 			s.push(v) // the guest's metadata says it
 		}
 		return nil
@@ -149,20 +155,3 @@ func (s *Service) want(v *cloud.Server) {
 // push has the server's words about itself handed to its node, with the same
 // intent.
 func (s *Service) push(v *cloud.Server) { v.NextAttemptAt = s.clock.Now() }
-
-// DeleteServer asks for the server's end. It can be repeated. A locked server
-// stays.
-func (s *Service) DeleteServer(ctx context.Context, a Actor, id string) error {
-	const op = "compute.DeleteServer"
-	_, err := s.change(ctx, op, a, id, "delete", func(_ *store.Tx, v *cloud.Server) error {
-		if err := unlocked(op, a.Caller, *v); err != nil {
-			return err
-		}
-		if !v.Intent.Deleted {
-			v.Intent.Deleted = true
-			s.want(v)
-		}
-		return nil
-	})
-	return err
-}

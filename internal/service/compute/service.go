@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/schedule"
@@ -46,6 +47,7 @@ type Options struct {
 	Ratios  schedule.Ratios // how far hosts are promised, as the housekeeper does it
 	Images  ImageKeeper     // where images are deleted; service/image is one
 	Volumes Volumes         // service/volume is one
+	Reclaim time.Duration   // how long a deleted server stays in the trash; 0 for not at all
 	Head    string          // the name of the host that the head is on; "head" for ""
 }
 
@@ -59,6 +61,7 @@ type Service struct {
 	ratios   schedule.Ratios
 	images   ImageKeeper
 	volumes  Volumes
+	reclaim  time.Duration
 	head     string
 }
 
@@ -71,7 +74,7 @@ func New(st *store.Store, clock cloud.Clock, network Network, consoles Consoles,
 		o.Head = "head"
 	}
 	return &Service{
-		store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes, head: o.Head,
+		store: st, clock: clock, network: network, consoles: consoles, log: o.Log, ratios: o.Ratios, images: o.Images, volumes: o.Volumes, head: o.Head, reclaim: o.Reclaim,
 	}
 }
 

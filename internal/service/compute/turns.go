@@ -63,6 +63,9 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 	const op = "compute.Rebuild"
 	states := []string{cloud.VMActive, cloud.VMStopped, cloud.VMPaused, cloud.VMError}
 	return s.act(ctx, op, a, id, "rebuild", states, func(tx *store.Tx, v *cloud.Server) error {
+		if err := unprotected(op, *v); err != nil {
+			return err
+		}
 		r.Update.apply(v)
 		if r.Metadata != nil {
 			if err := metadataFits(tx, op, v.ProjectID, r.Metadata); err != nil {

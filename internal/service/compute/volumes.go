@@ -187,7 +187,7 @@ func nextDevice(op string, v cloud.Server, have []cloud.VolumeAttachment, asked 
 func localDevices(v cloud.Server) map[string]bool {
 	used := map[string]bool{"a": true}
 	ephemeral, swap := v.Locals()
-	if ephemeral > 0 {
+	for range ephemeral {
 		used[deviceLetter(len(used))] = true
 	}
 	if swap > 0 {

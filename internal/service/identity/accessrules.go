@@ -21,11 +21,29 @@ func ownRule(tx *store.Tx, userID, id string) (cloud.AccessRule, error) {
 	return r, err
 }
 
-// AccessRules lists the access rules of a user's; empty fields of the filter do
-// not filter.
+// AccessRules lists the access rules of a user's in the order in which their
+// application credentials had them made; empty fields of the filter do not filter.
 func (s *Service) AccessRules(ctx context.Context, f cloud.AccessRule) ([]cloud.AccessRule, error) {
-	return list(ctx, s, func(tx *store.Tx) *store.Table[cloud.AccessRule] { return tx.AccessRules },
-		store.Eq("user_id", f.UserID), store.Eq("service", f.Service), store.Eq("method", f.Method), store.Eq("path", f.Path))
+	return read(ctx, s, func(tx *store.Tx) ([]cloud.AccessRule, error) {
+		rules, err := tx.AccessRules.List(store.Query{Where: given([]store.Cond{
+			store.Eq("user_id", f.UserID), store.Eq("service", f.Service), store.Eq("method", f.Method), store.Eq("path", f.Path),
+		})})
+		if err != nil {
+			return nil, err
+		}
+		creds, err := tx.AppCreds.List(store.Where(store.Eq("user_id", f.UserID)))
+		slices.SortFunc(creds, func(a, b cloud.ApplicationCredential) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		place := map[string]int{} // those of no credential come first: theirs are gone
+		for _, c := range creds {
+			for _, id := range c.AccessRuleIDs {
+				if place[id] == 0 {
+					place[id] = len(place) + 1
+				}
+			}
+		}
+		slices.SortStableFunc(rules, func(a, b cloud.AccessRule) int { return place[a.ID] - place[b.ID] })
+		return rules, err
+	})
 }
 
 // DeleteAccessRule removes an access rule of a user's; Forbidden while an

@@ -48,7 +48,7 @@ func (s *Service) CreateCredential(ctx context.Context, c cloud.Credential) (clo
 		if err := refer(tx.Users, "user", c.UserID, cloud.NotFound); err != nil {
 			return err
 		}
-		if err := refer(tx.Projects, "project", c.ProjectID, cloud.NotFound); err != nil {
+		if err := referProject(tx, c.ProjectID); err != nil {
 			return err
 		}
 		err := tx.Credentials.Insert(c)
@@ -100,8 +100,16 @@ func (s *Service) UpdateCredential(ctx context.Context, id string, p CredentialP
 				return err
 			}
 		}
-		return refer(tx.Projects, "project", c.ProjectID, cloud.NotFound)
+		return referProject(tx, c.ProjectID)
 	})
+}
+
+// referProject wants a project, or a domain, which keystone counts as one.
+func referProject(tx *store.Tx, id string) error {
+	if _, err := tx.Domains.Get(id); !cloud.Is(err, cloud.NotFound) {
+		return err
+	}
+	return refer(tx.Projects, "project", id, cloud.NotFound)
 }
 
 // DeleteCredential removes a credential; NotFound.
@@ -109,8 +117,9 @@ func (s *Service) DeleteCredential(ctx context.Context, id string) error {
 	return s.update(ctx, func(tx *store.Tx) error { return tx.Credentials.Delete(id) })
 }
 
-// CreateKeyPair makes a key pair of a user's for a project that it has a role in;
-// NotFound for a user or project that is not there, Forbidden without a role.
+// CreateKeyPair makes a key pair of a user's for a project, or for a domain as a
+// project; NotFound for a user or project that is not there. Whether the user has
+// a role there is asked when the pair is used, as keystone does.
 func (s *Service) CreateKeyPair(ctx context.Context, userID, projectID, trustID string) (cloud.Credential, error) {
 	pair := KeyPair{Access: cloud.NewHexID(), Secret: cloud.NewHexID()}
 	if trustID != "" {
@@ -120,14 +129,7 @@ func (s *Service) CreateKeyPair(ctx context.Context, userID, projectID, trustID 
 		if err := refer(tx.Users, "user", userID, cloud.NotFound); err != nil {
 			return err
 		}
-		if err := refer(tx.Projects, "project", projectID, cloud.NotFound); err != nil {
-			return err
-		}
-		roles, err := rolesAt(tx, userID, target{project: projectID})
-		if err == nil && len(roles) == 0 {
-			err = cloud.E("identity.CreateKeyPair", cloud.Forbidden, "the user %s has no role in the project %s", userID, projectID)
-		}
-		return err
+		return referProject(tx, projectID)
 	})
 	if err != nil {
 		return cloud.Credential{}, err

@@ -61,6 +61,7 @@ type Login struct {
 	Token    string
 	AppCred  *AppCredLogin
 	OAuth    *SignedRequest
+	KeyPair  *KeyPairLogin
 	Scope    Scope
 }
 
@@ -95,7 +96,7 @@ func (s *Service) prove(ctx context.Context, in Login) (claims, error) {
 	steps := []struct {
 		offered bool
 		prove   func(context.Context, Login, *claims) (string, error)
-	}{{in.Token != "", s.proveToken}, {in.Password != nil, s.provePassword}, {in.AppCred != nil, s.proveAppCred}, {in.OAuth != nil, s.proveOAuth}}
+	}{{in.Token != "", s.proveToken}, {in.Password != nil, s.provePassword}, {in.AppCred != nil, s.proveAppCred}, {in.OAuth != nil, s.proveOAuth}, {in.KeyPair != nil, s.proveKeyPair}}
 	for _, step := range steps {
 		if !step.offered {
 			continue

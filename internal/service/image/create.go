@@ -18,6 +18,9 @@ func (s *Service) Create(ctx context.Context, caller cloud.Caller, attributes ma
 		return img, err
 	}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := afford(tx, img.ProjectID, map[string]int64{quotaCount: 1}); err != nil {
+			return err
+		}
 		err := tx.Images.Insert(img)
 		if cloud.Is(err, cloud.Conflict) {
 			return cloud.E("image.Create", cloud.Conflict, "Image ID %s already exists!", img.ID)

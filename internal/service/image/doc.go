@@ -31,6 +31,23 @@ type Blobs interface {
 	Digests(ctx context.Context) ([]string, error)
 	// Clean removes what uploads left behind that died with their process.
 	Clean(ctx context.Context) error
+	// Part opens what came of an upload in parts, to be written on at its end.
+	Part(ctx context.Context, id string) (Part, error)
+	// PartSize is how many bytes of it came; 0 when none did.
+	PartSize(id string) (int64, error)
+	// RemovePart forgets it. No error when there is none.
+	RemovePart(id string) error
+	// Parts lists the ids of which something came.
+	Parts(ctx context.Context) ([]string, error)
+}
+
+// Part is an upload that comes in parts; it stays after Close, which waits until
+// the disk has it. It is an alias as Stage is.
+type Part = interface {
+	io.Writer
+	io.ReaderAt
+	Size() int64
+	Close() error
 }
 
 // Stage is an upload under way. Write, then Seal; ReadAt what is there; then
@@ -138,6 +155,9 @@ func (s *Service) Delete(ctx context.Context, caller cloud.Caller, id string) er
 		}
 		return tx.Images.Delete(id)
 	})
+	if err == nil {
+		s.dropPart(id)
+	}
 	if err == nil && digest != "" {
 		s.dropUnused(ctx, digest)
 	}

@@ -38,15 +38,17 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err := s.blobs.Clean(ctx); err != nil {
 		return err
 	}
-	used := map[string]string{}
+	used, waiting := map[string]string{}, map[string]bool{}
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		clear(used)
+		clear(waiting)
 		images, err := tx.Images.List(store.Query{})
 		if err != nil {
 			return err
 		}
 		for _, img := range images {
 			used[img.Digest] = img.ID
+			waiting[img.ID] = img.Status == cloud.ImageQueued || img.Status == cloud.ImageSaving
 			if img.Status != cloud.ImageSaving && (img.Status != cloud.ImageUploading || img.UploadID == "") {
 				continue
 			}
@@ -60,7 +62,18 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.sweep(ctx, used)
+	return errors.Join(s.sweep(ctx, used), s.sweepParts(ctx, waiting))
+}
+
+// sweepParts removes what came of uploads whose images wait for no bytes any more.
+func (s *Service) sweepParts(ctx context.Context, waiting map[string]bool) error {
+	have, err := s.blobs.Parts(ctx)
+	for _, id := range have {
+		if !waiting[id] {
+			err = errors.Join(err, s.blobs.RemovePart(id))
+		}
+	}
+	return err
 }
 
 // restart has the imports begun again that were under way.

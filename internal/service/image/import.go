@@ -73,6 +73,13 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id, token str
 		if err == nil {
 			err = importable(img, task.Method)
 		}
+		if err == nil {
+			more := map[string]int64{quotaSize: 0}
+			if img.Status == cloud.ImageQueued {
+				more[quotaUploading] = 1
+			}
+			err = afford(tx, img.ProjectID, more)
+		}
 		if err != nil {
 			return err
 		}

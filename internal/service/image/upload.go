@@ -37,6 +37,7 @@ func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, bo
 		s.requeue(ctx, img)
 		return err
 	}
+	s.dropPart(id) // of an earlier upload, which this one is in place of
 	return nil
 }
 
@@ -108,6 +109,13 @@ func waiting(tx *store.Tx, caller cloud.Caller, id string, next cloud.ImageStatu
 func (s *Service) begin(ctx context.Context, caller cloud.Caller, id string, next cloud.ImageStatus) (img cloud.Image, err error) {
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if img, err = waiting(tx, caller, id, next); err != nil {
+			return err
+		}
+		size := quotaSize
+		if next == cloud.ImageUploading {
+			size = quotaStage
+		}
+		if err := afford(tx, img.ProjectID, map[string]int64{quotaUploading: 1, size: 0}); err != nil {
 			return err
 		}
 		img.Status, img.UploadID, img.UpdatedAt = next, cloud.NewID(), s.clock.Now()

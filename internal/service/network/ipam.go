@@ -170,7 +170,7 @@ func hasIPOn(p cloud.Port, subnetID string) bool {
 
 // allotOne serves one request for an address.
 func (s *Service) allotOne(tx *store.Tx, p *cloud.Port, subnets []cloud.Subnet, r IPRequest) error {
-	sub, err := requested(p, subnets, r)
+	sub, err := requested(tx, p, subnets, r)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (s *Service) allotOne(tx *store.Tx, p *cloud.Port, subnets []cloud.Subnet, 
 }
 
 // requested finds the subnet that a request means.
-func requested(p *cloud.Port, subnets []cloud.Subnet, r IPRequest) (cloud.Subnet, error) {
+func requested(tx *store.Tx, p *cloud.Port, subnets []cloud.Subnet, r IPRequest) (cloud.Subnet, error) {
 	if len(subnets) == 0 {
 		return cloud.Subnet{}, invalid("IP allocation requires subnets for network")
 	}
@@ -208,6 +208,9 @@ func requested(p *cloud.Port, subnets []cloud.Subnet, r IPRequest) (cloud.Subnet
 	}
 	if r.SubnetID == "" {
 		return cloud.Subnet{}, refuse(cloud.Invalid, "InvalidIpForNetwork", "IP address %s is not a valid IP for any of the subnets on the specified network.", r.IP)
+	}
+	if _, err := tx.Subnets.Get(r.SubnetID); cloud.Is(err, cloud.NotFound) {
+		return cloud.Subnet{}, noSubnet(r.SubnetID)
 	}
 	return cloud.Subnet{}, invalid("Failed to create port on network %s, because fixed_ips included invalid subnet %s", p.NetworkID, r.SubnetID)
 }

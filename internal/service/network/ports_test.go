@@ -142,6 +142,7 @@ func TestFixedIPs(t *testing.T) {
 		{"broadcast", network.IPRequest{IP: addr("10.0.0.255")}, cloud.Invalid, "InvalidIpForSubnet"},
 		{"network's own", network.IPRequest{SubnetID: subs[0].ID, IP: addr("10.0.0.0")}, cloud.Invalid, "InvalidIpForSubnet"},
 		{"other network's", network.IPRequest{SubnetID: far[0].ID}, cloud.Invalid, "InvalidInput"},
+		{"no subnet", network.IPRequest{SubnetID: n.ID}, cloud.NotFound, "SubnetNotFound"},
 		{"nothing", network.IPRequest{}, cloud.Invalid, "InvalidInput"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -66,6 +66,19 @@ func (s *Service) explainServer(ctx context.Context, name string) (Explanation, 
 	for _, p := range ports {
 		e.say("port", "%s  %s  %s  %s", p.ID, p.MAC, addresses(p), p.Status())
 	}
+	for _, d := range disks {
+		if why := server.Seen.Untaken[d.VolumeID]; why != "" {
+			e.say("not taken", "%s: %s", strings.TrimPrefix(d.Device, "/dev/"), why)
+		}
+	}
+	for _, p := range ports {
+		if why := server.Seen.Untaken[p.ID]; why != "" {
+			e.say("not taken", "port %s: %s", p.ID, why)
+		}
+	}
+	if t := server.Trash; t != nil {
+		e.say("trash", "deleted %s, kept until %s: 'hearth trash restore %s' brings it back", moment(t.Since), moment(t.Until), server.ID)
+	}
 	for _, a := range actions {
 		e.say("asked", "%s  %s  by user %s, request %s", moment(a.StartedAt), a.Action, a.UserID, a.RequestID)
 	}

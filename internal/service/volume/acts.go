@@ -153,7 +153,7 @@ func admitType(tx *store.Tx, op string, v cloud.Volume, kind string) error {
 	}
 	for name, n := range map[string]int{"volumes_" + kind: 1, "gigabytes_" + kind: v.SizeGB} {
 		if limit := limits[name]; limit >= 0 && used[name]+n > limit {
-			return cloud.E(op, cloud.QuotaExceeded, "Maximum number of volumes allowed (%d) exceeded for quota '%s'.", limit, name)
+			return cloud.E(op, cloud.QuotaExceeded, "VolumeLimitExceeded: Maximum number of volumes allowed (%d) exceeded for quota '%s'.", limit, name)
 		}
 	}
 	return nil

@@ -214,10 +214,10 @@ func admitBackup(tx *store.Tx, op string, b cloud.Backup) error {
 		return err
 	}
 	if most := limits["backup_gigabytes"]; most >= 0 && used["backup_gigabytes"]+b.SizeGB > most {
-		return cloud.E(op, cloud.QuotaExceeded, "Requested backup exceeds allowed Backup gigabytes quota. Requested %dG, quota is %dG and %dG has been consumed.", b.SizeGB, most, used["backup_gigabytes"])
+		return cloud.E(op, cloud.QuotaExceeded, "VolumeBackupSizeExceedsAvailableQuota: Requested backup exceeds allowed Backup gigabytes quota. Requested %dG, quota is %dG and %dG has been consumed.", b.SizeGB, most, used["backup_gigabytes"])
 	}
 	if most := limits["backups"]; most >= 0 && used["backups"]+1 > most {
-		return cloud.E(op, cloud.QuotaExceeded, "Maximum number of backups allowed (%d) exceeded", most)
+		return cloud.E(op, cloud.QuotaExceeded, "BackupLimitExceeded: Maximum number of backups allowed (%d) exceeded", most)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type Wanted struct {
 	Metadata                          map[string]string
 	Multiattach                       bool // whatever its type says
 	FollowImages                      bool // an image that stands for a snapshot is taken as that
+	Root                              *ServerRoot
 }
 
 // Create accepts a volume; the housekeeper makes it. Invalid, NotFound,
@@ -61,6 +62,9 @@ func (s *Service) create(tx *store.Tx, c cloud.Caller, in Wanted, image *cloud.I
 	if err := s.fromBackup(tx, c, "volume.Create", in, &v); err != nil {
 		return Detail{}, err
 	}
+	if err := fileSystem("volume.Create", in, v); err != nil {
+		return Detail{}, err
+	}
 	if err := s.settle(tx, c, in, &v); err != nil {
 		return Detail{}, err
 	}
@@ -74,6 +78,8 @@ func (s *Service) create(tx *store.Tx, c cloud.Caller, in Wanted, image *cloud.I
 func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 	const op = "volume.Create"
 	switch {
+	case in.Root != nil:
+		return in.Root.source(op, v)
 	case in.SnapshotID != "":
 		s, err := snapshotTx(tx, c, in.SnapshotID)
 		if err != nil {
@@ -126,6 +132,15 @@ func fromImage(op string, image *cloud.Image, v *cloud.Volume) error {
 	v.Image = &cloud.ImageRef{ID: image.ID, Digest: image.Digest, Format: image.DiskFormat, Size: image.Size, VirtualSize: image.VirtualSize}
 	v.Bootable, v.ImageMetadata = true, imageMetadata(*image)
 	return nil
+}
+
+// fileSystem checks what the metadata asks for.
+func fileSystem(op string, in Wanted, v cloud.Volume) error {
+	fs, err := cloud.ParseVolumeFileSystem(v.Metadata)
+	if err == nil && fs.Type != "" && (v.Image != nil || v.SnapshotID != "" || v.SourceID != "" || in.BackupID != "") {
+		err = cloud.E(op, cloud.Invalid, "%s is for a volume that is made of nothing else: this one has what it is made of", cloud.VolumeFS)
+	}
+	return err
 }
 
 // imageMetadata is what a volume remembers of its image.

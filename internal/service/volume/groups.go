@@ -127,7 +127,7 @@ func admitGroup(tx *store.Tx, project string) error {
 	}
 	n, err := tx.VolumeGroups.Count(store.Eq("project_id", project))
 	if most := limits["groups"]; err == nil && most >= 0 && n >= most {
-		err = cloud.E("volume.CreateGroup", cloud.QuotaExceeded, "Maximum number of groups allowed (%d) exceeded", most)
+		err = cloud.E("volume.CreateGroup", cloud.QuotaExceeded, "GroupLimitExceeded: Maximum number of groups allowed (%d) exceeded", most)
 	}
 	return err
 }

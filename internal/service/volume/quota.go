@@ -87,7 +87,7 @@ func admit(tx *store.Tx, op, project, kind string, want demand) error {
 		return err
 	}
 	if most := limits["per_volume_gigabytes"]; most >= 0 && want.largest > most {
-		return cloud.E(op, cloud.QuotaExceeded, "Requested volume size %dG is larger than maximum allowed limit %dG.", want.largest, most)
+		return cloud.E(op, cloud.QuotaExceeded, "VolumeSizeExceedsLimit: Requested volume size %dG is larger than maximum allowed limit %dG.", want.largest, most)
 	}
 	for _, suffix := range []string{"", "_" + kind} {
 		for _, r := range []struct {
@@ -100,9 +100,12 @@ func admit(tx *store.Tx, op, project, kind string, want demand) error {
 				continue
 			}
 			if r.name == "gigabytes" {
-				return cloud.E(op, cloud.QuotaExceeded, "Requested volume or snapshot exceeds allowed %s quota. Requested %dG, quota is %dG and %dG has been consumed.", name, r.n, limit, used[name])
+				return cloud.E(op, cloud.QuotaExceeded, "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed %s quota. Requested %dG, quota is %dG and %dG has been consumed.", name, r.n, limit, used[name])
 			}
-			return cloud.E(op, cloud.QuotaExceeded, "Maximum number of %s allowed (%d) exceeded for quota '%s'.", r.name, limit, name)
+			if r.name == "snapshots" {
+				return cloud.E(op, cloud.QuotaExceeded, "SnapshotLimitExceeded: Maximum number of snapshots allowed (%d) exceeded for quota '%s'.", limit, name)
+			}
+			return cloud.E(op, cloud.QuotaExceeded, "VolumeLimitExceeded: Maximum number of volumes allowed (%d) exceeded for quota '%s'.", limit, name)
 		}
 	}
 	return nil

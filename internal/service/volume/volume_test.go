@@ -333,3 +333,17 @@ func TestGroups(t *testing.T) {
 	_, err = b.Group(ctx, member("q"), g.ID)
 	b.want(err, cloud.NotFound)
 }
+
+func TestAFileSystemIsForABlankVolume(t *testing.T) {
+	b := newBench(t)
+	wants := map[string]string{cloud.VolumeFS: "ext4", cloud.VolumeMount: "/data"}
+	src := b.ready(Wanted{SizeGB: 2, Metadata: wants})
+	_, err := b.Create(t.Context(), member("p"), Wanted{SizeGB: 2, Metadata: map[string]string{cloud.VolumeFS: "fat"}})
+	b.want(err, cloud.Invalid)
+	_, err = b.Create(t.Context(), member("p"), Wanted{SizeGB: 2, ImageID: "image", Metadata: wants})
+	b.want(err, cloud.Invalid)
+	_, err = b.Create(t.Context(), member("p"), Wanted{SourceID: src.ID, Metadata: wants})
+	b.want(err, cloud.Invalid)
+	_, err = b.Create(t.Context(), member("p"), Wanted{SourceID: src.ID, Metadata: map[string]string{cloud.VolumeMount: "/data"}})
+	b.must(err)
+}

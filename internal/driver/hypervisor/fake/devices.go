@@ -14,13 +14,17 @@ import (
 const slots = 28
 
 func (g *guest) Devices(ctx context.Context) (out []hypervisor.Device, err error) {
-	err = g.on(ctx, "hypervisor.Devices", func(*Host) error {
+	err = g.on(ctx, "hypervisor.Devices", func(h *Host) error {
+		driver := hypervisor.DriverReady
+		if h.blind[g.m.cfg.ID] {
+			driver = hypervisor.DriverMissing
+		}
 		address := func() string { return fmt.Sprintf("0000:00:%02x.0", 3+len(out)) }
 		for _, n := range g.m.cfg.NICs {
-			out = append(out, hypervisor.Device{ID: n.ID, MAC: strings.ToLower(n.MAC), Address: address()})
+			out = append(out, hypervisor.Device{ID: n.ID, MAC: strings.ToLower(n.MAC), Address: address(), Driver: driver})
 		}
 		for _, d := range g.m.cfg.Disks {
-			out = append(out, hypervisor.Device{ID: d.ID, Disk: true, Size: g.m.sizes[d.ID], Address: address()})
+			out = append(out, hypervisor.Device{ID: d.ID, Disk: true, Size: g.m.sizes[d.ID], Address: address(), Driver: driver})
 		}
 		slices.SortFunc(out, func(a, b hypervisor.Device) int { return strings.Compare(a.ID, b.ID) })
 		return nil

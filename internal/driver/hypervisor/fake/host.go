@@ -26,6 +26,7 @@ type Host struct {
 	fail   []error
 	deaf   map[string]bool
 	clings map[string]bool
+	blind  map[string]bool
 }
 
 // machine is one guest. All of it is guarded by the Host's lock.
@@ -47,7 +48,7 @@ func NewHost(clock cloud.Clock) *Host {
 	if clock == nil {
 		clock = cloud.SystemClock{}
 	}
-	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}, clings: map[string]bool{}}
+	return &Host{clock: clock, bootID: cloud.NewID(), last: 1000, guests: map[int]*machine{}, deaf: map[string]bool{}, clings: map[string]bool{}, blind: map[string]bool{}}
 }
 
 // FailNextStart makes the next start that is not failing yet fail with err.
@@ -69,6 +70,13 @@ func (h *Host) Cling(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clings[id] = true
+}
+
+// Blind makes a guest, present or future, drive none of its devices, or drive them all.
+func (h *Host) Blind(id string, blind bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.blind[id] = blind
 }
 
 // PowerOff makes a guest switch itself off; false if no such guest runs.

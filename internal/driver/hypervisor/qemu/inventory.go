@@ -184,6 +184,9 @@ func (g *guest) Devices(ctx context.Context) ([]hypervisor.Device, error) {
 		default:
 			continue // the balloon, a controller, a port
 		}
+		if d.Driver, err = g.driverOf(ctx, op, id, model); err != nil {
+			return nil, err
+		}
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b hypervisor.Device) int { return cmp.Compare(a.ID, b.ID) })

@@ -3,6 +3,7 @@
 //
 //	DIR/sha512/<hex>   the bytes, whole, never changed
 //	DIR/staged/<id>    uploads under way; whatever is there at start-up is left over
+//	DIR/parts/<id>     uploads that come in parts, see parts.go
 //
 // It implements the Blobs of service/image. The files may be read by anybody, so
 // that a node on this host can link them into its cache for the user that guests
@@ -26,7 +27,7 @@ import (
 )
 
 // Store is a folder of blobs. It is safe for concurrent use, by one process.
-type Store struct{ blobs, staged string }
+type Store struct{ blobs, staged, parts string }
 
 // stage is an upload under way. It is spelt as in service/image: an alias of an
 // unnamed interface, so that neither room imports the other.
@@ -40,8 +41,8 @@ type stage = interface {
 
 // Open opens a folder, and makes it if need be.
 func Open(dir string) (*Store, error) {
-	d := &Store{blobs: filepath.Join(dir, "sha512"), staged: filepath.Join(dir, "staged")}
-	for _, path := range []string{dir, d.blobs, d.staged} {
+	d := &Store{blobs: filepath.Join(dir, "sha512"), staged: filepath.Join(dir, "staged"), parts: filepath.Join(dir, "parts")}
+	for _, path := range []string{dir, d.blobs, d.staged, d.parts} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, cloud.E("blob.Open", cloud.Internal, "the folder of the images cannot be made: %w", err)
 		}

@@ -54,7 +54,7 @@ func (d *Driver) mold(ctx context.Context, image storage.Image, size int64) (mol
 	if err != nil {
 		return mold{}, err
 	}
-	unlock, err := d.locks.lock(ctx, image.Digest)
+	unlock, err := d.locks.Lock(ctx, image.Digest)
 	if err != nil {
 		return mold{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 )
@@ -45,7 +47,7 @@ func (d *Driver) copyDisk(ctx context.Context, id, from string, size int64, fit 
 	if disk, err := readDisk(place); err == nil {
 		return disk, nil
 	}
-	unlock, err := d.locks.lock(ctx, from)
+	unlock, err := d.locks.Lock(ctx, from)
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -101,7 +103,7 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 	if err != nil {
 		return storage.Disk{}, err
 	}
-	unlock, err := d.locks.lock(ctx, id)
+	unlock, err := d.locks.Lock(ctx, id)
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
@@ -153,14 +155,15 @@ func (d *Driver) rewrite(place string, disk storage.Disk) error {
 }
 
 // ReadDisk implements storage.Driver. A raw disk is read from a copy that shares
-// its blocks, or where there is none to be had from the disk itself; an overlay
-// is flattened first. The file is gone when the reader is closed.
+// its blocks; where there is none to be had, from a whole copy while a guest has it
+// open, and else from the disk itself. An overlay is flattened first. The file is gone
+// when the reader is closed.
 func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error) {
 	const op = "storage.ReadDisk"
 	if _, err := d.diskDir(id); err != nil {
 		return nil, err
 	}
-	unlock, err := d.locks.lock(ctx, id)
+	unlock, err := d.locks.Lock(ctx, id)
 	if err != nil {
 		return nil, hostError(op, err)
 	}
@@ -180,6 +183,8 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 		err = d.Kitchen.Flatten(ctx, []Layer{{disk.Path, disk.Format}, {disk.Backing, "raw"}}, path)
 	case d.reflink:
 		err = reflinkFile(disk.Path, path)
+	case inUse(disk.Path):
+		err = d.copyFile(ctx, disk.Path, path)
 	default:
 		path = disk.Path
 	}
@@ -191,6 +196,18 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 		return nil, cloud.E(op, cloud.NotFound, "the disk %s was removed just now", id)
 	}
 	return f, hostError(op, err)
+}
+
+// inUse tells whether somebody has a file locked, as QEMU has those that guests may
+// write to (fcntl(2), F_OFD_SETLK).
+func inUse(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	return unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock) == nil && lock.Type != unix.F_UNLCK
 }
 
 // digestOf is the digest of the image that a backing file is of.

@@ -22,6 +22,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/namelock"
 )
 
 // Paths are the folders the driver works in, absolute and on one file system.
@@ -74,7 +75,7 @@ type Config struct {
 type Driver struct {
 	Config
 	reflink bool
-	locks   keyLocks
+	locks   namelock.Locks
 	holds   holds
 	serial  atomic.Int64
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"hearth/internal/cloud"
 	"hearth/internal/disk"
 	"hearth/internal/driver/storage"
@@ -348,5 +350,47 @@ func TestCopiesHoldWhatTheirSourceHeld(t *testing.T) {
 			t.Errorf("%s: %#x and %#x, %v", id, data[4194304], data[1080], err)
 		}
 		r.Close()
+	}
+}
+
+// TestAGuestsWritesAreNotRead has somebody hold a disk as QEMU does, and write to it
+// while it is read: a backup of it is of one moment.
+func TestAGuestsWritesAreNotRead(t *testing.T) {
+	d := open(t, t.TempDir())
+	d.reflink = false
+	disk, err := d.WriteDisk(t.Context(), "volume-used", mib, bytes.NewReader(bytes.Repeat([]byte("a"), mib)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, err := os.OpenFile(disk.Path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	for _, locked := range []bool{true, false} {
+		lock := unix.Flock_t{Type: unix.F_UNLCK}
+		if locked {
+			lock = unix.Flock_t{Type: unix.F_RDLCK, Start: 100, Len: 1} // as QEMU's are
+		}
+		if err := unix.FcntlFlock(guest.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+			t.Fatal(err)
+		}
+		if inUse(disk.Path) != locked {
+			t.Errorf("in use: %v", !locked)
+		}
+		r, err := d.ReadDisk(t.Context(), disk.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := guest.WriteAt([]byte("b"), mib-1); locked && err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || len(got) != mib || locked && got[mib-1] != 'a' {
+			t.Errorf("%d bytes, the last %q, %v", len(got), got[len(got)-1], err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func stream(ctx context.Context, w io.Writer, r io.Reader) error {
 		case err == io.EOF || err == io.ErrUnexpectedEOF:
 			return nil
 		case err != nil:
-			return cloud.E("storage.EnsureImage", cloud.Unavailable, "reading the image broke off: %w", err)
+			return cloud.E("storage.EnsureImage", cloud.Unavailable, "reading what is to be written broke off: %w", err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err != nil {
 		return storage.Image{}, err
 	}
-	unlock, err := d.locks.lock(ctx, ref.Digest)
+	unlock, err := d.locks.Lock(ctx, ref.Digest)
 	if err != nil {
 		return storage.Image{}, hostError(op, err)
 	}
@@ -146,7 +146,7 @@ func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := d.locks.lock(ctx, digest)
+	unlock, err := d.locks.Lock(ctx, digest)
 	if err != nil {
 		return hostError(op, err)
 	}

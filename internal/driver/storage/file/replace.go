@@ -53,7 +53,7 @@ func (d *Driver) replaceDisk(ctx context.Context, disk storage.Disk, write func(
 	if err != nil {
 		return storage.Disk{}, err
 	}
-	unlock, err := d.locks.lock(ctx, disk.ID)
+	unlock, err := d.locks.Lock(ctx, disk.ID)
 	if err != nil {
 		return storage.Disk{}, err
 	}
@@ -77,7 +77,7 @@ func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, 
 	if err != nil {
 		return storage.Disk{}, err
 	}
-	unlock, err := d.locks.lock(ctx, id)
+	unlock, err := d.locks.Lock(ctx, id)
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}

@@ -20,6 +20,7 @@ import (
 // Guest is what runs the tests.
 type Guest struct {
 	Packages []string          // of Debian, beside busybox: with all that they are linked with, for nothing is resolved
+	Programs []string          // of this host, by their paths, with the libraries that they are linked with
 	Modules  []string          // of the kernel, in the order that they are loaded in; those that it has built in are left out
 	Files    map[string]string // text by absolute path
 	Disks    []int64           // sizes in bytes of blank disks: /dev/vda, /dev/vdb …
@@ -169,7 +170,31 @@ func (g Guest) unpack(t *testing.T, dir string) (kernel, root string) {
 		t.Fatalf("kernels: %v, %v", kernels, err)
 	}
 	g.modules(t, system, root)
+	g.programs(t, root)
 	return kernels[0], root
+}
+
+// programs copies those of this host, each with what ldd says of it.
+func (g Guest) programs(t *testing.T, root string) {
+	t.Helper()
+	for _, program := range g.Programs {
+		files := []string{program}
+		for word := range strings.FieldsSeq(Command(t, "ldd", program)) {
+			if strings.HasPrefix(word, "/") {
+				files = append(files, word)
+			}
+		}
+		for _, path := range files {
+			to := filepath.Join(root, path)
+			if _, err := os.Stat(to); err == nil {
+				continue // a package has brought it
+			}
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			Command(t, "cp", "-L", path, to)
+		}
+	}
 }
 
 // modules copies those that the kernel has as modules, and lists them.

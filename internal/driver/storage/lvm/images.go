@@ -2,17 +2,15 @@ package lvm
 
 import (
 	"context"
-	"crypto/sha512"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/file"
 )
 
 func imageName(digest string) string { return "i-" + strings.TrimPrefix(digest, "sha512:")[:40] }
@@ -53,7 +51,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, hostError(err)
 	}
 	defer os.RemoveAll(dir)
-	path, err := d.raw(ctx, dir, ref, localPath, open)
+	path, err := file.RawImage(ctx, d.Kitchen, dir, ref, localPath, open)
 	if err != nil {
 		return storage.Image{}, err
 	}
@@ -72,49 +70,6 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, err
 	}
 	return as(imageOf(v), ref.Format), nil
-}
-
-// raw gives a file with the raw bytes of an image, which were checked.
-func (d *Driver) raw(ctx context.Context, dir string, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (string, error) {
-	switch ref.Format {
-	case "raw", "ami", "aki", "ari", "iso", "qcow2":
-	default:
-		return "", cloud.E("storage.EnsureImage", cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
-	}
-	path := localPath
-	if path == "" {
-		path = filepath.Join(dir, "source")
-		if err := fetch(ctx, ref, open, path); err != nil {
-			return "", err
-		}
-	}
-	if ref.Format != "qcow2" {
-		return path, nil
-	}
-	return filepath.Join(dir, "raw"), d.Kitchen.ToRaw(ctx, path, ref.Format, filepath.Join(dir, "raw"))
-}
-
-// fetch writes an image to a file and checks it against its digest.
-func fetch(ctx context.Context, ref cloud.ImageRef, open func() (io.ReadCloser, error), path string) error {
-	const op = "storage.EnsureImage"
-	src, err := open()
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return hostError(err)
-	}
-	defer out.Close()
-	h := sha512.New()
-	if _, err := io.Copy(out, io.TeeReader(contextReader{ctx, src}, h)); err != nil {
-		return cloud.E(op, cloud.Unavailable, "reading the image broke off: %w", err)
-	}
-	if got := "sha512:" + hex.EncodeToString(h.Sum(nil)); got != ref.Digest {
-		return cloud.E(op, cloud.Unavailable, "the bytes fetched of image %s are not those of its digest (%s, wanted %s): the transfer or the image store is damaged", ref.ID, got, ref.Digest)
-	}
-	return nil
 }
 
 // CloneDisk implements storage.Driver. Partitions and file systems are left as

@@ -21,7 +21,7 @@ import (
 // Pool is a place for volumes.
 type Pool struct {
 	Name, Protocol string
-	Thin           bool // volumes take what was written to them
+	Thin           bool // volumes take what was written to them, unless the driver says otherwise
 	Open           func(ctx context.Context) (storage.Driver, error)
 	// Ready is asked before every use; nil for a pool that is as it was when it was
 	// opened.
@@ -347,6 +347,9 @@ func (p *pool) ask(ctx context.Context, st cloud.PoolStatus) cloud.PoolStatus {
 	if err != nil {
 		st.Fault = cloud.Message(err)
 		return st
+	}
+	if said, ok := at.(interface{ Thin() bool }); ok {
+		st.Thin = said.Thin()
 	}
 	st.TotalGB, st.FreeGB = int(total>>30), int(free>>30)
 	return st

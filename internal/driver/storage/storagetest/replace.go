@@ -3,13 +3,12 @@ package storagetest
 import (
 	"bytes"
 	"io"
-	"testing"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 )
 
-func writing(t *testing.T, d storage.Driver) {
+func writing(t T, d storage.Driver) {
 	data := Content("written", mib)
 	for _, disk := range append(two(t, d), storage.Disk{ID: "volume-new"}) {
 		made, err := d.WriteDisk(t.Context(), disk.ID, 3*mib, bytes.NewReader(data))
@@ -34,7 +33,7 @@ func writing(t *testing.T, d storage.Driver) {
 
 // same reads a disk and compares it, where the driver keeps what is written: the
 // fake reads zeros.
-func same(t *testing.T, d storage.Driver, id string, want []byte) {
+func same(t T, d storage.Driver, id string, want []byte) {
 	t.Helper()
 	r, err := d.ReadDisk(t.Context(), id)
 	if err != nil {
@@ -50,7 +49,7 @@ func same(t *testing.T, d storage.Driver, id string, want []byte) {
 	}
 }
 
-func brokenWrite(t *testing.T, d storage.Driver) {
+func brokenWrite(t T, d storage.Driver) {
 	for _, disk := range two(t, d) {
 		if _, err := d.WriteDisk(t.Context(), disk.ID, 4*mib, io.MultiReader(bytes.NewReader(make([]byte, mib)), failing{})); err == nil {
 			t.Fatal("the write succeeded")
@@ -68,7 +67,7 @@ func brokenWrite(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.NotFound)
 }
 
-func reverting(t *testing.T, d storage.Driver) {
+func reverting(t T, d storage.Driver) {
 	data := Content("before", mib)
 	if _, err := d.WriteDisk(t.Context(), "volume-r", mib, bytes.NewReader(data)); err != nil {
 		t.Fatal(err)
@@ -102,7 +101,7 @@ func reverting(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.NotFound)
 }
 
-func adopting(t *testing.T, d storage.Driver) {
+func adopting(t T, d storage.Driver) {
 	for _, disk := range two(t, d) {
 		id := "volume-new-" + disk.ID
 		var made storage.Disk

@@ -11,41 +11,67 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 )
 
+// T is what a case asks of those who run it; *testing.T has it.
+type T interface {
+	Helper()
+	Context() context.Context
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+}
+
+// Case is one of the suite.
+type Case struct {
+	Name string
+	Run  func(T, storage.Driver)
+}
+
+// Cases are the suite. Each is given a driver that has no disks and no images.
+func Cases() []Case {
+	return []Case{
+		{"an image is fetched once", fetchedOnce},
+		{"an image is fetched once by many", fetchedOnceByMany},
+		{"wrong bytes are refused", wrongBytes},
+		{"a broken transfer leaves nothing", brokenTransfer},
+		{"kernels keep their format", kernels},
+		{"formats that cannot be booted", unknownFormat},
+		{"a disk has the size asked for", cloneSize},
+		{"cloning twice gives the same disk", cloneTwice},
+		{"a disk smaller than its image", cloneTooSmall},
+		{"blank disks", blankDisks},
+		{"a config drive", configDrive},
+		{"disks are listed and removed", listing},
+		{"an image in use is kept", imageInUse},
+		{"names that lead elsewhere are refused", badNames},
+		{"a call with an ended context", endedContext},
+		{"usage", usage},
+		{"a copy is a disk of its own", copies},
+		{"a copy may be larger, not smaller", copySizes},
+		{"a disk grows and never shrinks", growth},
+		{"a disk is read whole", reading},
+		{"a disk is written whole", writing},
+		{"a failed write leaves what was", brokenWrite},
+		{"a disk goes back to a copy", reverting},
+		{"a disk takes another name", adopting},
+	}
+}
+
+// Runner runs a case under its name, and gives it what it asks for: *testing.T.
+type Runner[X T] interface {
+	T
+	Run(name string, test func(X)) bool
+}
+
 // Run puts a driver through the suite; open gives a fresh one.
-func Run(t *testing.T, open func(t *testing.T) storage.Driver) {
-	for name, test := range map[string]func(*testing.T, storage.Driver){
-		"an image is fetched once":              fetchedOnce,
-		"an image is fetched once by many":      fetchedOnceByMany,
-		"wrong bytes are refused":               wrongBytes,
-		"a broken transfer leaves nothing":      brokenTransfer,
-		"kernels keep their format":             kernels,
-		"formats that cannot be booted":         unknownFormat,
-		"a disk has the size asked for":         cloneSize,
-		"cloning twice gives the same disk":     cloneTwice,
-		"a disk smaller than its image":         cloneTooSmall,
-		"blank disks":                           blankDisks,
-		"a config drive":                        configDrive,
-		"disks are listed and removed":          listing,
-		"an image in use is kept":               imageInUse,
-		"names that lead elsewhere are refused": badNames,
-		"a call with an ended context":          endedContext,
-		"usage":                                 usage,
-		"a copy is a disk of its own":           copies,
-		"a copy may be larger, not smaller":     copySizes,
-		"a disk grows and never shrinks":        growth,
-		"a disk is read whole":                  reading,
-		"a disk is written whole":               writing,
-		"a failed write leaves what was":        brokenWrite,
-		"a disk goes back to a copy":            reverting,
-		"a disk takes another name":             adopting,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+func Run[X Runner[X]](t X, open func(X) storage.Driver) {
+	for _, c := range Cases() {
+		t.Run(c.Name, func(t X) { c.Run(t, open(t)) })
 	}
 }
 
@@ -73,7 +99,7 @@ func Opener(data []byte, count *atomic.Int32) func() (io.ReadCloser, error) {
 const mib = 1 << 20
 
 // ensure brings an image of size bytes into the cache.
-func ensure(t *testing.T, d storage.Driver, seed string, size int) storage.Image {
+func ensure(t T, d storage.Driver, seed string, size int) storage.Image {
 	t.Helper()
 	var n atomic.Int32
 	data := Content(seed, size)
@@ -84,14 +110,14 @@ func ensure(t *testing.T, d storage.Driver, seed string, size int) storage.Image
 	return img
 }
 
-func wantKind(t *testing.T, err error, kind cloud.Kind) {
+func wantKind(t T, err error, kind cloud.Kind) {
 	t.Helper()
 	if !cloud.Is(err, kind) {
 		t.Fatalf("got %v (%v), want an error that is %v", err, cloud.KindOf(err), kind)
 	}
 }
 
-func fetchedOnce(t *testing.T, d storage.Driver) {
+func fetchedOnce(t T, d storage.Driver) {
 	var n atomic.Int32
 	data := Content("ember", mib)
 	ref := Ref(data)
@@ -112,7 +138,7 @@ func fetchedOnce(t *testing.T, d storage.Driver) {
 	}
 }
 
-func fetchedOnceByMany(t *testing.T, d storage.Driver) {
+func fetchedOnceByMany(t T, d storage.Driver) {
 	data := Content("many", mib)
 	ref := Ref(data)
 	var group sync.WaitGroup
@@ -136,7 +162,7 @@ func fetchedOnceByMany(t *testing.T, d storage.Driver) {
 	}
 }
 
-func wrongBytes(t *testing.T, d storage.Driver) {
+func wrongBytes(t T, d storage.Driver) {
 	var n atomic.Int32
 	ref := Ref(Content("right", mib))
 	_, err := d.EnsureImage(t.Context(), ref, "", Opener(Content("wrong", mib), &n))
@@ -146,7 +172,7 @@ func wrongBytes(t *testing.T, d storage.Driver) {
 	}
 }
 
-func brokenTransfer(t *testing.T, d storage.Driver) {
+func brokenTransfer(t T, d storage.Driver) {
 	data := Content("broken", mib)
 	_, err := d.EnsureImage(t.Context(), Ref(data), "", func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(data[:mib/2]), failing{})), nil
@@ -166,7 +192,7 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the line is cut") }
 
-func kernels(t *testing.T, d storage.Driver) {
+func kernels(t T, d storage.Driver) {
 	for _, format := range []string{"aki", "ari", "iso"} {
 		var n atomic.Int32
 		data := Content(format, mib/2)
@@ -178,7 +204,7 @@ func kernels(t *testing.T, d storage.Driver) {
 	}
 }
 
-func unknownFormat(t *testing.T, d storage.Driver) {
+func unknownFormat(t T, d storage.Driver) {
 	var n atomic.Int32
 	data := Content("vmdk", mib)
 	ref := Ref(data)
@@ -187,7 +213,7 @@ func unknownFormat(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.Unsupported)
 }
 
-func cloneSize(t *testing.T, d storage.Driver) {
+func cloneSize(t T, d storage.Driver) {
 	img := ensure(t, d, "size", mib)
 	for _, c := range []struct{ asked, want int64 }{{0, mib}, {mib, mib}, {5*mib + 1, 5*mib + 512}} {
 		id := fmt.Sprintf("disk-%d", c.asked)
@@ -204,7 +230,7 @@ func cloneSize(t *testing.T, d storage.Driver) {
 	}
 }
 
-func cloneTwice(t *testing.T, d storage.Driver) {
+func cloneTwice(t T, d storage.Driver) {
 	img := ensure(t, d, "twice", mib)
 	first, err := d.CloneDisk(t.Context(), "a", img, 2*mib)
 	if err != nil {
@@ -215,14 +241,14 @@ func cloneTwice(t *testing.T, d storage.Driver) {
 	}
 }
 
-func cloneTooSmall(t *testing.T, d storage.Driver) {
+func cloneTooSmall(t T, d storage.Driver) {
 	_, err := d.CloneDisk(t.Context(), "small", ensure(t, d, "large", 2*mib), mib)
 	wantKind(t, err, cloud.Invalid)
 	_, err = d.Disk(t.Context(), "small")
 	wantKind(t, err, cloud.NotFound)
 }
 
-func blankDisks(t *testing.T, d storage.Driver) {
+func blankDisks(t T, d storage.Driver) {
 	for _, label := range []string{"", "ephemeral0", "swap"} {
 		disk, err := d.BlankDisk(t.Context(), "blank"+label, 8*mib, label)
 		if err != nil || disk.Size != 8*mib || disk.Format != "raw" {
@@ -233,7 +259,7 @@ func blankDisks(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.Invalid)
 }
 
-func configDrive(t *testing.T, d storage.Driver) {
+func configDrive(t T, d storage.Driver) {
 	files := map[string][]byte{"openstack/latest/meta_data.json": []byte("{}"), "openstack/latest/user_data": []byte("#!/bin/sh\n")}
 	disk, err := d.ConfigDrive(t.Context(), "config", files)
 	if err != nil || disk.Format != "raw" || disk.Size == 0 {
@@ -244,7 +270,7 @@ func configDrive(t *testing.T, d storage.Driver) {
 	}
 }
 
-func listing(t *testing.T, d storage.Driver) {
+func listing(t T, d storage.Driver) {
 	for _, id := range []string{"b", "a", "c"} {
 		if _, err := d.BlankDisk(t.Context(), id, mib, ""); err != nil {
 			t.Fatal(err)
@@ -261,7 +287,7 @@ func listing(t *testing.T, d storage.Driver) {
 	}
 }
 
-func imageInUse(t *testing.T, d storage.Driver) {
+func imageInUse(t T, d storage.Driver) {
 	img := ensure(t, d, "used", mib)
 	disk, err := d.CloneDisk(t.Context(), "user", img, 2*mib)
 	if err != nil {
@@ -285,7 +311,7 @@ func imageInUse(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.Unavailable)
 }
 
-func badNames(t *testing.T, d storage.Driver) {
+func badNames(t T, d storage.Driver) {
 	img := ensure(t, d, "names", mib)
 	for _, id := range []string{"", "..", "../x", "a/b", ".hidden", "a\x00b"} {
 		_, err := d.CloneDisk(t.Context(), id, img, 0)
@@ -301,7 +327,7 @@ func badNames(t *testing.T, d storage.Driver) {
 	}
 }
 
-func endedContext(t *testing.T, d storage.Driver) {
+func endedContext(t T, d storage.Driver) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var n atomic.Int32
@@ -313,7 +339,7 @@ func endedContext(t *testing.T, d storage.Driver) {
 	}
 }
 
-func usage(t *testing.T, d storage.Driver) {
+func usage(t T, d storage.Driver) {
 	total, free, err := d.Usage(t.Context())
 	if err != nil || total <= 0 || free < 0 || free > total {
 		t.Errorf("total %d, free %d, %v", total, free, err)

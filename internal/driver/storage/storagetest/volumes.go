@@ -2,14 +2,13 @@ package storagetest
 
 import (
 	"io"
-	"testing"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 )
 
 // two are a blank disk and a clone of an image.
-func two(t *testing.T, d storage.Driver) []storage.Disk {
+func two(t T, d storage.Driver) []storage.Disk {
 	t.Helper()
 	blank, err := d.BlankDisk(t.Context(), "volume-blank", 2*mib, "")
 	if err != nil {
@@ -22,7 +21,7 @@ func two(t *testing.T, d storage.Driver) []storage.Disk {
 	return []storage.Disk{blank, clone}
 }
 
-func copies(t *testing.T, d storage.Driver) {
+func copies(t T, d storage.Driver) {
 	for _, from := range two(t, d) {
 		id := "copy-of-" + from.ID
 		made, err := d.CopyDisk(t.Context(), id, from.ID, 0)
@@ -47,7 +46,7 @@ func copies(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.Invalid)
 }
 
-func copySizes(t *testing.T, d storage.Driver) {
+func copySizes(t T, d storage.Driver) {
 	for _, from := range two(t, d) {
 		larger, err := d.CopyDisk(t.Context(), "larger-"+from.ID, from.ID, 4*mib)
 		if err != nil || larger.Size != 4*mib {
@@ -63,7 +62,7 @@ func copySizes(t *testing.T, d storage.Driver) {
 	}
 }
 
-func growth(t *testing.T, d storage.Driver) {
+func growth(t T, d storage.Driver) {
 	for _, disk := range two(t, d) {
 		for _, size := range []int64{6 * mib, 6 * mib, mib} {
 			grown, err := d.GrowDisk(t.Context(), disk.ID, size)
@@ -82,7 +81,7 @@ func growth(t *testing.T, d storage.Driver) {
 	wantKind(t, err, cloud.NotFound)
 }
 
-func reading(t *testing.T, d storage.Driver) {
+func reading(t T, d storage.Driver) {
 	for _, disk := range two(t, d) {
 		if n := length(t, d, disk.ID); n != disk.Size {
 			t.Errorf("%d bytes are read of %+v", n, disk)
@@ -93,7 +92,7 @@ func reading(t *testing.T, d storage.Driver) {
 }
 
 // length reads a disk to its end.
-func length(t *testing.T, d storage.Driver, id string) int64 {
+func length(t T, d storage.Driver, id string) int64 {
 	t.Helper()
 	r, err := d.ReadDisk(t.Context(), id)
 	if err != nil {

@@ -1,0 +1,153 @@
+package bake
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"hearth/internal/bake/guest"
+	"hearth/internal/disk"
+)
+
+// rootfs is a system that somebody else put together, unpacked into a folder.
+// It is reached through os.Root only: no link in it leads out of the folder.
+type rootfs struct {
+	*staged
+	root *os.Root
+}
+
+func openRootfs(s *staged) (*rootfs, error) {
+	root, err := os.OpenRoot(s.dir)
+	return &rootfs{s, root}, err
+}
+
+// has tells whether there is a file, folder or link of this absolute name.
+func (r *rootfs) has(name string) bool {
+	_, err := r.root.Lstat(name[1:])
+	return err == nil
+}
+
+// first gives the first of the names that is there, or "".
+func (r *rootfs) first(names ...string) string {
+	for _, n := range names {
+		if r.has(n) {
+			return n
+		}
+	}
+	return ""
+}
+
+// read gives a file's text; one that is not there has none.
+func (r *rootfs) read(name string) (string, error) {
+	b, err := r.root.ReadFile(name[1:])
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(b), err
+}
+
+// put makes a file, link or folder, in place of a file or link of that name. A
+// folder that is there stays as it is.
+func (r *rootfs) put(e entry) error {
+	if err := r.place(e); err != nil {
+		return fmt.Errorf("put %s into the system: %w", e.path, err)
+	}
+	if e.same == "" {
+		r.owners = append(r.owners, disk.Owner{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
+	}
+	r.files++
+	r.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize
+	return nil
+}
+
+func (r *rootfs) place(e entry) error {
+	name := e.path[1:]
+	if err := r.parents(path.Dir(e.path)); err != nil {
+		return err
+	}
+	if e.mode.IsDir() {
+		err := r.root.Mkdir(name, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	if err := r.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch {
+	case e.same != "":
+		return r.root.Link(e.same[1:], name)
+	case e.link != "":
+		return r.root.Symlink(e.link, name)
+	}
+	return r.root.WriteFile(name, e.data, 0o600)
+}
+
+// parents makes the folders on the way, which belong to root.
+func (r *rootfs) parents(dir string) error {
+	if dir == "/" {
+		return nil
+	}
+	if _, err := r.root.Stat(dir[1:]); err == nil {
+		return nil
+	}
+	if err := r.parents(path.Dir(dir)); err != nil {
+		return err
+	}
+	r.owners = append(r.owners, disk.Owner{Path: dir, Mode: entry{mode: fs.ModeDir | 0o755}.unixMode()})
+	return r.root.Mkdir(dir[1:], 0o755)
+}
+
+func (r *rootfs) text(name, text string) error {
+	return r.put(entry{path: name, mode: 0o644, data: []byte(text)})
+}
+
+func (r *rootfs) symlink(name, target string) error {
+	return r.put(entry{path: name, mode: fs.ModeSymlink | 0o777, link: target})
+}
+
+// edit changes a text file, which keeps its owner and mode; one that is not
+// there begins empty, with the given mode.
+func (r *rootfs) edit(name string, mode fs.FileMode, change func(string) string) error {
+	if !r.has(name) {
+		return r.put(entry{path: name, mode: mode, data: []byte(change(""))})
+	}
+	old, err := r.read(name)
+	if err != nil {
+		return err
+	}
+	return r.root.WriteFile(name[1:], []byte(change(old)), 0o600)
+}
+
+// initSystem finds what starts the services of this system.
+func (r *rootfs) initSystem() (string, error) {
+	for _, kind := range []struct {
+		name  string
+		signs []string
+	}{
+		{guest.OpenRC, []string{"/sbin/openrc-run", "/usr/sbin/openrc-run", "/usr/bin/openrc-run"}},
+		{guest.Systemd, []string{"/lib/systemd/systemd", "/usr/lib/systemd/systemd"}},
+		{guest.Runit, []string{"/etc/runit/2"}},
+		{guest.SysV, []string{"/etc/init.d/rc", "/etc/rc2.d"}},
+	} {
+		if r.first(kind.signs...) != "" {
+			return kind.name, nil
+		}
+	}
+	return "", errors.New("the system has none of systemd, OpenRC, runit and SysV init, so nothing would start the guest agent")
+}
+
+// line adds a line to a text, unless it is there.
+func line(text, add string) string {
+	if strings.Contains("\n"+text, "\n"+add+"\n") {
+		return text
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + add + "\n"
+}
