@@ -35,6 +35,9 @@ func AMI(ctx context.Context, run *disk.Runner, source, prefix string) (*AMIResu
 	if err != nil {
 		return nil, err
 	}
+	if prefix, err = filepath.Abs(prefix); err != nil { // tools run in another folder
+		return nil, err
+	}
 	out := &AMIResult{Kernel: prefix + ".vmlinuz", Root: prefix + ".ext4", Notes: []string{}}
 	dir, err := os.MkdirTemp(filepath.Dir(prefix), ".hearth-ami-")
 	if err != nil {

@@ -59,6 +59,9 @@ func Disk(ctx context.Context, run *disk.Runner, opt Options) (*Result, error) {
 	if info.Content == disk.Packed {
 		return nil, refuse("the source is packed with %s; unpack it first", info.Packing)
 	}
+	if opt.Target, err = filepath.Abs(opt.Target); err != nil { // tools run in another folder
+		return nil, err
+	}
 	if err := free(opt.Target); err != nil {
 		return nil, err
 	}

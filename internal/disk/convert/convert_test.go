@@ -134,6 +134,22 @@ func TestAMI(t *testing.T) {
 	}
 }
 
+// TestRelativeNames: tools run in another folder than who names the files.
+func TestRelativeNames(t *testing.T) {
+	raw, ctx, run := source(t), context.Background(), &disk.Runner{}
+	t.Chdir(filepath.Dir(raw))
+	r, err := Disk(ctx, run, Options{Source: filepath.Base(raw), Target: "made.vmdk", Format: disk.VMDK})
+	if disk.KindOf(err) == disk.ToolMissing {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := AMI(ctx, run, "made.vmdk", "ami"); err != nil {
+		t.Errorf("%v: %+v", err, r)
+	}
+}
+
 func TestMeter(t *testing.T) {
 	now := time.Unix(0, 0)
 	var got Progress

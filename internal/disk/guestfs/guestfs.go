@@ -50,6 +50,10 @@ type Disk struct {
 // Image is an image as a user names it: a file, whose format was sniffed from
 // its bytes or is claimed.
 func Image(path string) (disk.Layer, disk.Info, error) {
+	path, err := filepath.Abs(path) // tools run in another folder
+	if err != nil {
+		return disk.Layer{}, disk.Info{}, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return disk.Layer{}, disk.Info{}, err
@@ -67,7 +71,7 @@ func Image(path string) (disk.Layer, disk.Info, error) {
 	return disk.Layer{Path: path, Format: format}, info, err
 }
 
-// Open opens the disk of an image: its layers, the topmost first, as
+// Open opens the disk of an image: its layers by absolute paths, the topmost first, as
 // [disk.Runner.Attach] has them. An image of another format than raw and qcow2
 // can be opened ReadOnly, as a copy in the folder for temporary files.
 func Open(ctx context.Context, run *disk.Runner, chain []disk.Layer, mode Mode) (*Disk, error) {
