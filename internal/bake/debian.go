@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,14 +120,14 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
-	args := append(options, "--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
-		"--architectures=amd64", "--include="+strings.Join(packages, ","),
+	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
+		"--architectures=amd64", "--include=" + strings.Join(packages, ","),
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--skip=download/empty", "--skip=essential/unlink",
-		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in "+cache+" /var/cache/apt/archives",
-		"--customize-hook=sync-out /var/cache/apt/archives "+cache,
-		suite, archive)
+		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
+		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
+		suite, archive})
 	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(err)
 }

@@ -73,7 +73,7 @@ type ImageRef struct {
 	VirtualSize int64  // bytes of the disk it holds
 }
 
-// PropertySysprep, set to "true", asks of an image that is made of a server that it
+// PropertySysprep asks, where it is "true", of an image that is made of a server that it
 // has nothing that makes it that one server: no host keys, ids, logs, leases.
 const PropertySysprep = "hearth_sysprep"
 

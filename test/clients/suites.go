@@ -145,7 +145,7 @@ func (a area) command(ctx context.Context, s *settings) (*exec.Cmd, func(io.Read
 
 // cirros is a proxy that has something of the size of cirros 0.3.5 for whatever is
 // asked for: the provider's tests upload what they download from the Internet.
-func cirros(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 13267968)) }
+func cirros(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 13267968)) }
 
 // colour is what gophercloud paints its failures with.
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")

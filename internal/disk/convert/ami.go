@@ -114,7 +114,7 @@ func (a *ami) take(ctx context.Context, layer disk.Layer) error {
 // bootFiles copies what the boot loader starts; without one that is known, the
 // newest kernel.
 func (a *ami) bootFiles(tree *guestfs.Tree) error {
-	kernel, ramdisk, args := "", "", ""
+	var kernel, ramdisk, args string
 	if e := guestos.DefaultEntry(tree); e != nil && e.Kernel != "" {
 		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
 	} else if all := guestos.Kernels(tree); len(all) > 0 {

@@ -357,4 +357,5 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	return found, nil
 }
 
+// Missing tells whether an error says that a file is not there.
 func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

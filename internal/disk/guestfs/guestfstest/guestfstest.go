@@ -76,13 +76,11 @@ func Tree(t testing.TB, dir string, files ...string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		err := error(nil)
+		write := func() error { return os.WriteFile(path, []byte(content), 0o644) }
 		if link {
-			err = os.Symlink(content, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
+			write = func() error { return os.Symlink(content, path) }
 		}
-		if err != nil {
+		if err := write(); err != nil {
 			t.Fatal(err)
 		}
 	}

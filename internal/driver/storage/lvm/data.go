@@ -56,20 +56,6 @@ func copyData(ctx context.Context, dev *os.File, src io.Reader) error {
 	}
 }
 
-// contextReader reads until its context ends.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-// Read implements io.Reader.
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
-
 // locks is a lock for each name.
 type locks struct {
 	mu   sync.Mutex
