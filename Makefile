@@ -10,7 +10,7 @@ PACKAGES  := ./cmd/... ./internal/... ./test/...
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: build demo test unit contract e2e random-kills conformance bench check lint fuzz deps clean
+.PHONY: build demo test unit contract e2e e2e-all random-kills conformance bench check lint fuzz deps clean
 
 build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
 	$(GO) build -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
@@ -31,6 +31,9 @@ unit: internal/bake/guest/hearth-guest ## no root, no network, no QEMU: under tw
 
 e2e: deps build ## real guests, real clients, a real PostgreSQL; as root
 	./scripts/e2e
+
+e2e-all: deps build ## with what takes ten minutes more: Debian under four init systems, images without what makes a guest itself
+	HEARTH_E2E_ALL=1 ./scripts/e2e
 
 random-kills: build ## 50 kills at random on the fake driver
 	HEARTH_E2E=1 HEARTH_BIN=$(CURDIR)/hearth $(GO) test -count=1 -v -run '^TestRandomKills$$' ./test/e2e
