@@ -25,11 +25,6 @@ func (r *Runner) EditExt(ctx context.Context, f *os.File, fs *ExtFS, dir, comman
 	return complaints(out.Stderr)
 }
 
-// CheckExt replays the journal of an ext file system and mends what is broken.
-func (r *Runner) CheckExt(ctx context.Context, f *os.File, fs *ExtFS) error {
-	return r.check(ctx, f, fs)
-}
-
 // QuoteExt makes of an absolute path of the guest an argument for [Runner.EditExt].
 // Refused for names that debugfs cannot be given.
 func QuoteExt(path string) (string, error) {

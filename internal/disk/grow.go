@@ -157,7 +157,7 @@ func findRoot(f *os.File, size int64) (*rootFS, error) {
 // growExt checks and grows the file system to avail bytes, and says what it has
 // then. resize2fs refuses a file system that was not checked.
 func (r *Runner) growExt(ctx context.Context, f *os.File, fs *ExtFS, avail int64) (int64, error) {
-	if err := r.check(ctx, f, fs); err != nil {
+	if err := r.CheckExt(ctx, f, fs); err != nil {
 		return fs.Size, err
 	}
 	_, err := r.Run(ctx, Command{Name: "resize2fs", Args: []string{inDisk(fs), fmt.Sprintf("%dK", avail/1024)}, Disk: f})
@@ -171,8 +171,9 @@ func (r *Runner) growExt(ctx context.Context, f *os.File, fs *ExtFS, avail int64
 	return now.Size, nil
 }
 
-// check runs e2fsck; 1 and 2 mean that it mended something.
-func (r *Runner) check(ctx context.Context, f *os.File, fs *ExtFS) error {
+// CheckExt has e2fsck replay the journal of an ext file system of the open disk f and
+// mend what is broken; 1 and 2 mean that it mended something.
+func (r *Runner) CheckExt(ctx context.Context, f *os.File, fs *ExtFS) error {
 	if fs.Offset > 0 && fs.NeedsRecovery {
 		return r.checkApart(ctx, f, fs)
 	}

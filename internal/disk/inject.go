@@ -75,7 +75,7 @@ func (r *Runner) injectAttached(ctx context.Context, image string, files []File)
 		return fail(Unsupported, injectOp, "the disk has no ext file system that could be written to offline; use metadata or a config drive")
 	}
 	if root.fs.NeedsRecovery || !root.fs.Clean { // debugfs does not replay the journal
-		if err := r.check(ctx, f, root.fs); err != nil {
+		if err := r.CheckExt(ctx, f, root.fs); err != nil {
 			return err
 		}
 	}
@@ -89,21 +89,14 @@ func (r *Runner) write(ctx context.Context, f *os.File, fs *ExtFS, files []File)
 		return err
 	}
 	defer os.RemoveAll(dir)
-	script, err := stage(dir, files)
+	commands, err := stage(dir, files)
 	if err != nil {
 		return err
 	}
-	if err := handOver(dir, f.Name()); err != nil {
-		return err
-	}
-	out, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f})
-	if err != nil {
-		return err
-	}
-	return complaints(out.Stderr)
+	return r.EditExt(ctx, f, fs, dir, commands)
 }
 
-// stage writes the contents and the commands into dir and names the script.
+// stage writes the contents into dir and gives the commands that copy them.
 func stage(dir string, files []File) (string, error) {
 	var b strings.Builder
 	for i, f := range files {
@@ -113,8 +106,7 @@ func stage(dir string, files []File) (string, error) {
 		}
 		writeCommands(&b, data, f)
 	}
-	script := filepath.Join(dir, "commands")
-	return script, os.WriteFile(script, []byte(b.String()), 0o600)
+	return b.String(), nil
 }
 
 // writeCommands makes the folders on the way (mkdir of one that exists only

@@ -22,7 +22,7 @@ func (r *Runner) ShrinkExt(ctx context.Context, path string) (size int64, err er
 	if err != nil || fs == nil {
 		return 0, errors.Join(err, fail(Unsupported, "shrink", "%s is no ext file system", path))
 	}
-	if err := r.check(ctx, f, fs); err != nil {
+	if err := r.CheckExt(ctx, f, fs); err != nil {
 		return 0, err
 	}
 	if _, err := r.Run(ctx, Command{Name: "resize2fs", Args: []string{"-M", DiskPath}, Disk: f}); err != nil {

@@ -2,6 +2,8 @@ package disk
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -96,3 +98,35 @@ func (w *SparseWriter) Stored() int64 { return w.stored }
 
 // Finish gives the file its full length. It neither syncs nor closes it.
 func (w *SparseWriter) Finish() error { return w.f.Truncate(w.off) }
+
+// CopySparse writes what src has to the new file path without its zeros, until it
+// or ctx ends; after an error what was written is there still.
+func CopySparse(ctx context.Context, path string, src io.Reader) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w, err := NewSparseWriter(f)
+	if err != nil {
+		return err
+	}
+	if _, err := w.ReadFrom(until{ctx, src}); err != nil {
+		return err
+	}
+	return w.Finish()
+}
+
+// until is a reader that ends with a context.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (u until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
+}

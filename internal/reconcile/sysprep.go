@@ -26,32 +26,20 @@ func (k *Housekeeper) prepared(ctx context.Context, image string, open func() (i
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return path, err
 	}
-	if err := copyDisk(path, open); err != nil {
+	if err := copyDisk(ctx, path, open); err != nil {
 		return path, err
 	}
 	return path, k.Prepare(ctx, path)
 }
 
 // copyDisk writes a disk to a new file, without its zeros.
-func copyDisk(path string, open func() (io.ReadCloser, error)) (err error) {
+func copyDisk(ctx context.Context, path string, open func() (io.ReadCloser, error)) error {
 	src, err := open()
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w, err := disk.NewSparseWriter(f)
-	if err != nil {
-		return err
-	}
-	if _, err := w.ReadFrom(src); err != nil {
-		return err
-	}
-	return w.Finish()
+	return disk.CopySparse(ctx, path, src)
 }
 
 // refuseImage ends an image that cannot be made, and says why in a property: it

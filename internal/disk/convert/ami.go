@@ -105,7 +105,7 @@ func (a *ami) take(ctx context.Context, layer disk.Layer) error {
 		return err
 	}
 	root := tree.Root
-	if err := copyPart(ctx, filepath.Join(a.dir, "root"), io.NewSectionReader(d.Reader(), root.Start, root.FS().Size)); err != nil {
+	if err := disk.CopySparse(ctx, filepath.Join(a.dir, "root"), io.NewSectionReader(d.Reader(), root.Start, root.FS().Size)); err != nil {
 		return err
 	}
 	return a.settle(ctx, tree)
@@ -214,35 +214,4 @@ func (a *ami) shrink(ctx context.Context) error {
 	size, err := a.run.ShrinkExt(ctx, filepath.Join(a.dir, "root"))
 	a.out.RootSize = size
 	return err
-}
-
-// copyPart writes src to a new file without its zeros, until ctx ends.
-func copyPart(ctx context.Context, path string, src io.Reader) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w, err := disk.NewSparseWriter(f)
-	if err != nil {
-		return err
-	}
-	if _, err := w.ReadFrom(until{ctx, src}); err != nil {
-		return err
-	}
-	return w.Finish()
-}
-
-// until is a reader that ends with a context.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read implements io.Reader.
-func (u until) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }

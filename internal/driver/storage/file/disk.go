@@ -48,22 +48,28 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, label str
 		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a blank disk needs a size; %d bytes were asked for", size)
 	}
 	disk, err := d.makeDisk(place, storage.Disk{ID: id, Format: "raw", Size: size}, func(_ *storage.Disk, path string) error {
-		if err := blank(path, size); err != nil {
-			return err
-		}
-		switch label {
-		case "":
-			return nil
-		case "swap":
-			return d.Kitchen.Swap(ctx, path)
-		}
-		return d.Kitchen.Ext4(ctx, path, label)
+		return Blank(ctx, d.Kitchen, path, size, label)
 	})
 	return disk, hostError(op, err)
 }
 
+// Blank makes an empty file of size bytes for a disk, with an ext4 file system of
+// the label on it, with swap space for the label swap, with nothing for "".
+func Blank(ctx context.Context, k Kitchen, path string, size int64, label string) error {
+	if err := blank(path, size); err != nil {
+		return err
+	}
+	switch label {
+	case "":
+		return nil
+	case "swap":
+		return k.Swap(ctx, path)
+	}
+	return k.Ext4(ctx, path, label)
+}
+
 func blank(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/file"
 )
 
 var _ storage.Driver = (*Driver)(nil)
@@ -104,15 +105,7 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, label str
 	}
 	p := plan{size: sectors(size)}
 	if label != "" {
-		p.fill = d.prepared(ctx, func(path string) error {
-			if err := os.Truncate(path, p.size); err != nil {
-				return err
-			}
-			if label == "swap" {
-				return d.Kitchen.Swap(ctx, path)
-			}
-			return d.Kitchen.Ext4(ctx, path, label)
-		})
+		p.fill = d.prepared(ctx, func(path string) error { return file.Blank(ctx, d.Kitchen, path, p.size, label) })
 	}
 	return d.disk(ctx, op, id, always(p))
 }

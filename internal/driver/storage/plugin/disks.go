@@ -142,19 +142,7 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, label str
 	}
 	p := plan{size: sectors(size)}
 	if label != "" {
-		p.fill = d.prepared(ctx, func(path string) error {
-			err := os.WriteFile(path, nil, 0o600)
-			if err == nil {
-				err = os.Truncate(path, p.size)
-			}
-			switch {
-			case err != nil:
-				return err
-			case label == "swap":
-				return d.Kitchen.Swap(ctx, path)
-			}
-			return d.Kitchen.Ext4(ctx, path, label)
-		})
+		p.fill = d.prepared(ctx, func(path string) error { return file.Blank(ctx, d.Kitchen, path, p.size, label) })
 	}
 	return d.disk(ctx, op, id, always(p))
 }
