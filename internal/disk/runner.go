@@ -158,7 +158,7 @@ func (r *Runner) wrap(uid, gid int, same bool) []string {
 			w = append(w, "--reuid="+strconv.Itoa(uid), "--regid="+strconv.Itoa(gid), "--clear-groups")
 		}
 	}
-	cpu := int64(r.timeout().Seconds()) * 2
+	cpu := max(2*int64(r.timeout().Seconds()), 2) // none at all would end the tool at its first tick
 	return append(w, "/usr/bin/prlimit", "--core=0", "--nofile=1024", fmt.Sprintf("--cpu=%d", cpu),
 		fmt.Sprintf("--as=%d", orDefault(r.Memory, 2<<30)), fmt.Sprintf("--fsize=%d", orDefault(r.FileSize, 16<<40)))
 }
