@@ -156,6 +156,7 @@ func (c *theCloud) down() {
 	if c.t.Failed() {
 		body, _ := os.ReadFile(log)
 		c.t.Logf("the cloud's log:\n%s", tail(withoutRequests(body), 8000))
+		c.showGuests()
 	}
 	os.Remove(log)
 	cmd := exec.Command(c.bin, "down")
@@ -165,6 +166,28 @@ func (c *theCloud) down() {
 	}
 	if out, _ := exec.Command("ip", "netns").Output(); bytes.Contains(out, []byte("hearth-e2e")) {
 		c.t.Errorf("hearth down left namespaces behind:\n%s", out)
+	}
+}
+
+// showGuests logs the ends of the guests' consoles, and what the networks of a
+// cloud that nobody answers from look like.
+func (c *theCloud) showGuests() {
+	consoles, _ := filepath.Glob(filepath.Join(c.data, "node", "instances", "*", "guest", "console.log"))
+	for _, name := range consoles {
+		if body, err := os.ReadFile(name); err == nil {
+			c.t.Logf("%s:\n%s", name, tail(body, 2000))
+		}
+	}
+	names, _ := exec.Command("ip", "netns").Output()
+	for name := range strings.Lines(string(names)) {
+		name, _, _ = strings.Cut(strings.TrimSpace(name), " ")
+		if !strings.HasPrefix(name, "hearth-e2e") {
+			continue
+		}
+		for _, ask := range []string{"ip -br addr", "ip route", "ip neigh", "nft list ruleset"} {
+			out, _ := exec.Command("ip", append([]string{"netns", "exec", name}, strings.Fields(ask)...)...).CombinedOutput()
+			c.t.Logf("%s: %s:\n%s", name, ask, tail(out, 6000))
+		}
 	}
 }
 
