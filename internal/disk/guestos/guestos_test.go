@@ -1,31 +1,14 @@
 package guestos
 
 import (
-	"io/fs"
-	"path"
 	"reflect"
 	"testing"
+
+	"hearth/internal/disk/guestfs/guestfstest"
 )
 
-type files map[string]string
-
-func (f files) ReadFile(name string, _ int64) ([]byte, error) {
-	if s, ok := f[name]; ok {
-		return []byte(s), nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (f files) ReadDir(string) ([]string, error) { return nil, fs.ErrNotExist }
-
-func (f files) Glob(pattern string) (found []string, _ error) {
-	for name := range f {
-		if ok, _ := path.Match(pattern, name); ok {
-			found = append(found, name)
-		}
-	}
-	return found, nil
-}
+// files is a guest in memory.
+type files = guestfstest.Files
 
 func TestIdentify(t *testing.T) {
 	tests := []struct {

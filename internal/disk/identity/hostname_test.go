@@ -1,37 +1,18 @@
 package identity
 
 import (
-	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"hearth/internal/disk/guestfs/guestfstest"
 	"hearth/internal/disk/guestos"
 )
 
 // files is a guest in memory.
-type files map[string]string
-
-func (f files) ReadFile(name string, _ int64) ([]byte, error) {
-	if s, ok := f[name]; ok {
-		return []byte(s), nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (f files) ReadDir(string) ([]string, error) { return nil, fs.ErrNotExist }
-
-func (f files) Glob(pattern string) (found []string, _ error) {
-	for name := range f {
-		if ok, _ := path.Match(pattern, name); ok {
-			found = append(found, name)
-		}
-	}
-	return found, nil
-}
+type files = guestfstest.Files
 
 // TestGolden: each archive of testdata has a guest's files as they were, under
 // before/, the name in its comment, and under after/ all files as they must be.
