@@ -16,7 +16,7 @@ import (
 // newConvert is 'hearth image convert'.
 func newConvert() *cobra.Command {
 	var to, out, compress string
-	var asJSON bool
+	var asJSON, shrink bool
 	cmd := &cobra.Command{
 		Use: "convert FILE --to qcow2|raw|vmdk|vdi|vhd|vhdx|ami", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
@@ -43,6 +43,9 @@ func newConvert() *cobra.Command {
 				printAMI(cmd.OutOrStdout(), made)
 				return nil
 			}
+			if shrink {
+				return shrinkTo(cmd, source, out, to, compress, asJSON)
+			}
 			made, err := convert.Disk(cmd.Context(), run, convert.Options{Source: source, Target: out, Format: disk.Format(to), Compress: compress, Progress: showProgress(cmd.ErrOrStderr(), filepath.Base(out))})
 			if err != nil {
 				return err
@@ -56,6 +59,7 @@ func newConvert() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&to, "to", "qcow2", "what is made")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format)")
+	cmd.Flags().BoolVar(&shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
 	cmd.Flags().StringVar(&compress, "compress", "", "zstd or zlib: compress a qcow2")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "report as JSON")
 	return cmd
