@@ -43,6 +43,9 @@ menuentry "%s" {
 // boot.img loads sector 1 and core.img goes on with sector 2 as they come, so
 // nothing has to be patched for this place.
 func (o *oven) bootable(ctx context.Context, sys *system, root string, size int64) (string, error) {
+	if o.Firmware == firmwareHybrid {
+		return o.hybrid(ctx, sys, root, size)
+	}
 	head, err := o.bootHead(ctx, gap+size)
 	if err != nil {
 		return "", err
