@@ -32,6 +32,7 @@ type Options struct {
 	Kernel   string // of a tarball; "": its own, or Debian's for clouds
 	Modules  string // of Kernel: a folder or an archive
 	Overlay  string // a folder or an archive that is put over a system with Hearth's agent
+	Firmware string // that the disk boots under: "" or "bios", or "hybrid": UEFI too
 	Raw      bool   // keep the bootable disk as raw too
 	Progress func(Step)
 }
@@ -89,6 +90,9 @@ type oven struct {
 // Bake makes the images of a recipe in OutDir. Files of a former run are
 // replaced only when all are done. It runs as any user.
 func Bake(ctx context.Context, opt Options) (Result, error) {
+	if err := checkFirmware(opt.Firmware); err != nil {
+		return Result{}, err
+	}
 	cook, ok := recipes()[opt.Recipe]
 	if !ok {
 		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
@@ -143,8 +147,8 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	root := filepath.Join(o.work, "root")
 	size := sys.minSize
 	if o.Size > 0 {
-		if size = (o.Size - gap) / blockSize * blockSize; size < sys.minSize {
-			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+gap)
+		if size = (o.Size - o.besides()) / blockSize * blockSize; size < sys.minSize {
+			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+o.besides())
 		}
 	}
 	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {
@@ -156,7 +160,7 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	}
 	packed := filepath.Join(o.work, "packed")
 	done := o.steps.begin("write the qcow2 image", size)
-	err = o.pack(ctx, sys, raw, packed, gap+size, func(part float64) { done.at(int64(part * float64(size))) })
+	err = o.pack(ctx, sys, raw, packed, fileLength(raw), func(part float64) { done.at(int64(part * float64(size))) })
 	if done.end(err) != nil {
 		return res, err
 	}

@@ -13,6 +13,9 @@ const gap = bootdisk.Gap
 // bootable makes the raw disk: the root file system, with the boot files, in its
 // one partition.
 func (o *oven) bootable(ctx context.Context, sys *system, root string, size int64) (string, error) {
+	if o.Firmware == firmwareHybrid {
+		return o.hybrid(ctx, sys, root, size)
+	}
 	head, err := bootdisk.Head(ctx, &o.run, o.work, gap+size, 0)
 	if err != nil {
 		return "", err
