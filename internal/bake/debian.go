@@ -121,14 +121,17 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
+	if len(packages) > 0 {
+		options = append(slices.Clone(options), "--include="+strings.Join(packages, ","))
+	}
 	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
-		"--architectures=amd64", "--include=" + strings.Join(packages, ","),
+		"--architectures=amd64",
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--skip=download/empty", "--skip=essential/unlink",
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
-		suite, archive})
+		suite, archive}, o.mirror)
 	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(err)
 }

@@ -63,7 +63,7 @@ func (o *oven) addModules(r *rootfs) error {
 		return err
 	}
 	if !st.IsDir() {
-		return r.overTar(o.Modules)
+		return r.overTar(o.Modules, "/")
 	}
 	from := os.DirFS(o.Modules)
 	if sub, err := fs.Sub(from, "lib/modules"); err == nil {

@@ -58,7 +58,7 @@ func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) 
 // unpack writes one file of the archive, if the tree has none in its place.
 func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) error {
 	name := path.Clean("/" + h.Name)
-	if _, ours := over.entries[name]; name == "/" || dropped(name) || ours && h.Typeflag != tar.TypeDir {
+	if _, ours := over.entries[name]; name == "/" || !s.kept && dropped(name) || ours && h.Typeflag != tar.TypeDir {
 		return nil
 	}
 	attributes, err := tarfile.Xattrs(h)
@@ -66,6 +66,7 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 		return err
 	}
 	rel := name[1:]
+	s.touch(name)
 	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
 		return err
 	}
@@ -73,6 +74,9 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 	case tar.TypeDir:
 		if err := root.MkdirAll(rel, 0o755); err != nil { // some archives name a folder after what is in it
 			return err
+		}
+		if st, err := root.Lstat(rel); err != nil || !st.IsDir() {
+			return err // a link to a folder stays one
 		}
 	case tar.TypeSymlink:
 		s.owners = append(s.owners, filetree.Entry{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
@@ -116,7 +120,8 @@ func (s *staged) overlay(over *tree) error {
 
 // overTar unpacks an archive over the system: its files take the place of those
 // that are there.
-func (r *rootfs) overTar(archive string) error {
+// to is the folder of the guest that they go to.
+func (r *rootfs) overTar(archive, to string) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -134,13 +139,24 @@ func (r *rootfs) overTar(archive string) error {
 		if err != nil {
 			return err
 		}
-		if st, err := r.root.Lstat(path.Clean("/" + h.Name)[1:]); err == nil && !st.IsDir() && h.Typeflag != tar.TypeDir {
-			if err := r.root.Remove(path.Clean("/" + h.Name)[1:]); err != nil {
-				return err
-			}
+		h.Name = path.Join("/", to, path.Clean("/"+h.Name))
+		if h.Typeflag == tar.TypeLink {
+			h.Linkname = path.Join("/", to, path.Clean("/"+h.Linkname))
 		}
-		if err := r.unpack(r.root, h, read, newTree()); err != nil {
+		if err := r.over(h, read); err != nil {
 			return fmt.Errorf("unpack %s: %w", h.Name, err)
 		}
 	}
+}
+
+// over unpacks one file in place of what has its name.
+func (r *rootfs) over(h *tar.Header, in io.Reader) error {
+	if name := path.Clean("/" + h.Name)[1:]; name != "" && h.Typeflag != tar.TypeDir {
+		if st, err := r.root.Lstat(name); err == nil && !st.IsDir() {
+			if err := r.root.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return r.unpack(r.root, h, in, newTree())
 }

@@ -85,8 +85,12 @@ func (e entry) unixMode() uint32 {
 type staged struct {
 	dir    string
 	owners []filetree.Entry // for all that a user without rights could not set
-	bytes  int64            // in whole blocks
-	files  int
+	// touched, unless it is nil, notes the absolute names of all that is made,
+	// changed or removed: what a layer holds.
+	touched map[string]bool
+	kept    bool  // nothing of an archive is left out: it is a layer
+	bytes   int64 // in whole blocks
+	files   int
 }
 
 // stage writes the tree into a new folder.
@@ -105,7 +109,14 @@ func (t *tree) stage(dir string) (*staged, error) {
 	return s, nil
 }
 
+func (s *staged) touch(name string) {
+	if s.touched != nil {
+		s.touched[name] = true
+	}
+}
+
 func (s *staged) add(e entry) error {
+	s.touch(e.path)
 	name := filepath.Join(s.dir, e.path)
 	s.files++
 	s.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize

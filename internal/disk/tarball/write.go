@@ -72,7 +72,7 @@ func (a *archive) entry(e *tree.Entry, content io.Reader) error {
 		return a.tar.WriteHeader(h)
 	}
 	var err error
-	if h.PAXRecords, err = records(e.Xattrs); err != nil {
+	if h.PAXRecords, err = Records(e.Xattrs); err != nil {
 		return err
 	}
 	if content == nil {

@@ -46,8 +46,8 @@ func xattrs(records map[string]string) (map[string][]byte, error) {
 	return all, nil
 }
 
-// records makes the records of a PAX header.
-func records(x map[string][]byte) (map[string]string, error) {
+// Records makes of extended attributes the records of a PAX header.
+func Records(x map[string][]byte) (map[string]string, error) {
 	if len(x) == 0 {
 		return nil, nil
 	}
