@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 //go:embed debian
@@ -76,7 +77,7 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	params := "root=UUID=" + uuid + " ro " + console
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
 		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
-			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params, time.Second))}}}, nil
+			Data: bootdisk.Menu{Title: "Debian GNU/Linux (Hearth)", Kernel: "/vmlinuz", Ramdisk: "/initrd.img", Params: params, Wait: time.Second}.Config()}}}, nil
 }
 
 // installed lists the packages of dpkg's status file as NAME_VERSION.

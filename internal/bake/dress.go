@@ -12,6 +12,7 @@ import (
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 // dressing is what a system without cloud-init is made ready with.
@@ -60,7 +61,7 @@ func (o *oven) dress(ctx context.Context, archive string, d dressing) (*system, 
 		boot: []disk.File{
 			{Path: kernel, Mode: 0o644, Data: k.image},
 			{Path: ramdisk, Mode: 0o644, Data: k.ramdisk},
-			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: []byte(grubConfig(d.title, kernel, ramdisk, params, 0))},
+			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: bootdisk.Menu{Title: d.title, Kernel: kernel, Ramdisk: ramdisk, Params: params}.Config()},
 		}}, nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"hearth/internal/bake/guest"
-	"hearth/internal/disk"
+	filetree "hearth/internal/disk/tree"
 )
 
 // rootfs is a system that somebody else put together, unpacked into a folder.
@@ -56,7 +56,7 @@ func (r *rootfs) put(e entry) error {
 		return fmt.Errorf("put %s into the system: %w", e.path, err)
 	}
 	if e.same == "" {
-		r.owners = append(r.owners, disk.Owner{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
+		r.owners = append(r.owners, filetree.Entry{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
 	}
 	r.files++
 	r.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize
@@ -98,7 +98,7 @@ func (r *rootfs) parents(dir string) error {
 	if err := r.parents(path.Dir(dir)); err != nil {
 		return err
 	}
-	r.owners = append(r.owners, disk.Owner{Path: dir, Mode: entry{mode: fs.ModeDir | 0o755}.unixMode()})
+	r.owners = append(r.owners, filetree.Entry{Path: dir, Mode: entry{mode: fs.ModeDir | 0o755}.unixMode()})
 	return r.root.Mkdir(dir[1:], 0o755)
 }
 

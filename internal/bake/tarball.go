@@ -9,13 +9,13 @@ import (
 	"path"
 	"path/filepath"
 
-	"hearth/internal/disk"
+	tarfile "hearth/internal/disk/tarball"
+	filetree "hearth/internal/disk/tree"
 )
 
 // stageTar unpacks an archive into the new folder dir and puts the tree over it.
-// Devices are left out: the kernel makes its own. Extended attributes are too,
-// for a user without rights could not set them; Debian's minimal system has one,
-// ping's capability, for which systemd's ping_group_range stands in.
+// Devices are left out: the kernel makes its own. Owners, modes and extended
+// attributes, such as ping's capability, are kept for the file system.
 // It may be packed by gzip, bzip2, xz or zstd. Names and links that lead out of dir
 // are refused by os.Root.
 func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) {
@@ -32,7 +32,7 @@ func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) 
 		return nil, err
 	}
 	defer root.Close()
-	in, err := unpacked(f)
+	in, err := tarfile.Unpack(f)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,10 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 	if _, ours := over.entries[name]; name == "/" || dropped(name) || ours && h.Typeflag != tar.TypeDir {
 		return nil
 	}
+	attributes, err := tarfile.Xattrs(h)
+	if err != nil {
+		return err
+	}
 	rel := name[1:]
 	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
 		return err
@@ -71,7 +75,7 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 			return err
 		}
 	case tar.TypeSymlink:
-		s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
+		s.owners = append(s.owners, filetree.Entry{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
 		return root.Symlink(h.Linkname, rel)
 	case tar.TypeLink:
 		return root.Link(path.Clean("/" + h.Linkname)[1:], rel)
@@ -93,7 +97,7 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 	}
 	s.files++
 	mode := entry{mode: h.FileInfo().Mode()}.unixMode()
-	s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: mode})
+	s.owners = append(s.owners, filetree.Entry{Path: name, UID: h.Uid, GID: h.Gid, Mode: mode, Xattrs: attributes})
 	return nil
 }
 
@@ -118,7 +122,7 @@ func (r *rootfs) overTar(archive string) error {
 		return err
 	}
 	defer f.Close()
-	in, err := unpacked(f)
+	in, err := tarfile.Unpack(f)
 	if err != nil {
 		return err
 	}
