@@ -152,7 +152,7 @@ func TestBakeUnknownRecipe(t *testing.T) {
 // TestImages cuts images from a small system made here, as any user, and reads
 // them back: owners, modes, the boot sector, the manifest.
 func TestImages(t *testing.T) {
-	if _, err := os.Stat("/usr/lib/grub/i386-pc/boot.img"); err != nil {
+	if _, err := os.Stat(bootdisk.FirstSector); err != nil {
 		t.Skip(err)
 	}
 	dir := t.TempDir()

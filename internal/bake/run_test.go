@@ -13,6 +13,7 @@ import (
 	"hearth/internal/bake/guest"
 	"hearth/internal/bake/recipe"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 // tinyRecipe bakes from a tree of a stage3's shape with a kernel in its /boot.
@@ -48,7 +49,7 @@ func tiny(t *testing.T) string {
 	if _, err := guest.Agent(); err != nil {
 		t.Skip(err)
 	}
-	if _, err := os.Stat(grubBoot); err != nil {
+	if _, err := os.Stat(bootdisk.FirstSector); err != nil {
 		t.Skip(err)
 	}
 	dir := t.TempDir()

@@ -28,8 +28,8 @@ const ConfigMark = "# Made by hearth bake."
 // an MBR disk and to show both on the serial line.
 var modules = []string{"biosdisk", "part_msdos", "ext2", "normal", "linux16", "configfile", "serial", "terminal", "echo", "test", "search", "search_fs_uuid"}
 
-// firstSector is where Debian's grub-pc-bin has it.
-const firstSector = "/usr/lib/grub/i386-pc/boot.img"
+// FirstSector is where Debian's grub-pc-bin has it.
+const FirstSector = "/usr/lib/grub/i386-pc/boot.img"
 
 // Menu is what is started: names in the partition, the kernel's parameters, and how
 // long, in whole seconds, a person may choose.
@@ -66,7 +66,7 @@ menuentry "%s" {
 // this place. id is the disk's, of which PARTUUID is made; work is a folder for
 // files that Head leaves there.
 func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uint32) ([]byte, error) {
-	first, err := os.ReadFile(firstSector)
+	first, err := os.ReadFile(FirstSector)
 	if err != nil {
 		return nil, &disk.Error{Kind: disk.ToolMissing, Op: "make bootable", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
 	}
