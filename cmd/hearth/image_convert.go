@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -36,6 +37,9 @@ func newConvert() *cobra.Command {
 			files, err := byTree(source, to)
 			if err != nil {
 				return err
+			}
+			if files && shrink {
+				return errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
 			}
 			if files {
 				return convertTree(cmd, convert.TreeOptions{Source: source, Target: out, To: to, Compress: compress, Size: int64(gib * (1 << 30)), Limits: filesWithin(limit)}, asJSON)
