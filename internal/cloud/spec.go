@@ -23,6 +23,7 @@ type InstanceSpec struct {
 	RescueAs                              *RescueAs        // of an instance that is being rescued; nil: by its first disk
 	Ports                                 []InstancePort   // in the order of the guest's NICs
 	Volumes                               []InstanceVolume // in the order of the guest's disks, the boot volume first
+	CDs                                   []InstanceCD     // in the order of the guest's drives
 	ConfigDrive                           bool
 	Snapshots                             []string // ids of the images that its root disk is to be copied for; the copies of others go
 	Meta                                  InstanceMeta
@@ -72,6 +73,8 @@ type InstanceVolume struct {
 	Bus                    string // virtio, scsi, ide; "" for the image's own
 	Tag                    string // that its owner gave the disk; "" for none
 	Boot                   bool   // the guest boots from it, and has no root disk of its own
+	CDROM                  bool   // it is a CD-ROM, on ide or scsi, and read-only
+	BootIndex              int    // of those that do not Boot: when it is tried; 0 for never, 1 for the first after the boot disk
 	ReadOnly, Shared       bool   // Shared: other guests may have it too
 	// Swaps is the id of the volume whose place it takes: what that one holds is to be
 	// copied to it, under the guest if there is one; "" for none.
@@ -84,6 +87,13 @@ type InstanceVolume struct {
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef
 	Address string `json:"-"` // as InstancePort.Address
+}
+
+// InstanceCD is an image that a guest has in a drive, as its node's cache holds it.
+type InstanceCD struct {
+	Image     ImageRef
+	Bus       string // ide or scsi
+	BootIndex int    // when it is tried: 0 for never, 1 for the first after the boot disk
 }
 
 // BootVolume is the volume that the instance boots from; nil for one that has a
@@ -177,9 +187,10 @@ type NetworkSpec struct {
 	SegmentationID, MTU             int
 	Generation                      int64
 	Subnets                         []SubnetSpec
-	Ports                           []PortSpec   // of the instances on this node
-	DHCP                            *ServicePort // where DHCP, DNS and metadata answer; nil for none
-	Groups                          []GroupSpec  // every group that the ports wear or refer to
+	Ports                           []PortSpec         // of the instances on this node
+	DHCP                            *ServicePort       // where DHCP, DNS and metadata answer; nil for none
+	Groups                          []GroupSpec        // every group that the ports wear or refer to
+	AddressGroups                   []AddressGroupSpec // that the groups' rules refer to
 	DNSDomain                       string
 	Names                           []NameRecord
 	Peers                           []netip.Addr // the other nodes' tunnel addresses
@@ -215,6 +226,7 @@ type PortSpec struct {
 	Hostname            string
 	DHCPOptions         []DHCPOption
 	Egress, Ingress     Bandwidth // what the guest sends and receives
+	DSCP                *int      // what the guest's packets are marked with, 0 to 63; nil to leave them
 	SubPorts            []SubPortSpec
 }
 
@@ -237,6 +249,12 @@ type GroupSpec struct {
 	ID      string
 	Rules   []SecurityRule
 	Members []netip.Addr // of the ports that wear it, anywhere: for rules with a remote group
+}
+
+// AddressGroupSpec is a group of addresses that rules refer to.
+type AddressGroupSpec struct {
+	ID        string
+	Addresses []netip.Prefix
 }
 
 // NameRecord is a name that the network's DNS answers.
