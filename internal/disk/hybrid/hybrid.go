@@ -23,6 +23,7 @@ import (
 	"github.com/diskfs/go-diskfs/partition/gpt"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 const (
@@ -45,9 +46,6 @@ const (
 	kernelSector = 0x5c
 	blockList    = 0x1f4
 )
-
-// firstSector is where Debian's grub-pc-bin has it.
-const firstSector = "/usr/lib/grub/i386-pc/boot.img"
 
 // modules read a GPT, ext4 and a menu, and start Linux, on screen and serial line.
 var modules = []string{"part_gpt", "ext2", "normal", "linux", "configfile", "serial", "terminal", "echo", "test", "search", "search_fs_uuid", "all_video"}
@@ -124,7 +122,7 @@ func table(root int64) *gpt.Table {
 
 // head is all before the root but for the table, and the code of the first sector.
 func (d Disk) head(ctx context.Context, run *disk.Runner) (head, boot []byte, err error) {
-	if boot, err = os.ReadFile(firstSector); err != nil || len(boot) < 440 {
+	if boot, err = os.ReadFile(bootdisk.FirstSector); err != nil || len(boot) < 440 {
 		return nil, nil, &disk.Error{Kind: disk.ToolMissing, Op: "make hybrid disk", Reason: "GRUB for BIOS is missing; Debian has it in grub-pc-bin", Err: err}
 	}
 	boot = boot[:440]
