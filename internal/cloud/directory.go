@@ -92,6 +92,16 @@ type PolicyBlob struct {
 	Extra          map[string]any
 }
 
+// PolicyAssociation says which policy holds for an endpoint, for a service, or for
+// a service in a region.
+type PolicyAssociation struct {
+	PolicyID                        string
+	EndpointID, ServiceID, RegionID string // an endpoint, or a service with or without a region
+}
+
+// Key is the identity of an association: what it is for has one policy.
+func (a PolicyAssociation) Key() string { return a.EndpointID + "/" + a.ServiceID + "/" + a.RegionID }
+
 // RegisteredLimit is the default of a limit.
 type RegisteredLimit struct {
 	ID, ServiceID, RegionID, ResourceName, Description string

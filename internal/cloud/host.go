@@ -14,6 +14,7 @@ type Host struct {
 	VolumesDisabled  bool // it is given no new volumes
 	VolumesReason    string
 	Precache         []string          // ids of images that its node is asked to have in its cache
+	Uncache          []string          // digests of images that its node is asked to drop from its cache
 	PoolsDisabled    map[string]string // pools beside VolumePool that are given no new volumes, and why
 	AvailabilityZone string
 	CreatedAt        time.Time
@@ -44,6 +45,17 @@ type HostStatus struct {
 	BootedAt          time.Time  // zero where it is not known
 	Load              [3]float64 // average number of running tasks over 1, 5 and 15 minutes
 	Pools             []PoolStatus
+	Images            []CachedImage
+}
+
+// CachedImage is an image's bytes that a node has in its cache. What it was used for
+// it counts since its agent began.
+type CachedImage struct {
+	Digest string
+	Bytes  int64     // on the node's disk
+	At     time.Time // since when
+	Hits   int       // how often an instance's start took it
+	UsedAt time.Time // by the last of them; zero for none
 }
 
 // Fact is one line of an explanation: where a part of something is.

@@ -89,4 +89,5 @@ type ApplicationCredential struct {
 type Revocation struct {
 	AuditID   string
 	ExpiresAt time.Time
+	RevokedAt time.Time // zero for what older versions revoked
 }

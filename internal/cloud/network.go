@@ -181,6 +181,7 @@ type SecurityRule struct {
 	PortMin, PortMax                    int          // -1 for any
 	RemotePrefix                        netip.Prefix // zero for any
 	RemoteGroupID                       string
+	RemoteAddressGroupID                string
 	CreatedAt, UpdatedAt                time.Time
 	Revision                            int
 }

@@ -57,6 +57,7 @@ type QoSPolicy struct {
 	ID, ProjectID, Name, Description string
 	Shared, IsDefault                bool
 	Limits                           []BandwidthLimit
+	Marks                            []DSCPMark // one at most
 	Tags                             []string
 	CreatedAt, UpdatedAt             time.Time
 	Revision                         int
@@ -70,6 +71,13 @@ type BandwidthLimit struct {
 	BurstKb   int    // kilobits that may go at once; 0 for a part of Kbps
 }
 
+// DSCPMark is the differentiated services code point (RFC 2474) that what a port
+// sends is marked with.
+type DSCPMark struct {
+	ID   string
+	Mark int // 0 to 63
+}
+
 // Limit gives the policy's limit of a direction.
 func (p QoSPolicy) Limit(direction string) (BandwidthLimit, bool) {
 	i := slices.IndexFunc(p.Limits, func(l BandwidthLimit) bool { return l.Direction == direction })
@@ -77,6 +85,15 @@ func (p QoSPolicy) Limit(direction string) (BandwidthLimit, bool) {
 		return BandwidthLimit{}, false
 	}
 	return p.Limits[i], true
+}
+
+// AddressGroup is addresses that security group rules can name as one.
+type AddressGroup struct {
+	ID, ProjectID, Name, Description string
+	Addresses                        []netip.Prefix
+	Shared                           bool
+	CreatedAt, UpdatedAt             time.Time
+	Revision                         int
 }
 
 // PortForwarding maps a port of a floating IP to one of an inner address.

@@ -187,9 +187,10 @@ type NetworkSpec struct {
 	SegmentationID, MTU             int
 	Generation                      int64
 	Subnets                         []SubnetSpec
-	Ports                           []PortSpec   // of the instances on this node
-	DHCP                            *ServicePort // where DHCP, DNS and metadata answer; nil for none
-	Groups                          []GroupSpec  // every group that the ports wear or refer to
+	Ports                           []PortSpec         // of the instances on this node
+	DHCP                            *ServicePort       // where DHCP, DNS and metadata answer; nil for none
+	Groups                          []GroupSpec        // every group that the ports wear or refer to
+	AddressGroups                   []AddressGroupSpec // that the groups' rules refer to
 	DNSDomain                       string
 	Names                           []NameRecord
 	Peers                           []netip.Addr // the other nodes' tunnel addresses
@@ -225,6 +226,7 @@ type PortSpec struct {
 	Hostname            string
 	DHCPOptions         []DHCPOption
 	Egress, Ingress     Bandwidth // what the guest sends and receives
+	DSCP                *int      // what the guest's packets are marked with, 0 to 63; nil to leave them
 	SubPorts            []SubPortSpec
 }
 
@@ -247,6 +249,12 @@ type GroupSpec struct {
 	ID      string
 	Rules   []SecurityRule
 	Members []netip.Addr // of the ports that wear it, anywhere: for rules with a remote group
+}
+
+// AddressGroupSpec is a group of addresses that rules refer to.
+type AddressGroupSpec struct {
+	ID        string
+	Addresses []netip.Prefix
 }
 
 // NameRecord is a name that the network's DNS answers.

@@ -21,7 +21,13 @@ const maxConfigDrive = 64 << 20
 // WriteConfigDrive makes an ISO 9660 image at dst, which must not exist, with
 // the label config-2 and Rock Ridge names. The keys of files are paths such as
 // "openstack/latest/meta_data.json". A half written image is removed.
-func WriteConfigDrive(dst string, files map[string][]byte) (err error) {
+func WriteConfigDrive(dst string, files map[string][]byte) error {
+	return WriteDrive(dst, ConfigDriveLabel, files)
+}
+
+// WriteDrive is [WriteConfigDrive] with another label, such as cidata of cloud-init's
+// NoCloud.
+func WriteDrive(dst, label string, files map[string][]byte) (err error) {
 	total := 0
 	for name, data := range files {
 		if name == "" || path.Clean("/"+name) != "/"+name || strings.ContainsAny(name, "\x00\\") {
@@ -49,10 +55,10 @@ func WriteConfigDrive(dst string, files map[string][]byte) (err error) {
 			os.Remove(dst)
 		}
 	}()
-	return fillISO(f, work, files)
+	return fillISO(f, work, label, files)
 }
 
-func fillISO(f *os.File, work string, files map[string][]byte) error {
+func fillISO(f *os.File, work, label string, files map[string][]byte) error {
 	fs, err := iso9660.Create(file.New(f, false), 0, 0, 2048, work)
 	if err != nil {
 		return err
@@ -75,5 +81,5 @@ func fillISO(f *os.File, work string, files map[string][]byte) error {
 			return err
 		}
 	}
-	return fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: ConfigDriveLabel})
+	return fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: label})
 }

@@ -2,12 +2,13 @@ package disk
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -18,12 +19,13 @@ type QCOW2Reader struct {
 	size int64 // of the file
 	h    *QCOW2Header
 	l1   []uint64
-	zstd *zstd.Decoder
 
-	mu     sync.Mutex
-	packed bool  // a packed cluster was read
-	l2     cache // tables, by their place
-	ready  cache // unpacked clusters, by the entry that names them
+	inflaters sync.Pool
+	packed    atomic.Bool // a packed cluster was read
+
+	mu    sync.Mutex
+	l2    cache // tables, by their place
+	ready cache // unpacked clusters, by the entry that names them
 }
 
 const (
@@ -52,10 +54,8 @@ func NewQCOW2Reader(r io.ReaderAt, size int64) (*QCOW2Reader, error) {
 	}
 	cluster := int(q.cluster())
 	q.l2, q.ready = newCache((8<<20)/cluster+1), newCache((8<<20)/cluster+1)
-	if h.Compression == "zstd" {
-		q.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(16<<20), zstd.WithDecoderMaxWindow(8<<20))
-	}
-	return q, err
+	q.inflaters.New = q.newInflater
+	return q, nil
 }
 
 // Size is how many bytes the disk has.
@@ -115,9 +115,7 @@ func (q *QCOW2Reader) within(p []byte, at int64) error {
 
 // Packed tells whether what was read so far was packed, in part at least, and how.
 func (q *QCOW2Reader) Packed() (method string, packed bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.h.Compression, q.packed
+	return q.h.Compression, q.packed.Load()
 }
 
 // Stored tells whether the bytes from off on are stored or read as zeros, and
@@ -161,7 +159,7 @@ func (q *QCOW2Reader) unpacked(entry uint64) ([]byte, error) {
 		if place > q.size || length <= 0 {
 			return nil, refuse("a packed cluster lies at byte %d of %d", place, q.size)
 		}
-		q.packed = true // kept holds the lock
+		q.packed.Store(true)
 		packed := make([]byte, length)
 		if n, err := q.r.ReadAt(packed, place); err != nil && (n < int(length) || !errors.Is(err, io.EOF)) {
 			return nil, err
@@ -170,34 +168,62 @@ func (q *QCOW2Reader) unpacked(entry uint64) ([]byte, error) {
 	})
 }
 
+// unpack gives the bytes of one cluster, and no more, whatever is packed.
 func (q *QCOW2Reader) unpack(packed []byte) ([]byte, error) {
 	out := make([]byte, q.cluster())
-	var src io.Reader
-	if q.zstd != nil {
-		if err := q.zstd.Reset(bytes.NewReader(packed)); err != nil {
-			return nil, refuse("a packed cluster is broken: %v", err)
-		}
-		src = q.zstd
+	var n int
+	var err error
+	if q.h.Compression == "zstd" {
+		n, err = q.unpackZstd(out, packed)
 	} else {
-		z := flate.NewReader(bytes.NewReader(packed))
-		defer z.Close()
-		src = z
+		z := q.inflaters.Get().(io.ReadCloser)
+		defer q.inflaters.Put(z)
+		if err = z.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err == nil {
+			n, err = io.ReadFull(z, out)
+		}
 	}
-	if n, err := io.ReadFull(src, out); err != nil {
+	if err != nil {
 		return nil, refuse("a packed cluster ends after %d bytes: %v", n, err)
 	}
 	return out, nil
 }
 
-// kept gives what is in a cache, or makes it.
+func (q *QCOW2Reader) unpackZstd(out, packed []byte) (int, error) {
+	z, _ := q.inflaters.Get().(*zstd.Decoder)
+	if z == nil {
+		return 0, errors.New("no decoder")
+	}
+	defer q.inflaters.Put(z)
+	if err := z.Reset(bytes.NewReader(packed)); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(z, out)
+}
+
+// newInflater makes a decoder for [QCOW2Reader.unpack]: each reads by itself.
+func (q *QCOW2Reader) newInflater() any {
+	if q.h.Compression != "zstd" {
+		return flate.NewReader(nil)
+	}
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(16<<20), zstd.WithDecoderMaxWindow(8<<20))
+	if err != nil {
+		return nil // never, of these options
+	}
+	return z
+}
+
+// kept gives what is in a cache, or makes it. Two may make the same side by side.
 func (q *QCOW2Reader) kept(c *cache, key uint64, make func() ([]byte, error)) ([]byte, error) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if b, ok := c.have[key]; ok {
+	b, ok := c.have[key]
+	q.mu.Unlock()
+	if ok {
 		return b, nil
 	}
 	b, err := make()
 	if err == nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
 		c.put(key, b)
 	}
 	return b, err
@@ -213,6 +239,9 @@ type cache struct {
 func newCache(n int) cache { return cache{have: map[uint64][]byte{}, keys: make([]uint64, n)} }
 
 func (c *cache) put(key uint64, b []byte) {
+	if _, ok := c.have[key]; ok {
+		return
+	}
 	delete(c.have, c.keys[c.next])
 	c.keys[c.next] = key
 	c.have[key] = b

@@ -90,6 +90,9 @@ func (w *SparseWriter) ReadFrom(r io.Reader) (int64, error) {
 	}
 }
 
+// Skip leaves n bytes out, as zeros.
+func (w *SparseWriter) Skip(n int64) { w.off += n }
+
 // Size is how many bytes were given.
 func (w *SparseWriter) Size() int64 { return w.off }
 

@@ -69,5 +69,8 @@ func (d Data) Scratch() string { return d.join("scratch") }
 // Bake is the cache of the oven: packages and layers.
 func (d Data) Bake() string { return d.join("bake") }
 
+// OSDefs has the definitions of how instances are deployed.
+func (d Data) OSDefs() string { return d.join("os-def") }
+
 // Log is the log of a cloud that was started in the background.
 func (d Data) Log() string { return d.join("hearth.log") }

@@ -61,6 +61,11 @@ var (
 		names: []string{"user_id", "service", "method", "path"}, types: "tttt", unique: [][]string{{"user_id", "service", "method", "path"}},
 		values: func(r cloud.AccessRule) columns { return columns{r.UserID, r.Service, r.Method, r.Path} },
 	}
+	policyLinkSchema = schema[cloud.PolicyAssociation]{
+		table: "policy_associations", noun: "policy association", key: cloud.PolicyAssociation.Key,
+		names: []string{"policy_id"}, types: "t",
+		values: func(a cloud.PolicyAssociation) columns { return columns{a.PolicyID} },
+	}
 	policyBlobSchema = schema[cloud.PolicyBlob]{
 		table: "policy_blobs", noun: "policy", key: func(p cloud.PolicyBlob) string { return p.ID },
 		names: []string{"type"}, types: "t",
@@ -83,7 +88,7 @@ func identityShapes() []shape {
 	return []shape{
 		groupSchema.shape(), membershipSchema.shape(), impliedRoleSchema.shape(), regionSchema.shape(),
 		catalogServiceSchema.shape(), catalogEndpointSchema.shape(), endpointGroupSchema.shape(), endpointLinkSchema.shape(),
-		credentialSchema.shape(), trustSchema.shape(), accessRuleSchema.shape(), policyBlobSchema.shape(),
+		credentialSchema.shape(), trustSchema.shape(), accessRuleSchema.shape(), policyBlobSchema.shape(), policyLinkSchema.shape(),
 		registeredLimitSchema.shape(), limitSchema.shape(),
 	}
 }

@@ -16,6 +16,11 @@ var (
 			return columns{p.ProjectID, p.Name, p.AddressScopeID, p.CreatedAt}
 		},
 	}
+	addressGroupSchema = schema[cloud.AddressGroup]{
+		table: "address_groups", noun: "address group", key: func(g cloud.AddressGroup) string { return g.ID },
+		names: []string{"project_id", "name", "created_at"}, types: "ttm",
+		values: func(g cloud.AddressGroup) columns { return columns{g.ProjectID, g.Name, g.CreatedAt} },
+	}
 	rbacPolicySchema = schema[cloud.RBACPolicy]{
 		table: "rbac_policies", noun: "RBAC policy", key: func(p cloud.RBACPolicy) string { return p.ID },
 		names: []string{"project_id", "object_type", "object_id", "action", "target", "created_at"}, types: "tttttm",

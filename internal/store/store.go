@@ -45,6 +45,7 @@ type Tx struct {
 	Trusts           *Table[cloud.Trust]
 	AccessRules      *Table[cloud.AccessRule]
 	PolicyBlobs      *Table[cloud.PolicyBlob]
+	PolicyLinks      *Table[cloud.PolicyAssociation]
 	RegisteredLimits *Table[cloud.RegisteredLimit]
 	Limits           *Table[cloud.Limit]
 
@@ -85,6 +86,7 @@ type Tx struct {
 	SubPorts        *Table[cloud.SubPort]
 	MeteringLabels  *Table[cloud.MeteringLabel]
 	MeteringRules   *Table[cloud.MeteringRule]
+	AddressGroups   *Table[cloud.AddressGroup]
 
 	Volumes           *Table[cloud.Volume]
 	VolumeAttachments *Table[cloud.VolumeAttachment]

@@ -25,6 +25,7 @@ func newTx(r *run) *Tx {
 		Trusts:           table(r, &trustSchema),
 		AccessRules:      table(r, &accessRuleSchema),
 		PolicyBlobs:      table(r, &policyBlobSchema),
+		PolicyLinks:      table(r, &policyLinkSchema),
 		RegisteredLimits: table(r, &registeredLimitSchema),
 		Limits:           table(r, &limitSchema),
 
@@ -43,6 +44,7 @@ func newTx(r *run) *Tx {
 		AutoTopologies: table(r, &autoTopologySchema),
 		Trunks:         table(r, &trunkSchema), SubPorts: table(r, &subPortSchema),
 		MeteringLabels: table(r, &meteringLabelSchema), MeteringRules: table(r, &meteringRuleSchema),
+		AddressGroups: table(r, &addressGroupSchema),
 
 		Volumes:           table(r, &volumeSchema),
 		VolumeAttachments: table(r, &volumeAttachmentSchema),
@@ -91,6 +93,7 @@ func newShelves() map[string]any {
 	shelve(m, &trustSchema)
 	shelve(m, &accessRuleSchema)
 	shelve(m, &policyBlobSchema)
+	shelve(m, &policyLinkSchema)
 	shelve(m, &registeredLimitSchema)
 	shelve(m, &limitSchema)
 	shelve(m, &imageSchema)
@@ -124,6 +127,7 @@ func newShelves() map[string]any {
 	shelve(m, &subPortSchema)
 	shelve(m, &meteringLabelSchema)
 	shelve(m, &meteringRuleSchema)
+	shelve(m, &addressGroupSchema)
 	shelve(m, &volumeSchema)
 	shelve(m, &volumeAttachmentSchema)
 	shelve(m, &snapshotSchema)
@@ -161,7 +165,7 @@ func shapes() []shape {
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),
 		portForwardingSchema.shape(), networkAgentSchema.shape(), autoTopologySchema.shape(),
-		trunkSchema.shape(), subPortSchema.shape(), meteringLabelSchema.shape(), meteringRuleSchema.shape(),
+		trunkSchema.shape(), subPortSchema.shape(), meteringLabelSchema.shape(), meteringRuleSchema.shape(), addressGroupSchema.shape(),
 		volumeSchema.shape(), volumeAttachmentSchema.shape(), snapshotSchema.shape(), volumeUploadSchema.shape(), volumeTypeSchema.shape(),
 		volumeQoSSchema.shape(), volumeTransferSchema.shape(), volumeMessageSchema.shape(), groupTypeSchema.shape(), volumeGroupSchema.shape(), groupSnapshotSchema.shape(),
 		backupSchema.shape(), volumeDefaultTypeSchema.shape(),

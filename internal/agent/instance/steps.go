@@ -188,6 +188,9 @@ func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 		if _, err := w.image(ctx, *ref); err != nil {
 			return err
 		}
+		if w.m.Used != nil {
+			w.m.Used(ref.Digest)
+		}
 	}
 	return nil
 }

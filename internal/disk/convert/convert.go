@@ -10,26 +10,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"hearth/internal/disk"
-	"hearth/internal/disk/guestfs"
 )
 
 // Options says what is made.
 type Options struct {
-	Source   string
+	Source   string      // a file or a block device
+	Input    io.Reader   // read once, in place of Source
+	Length   int64       // of Input, bytes; 0 or less if it is not known
 	Target   string      // the file to be made, which must not exist
-	Format   disk.Format // of Target, see [disk.Target]
+	Device   bool        // Target is a block device, which is written over
+	Output   io.Writer   // is given the image, in place of Target
+	Format   disk.Format // of what is made, see [disk.Target]
 	Compress string      // of qcow2: "zstd", "zlib" or ""
 	Progress func(Progress)
 }
 
 // Progress is how far a work is.
 type Progress struct {
-	Done, Total int64         // bytes of the disk
+	Done, Total int64         // bytes of the disk; Total is 0 when it is not known
 	Rate        float64       // bytes a second
 	Left        time.Duration // 0 when it is not known
 }
@@ -47,42 +51,96 @@ func refuse(format string, args ...any) error {
 	return &disk.Error{Kind: disk.Unsupported, Op: "convert image", Reason: fmt.Sprintf(format, args...)}
 }
 
-// Disk converts a disk to another format.
+// Disk converts a disk to another format. raw and qcow2 are read and written in
+// process, the others by qemu-img in the sandbox.
 func Disk(ctx context.Context, run *disk.Runner, opt Options) (*Result, error) {
-	if opt.Compress != "" && (opt.Format != disk.QCOW2 || opt.Compress != "zstd" && opt.Compress != "zlib") {
-		return nil, refuse("only a qcow2 can be compressed, by zstd or zlib; not a %s by %s", opt.Format, opt.Compress)
+	if err := opt.check(); err != nil {
+		return nil, err
 	}
-	layer, info, err := guestfs.Image(opt.Source)
+	in, err := openInput(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
-	if info.Content == disk.Packed {
-		return nil, refuse("the source is packed with %s; unpack it first", info.Packing)
+	defer in.close()
+	r := &Result{From: in.format, Format: opt.Format, File: opt.Target}
+	switch {
+	case opt.Output != nil:
+		err = toStream(ctx, run, in, opt, r)
+	case opt.Device:
+		if r.VirtualSize, err = disk.FillDevice(ctx, opt.Target, in.feed, meter(opt.Progress, in.feed.Size, time.Now)); err == nil {
+			r.Stored = r.VirtualSize
+		}
+	default:
+		err = toFile(ctx, run, in, opt, r)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// check refuses what cannot be made before anything is read.
+func (opt Options) check() error {
+	switch {
+	case opt.Compress != "" && (opt.Format != disk.QCOW2 || opt.Compress != "zstd" && opt.Compress != "zlib"):
+		return refuse("only a qcow2 can be compressed, by zstd or zlib; not a %s by %s", opt.Format, opt.Compress)
+	case opt.Output != nil && opt.Format != disk.Raw && opt.Format != disk.QCOW2:
+		return refuse("a %s cannot be written as a stream; give it a file, or make a raw or qcow2", opt.Format)
+	case opt.Device && opt.Format != disk.Raw:
+		return refuse("a block device takes the bytes of the disk as they are: make a raw, not a %s", opt.Format)
+	case opt.Device || opt.Output != nil:
+		return nil
+	}
+	return free(opt.Target)
+}
+
+// toFile makes the target beside its place, and gives it its name when it is whole.
+func toFile(ctx context.Context, run *disk.Runner, in *input, opt Options, r *Result) (err error) {
 	if opt.Target, err = filepath.Abs(opt.Target); err != nil { // tools run in another folder
-		return nil, err
-	}
-	if err := free(opt.Target); err != nil {
-		return nil, err
+		return err
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(opt.Target), ".hearth-convert-")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "image")
-	target := disk.Target{Path: made, Format: opt.Format, Compress: opt.Compress != "", Method: opt.Compress}
-	if err := run.Convert(ctx, layer, target, meter(opt.Progress, info.VirtualSize, time.Now)); err != nil {
-		return nil, err
+	if r.VirtualSize, err = write(ctx, run, in, opt, made); err != nil {
+		return err
 	}
 	if err := publish(made, opt.Target); err != nil {
-		return nil, err
+		return err
 	}
 	st, err := os.Stat(opt.Target)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r.Stored, r.File = st.Size(), opt.Target
 	}
-	return &Result{From: info.Format, Format: opt.Format, VirtualSize: info.VirtualSize, Stored: st.Size(), File: opt.Target}, nil
+	return err
+}
+
+// write makes the image in the new file made, and gives the size of its disk.
+func write(ctx context.Context, run *disk.Runner, in *input, opt Options, made string) (int64, error) {
+	inProcess := in.whole && (opt.Format == disk.Raw || opt.Format == disk.QCOW2)
+	if !inProcess {
+		done := meter(opt.Progress, in.size, time.Now)
+		target := disk.Target{Path: made, Format: opt.Format, Compress: opt.Compress != "", Method: opt.Compress}
+		return in.size, run.Convert(ctx, in.layer, target, func(part float64) {
+			if done != nil {
+				done(int64(part * float64(in.size)))
+			}
+		})
+	}
+	f, err := os.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	var size int64
+	if opt.Format == disk.Raw {
+		size, err = disk.MakeRaw(ctx, f, in.feed, meter(opt.Progress, in.feed.Size, time.Now))
+	} else {
+		size, err = disk.MakeQCOW2(ctx, f, in.feed, opt.Compress, meter(opt.Progress, in.feed.Size, time.Now))
+	}
+	return size, errors.Join(err, f.Close())
 }
 
 // free tells whether a name is free.
@@ -106,17 +164,18 @@ func publish(made, name string) error {
 	return os.Rename(made, name) // a file system without hard links
 }
 
-// meter makes of the part that is done what people want to know.
-func meter(tell func(Progress), total int64, now func() time.Time) disk.Progress {
+// meter makes of the bytes that are done what people want to know; total is 0 or
+// less when it is not known.
+func meter(tell func(Progress), total int64, now func() time.Time) func(int64) {
 	if tell == nil {
 		return nil
 	}
 	begin := now()
-	return func(part float64) {
-		p := Progress{Done: int64(part * float64(total)), Total: total}
-		if took := now().Sub(begin).Seconds(); took > 0 && p.Done > 0 {
-			p.Rate = float64(p.Done) / took
-			p.Left = time.Duration(float64(total-p.Done) / p.Rate * float64(time.Second))
+	return func(done int64) {
+		p := Progress{Done: done, Total: max(total, 0)}
+		if took := now().Sub(begin).Seconds(); took > 0 && done > 0 {
+			p.Rate = float64(done) / took
+			p.Left = time.Duration(float64(max(0, total-done)) / p.Rate * float64(time.Second))
 		}
 		tell(p)
 	}

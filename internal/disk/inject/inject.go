@@ -17,6 +17,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/identity"
+	"hearth/internal/disk/netconf"
 )
 
 // Options says what goes into a disk.
@@ -25,6 +26,9 @@ type Options struct {
 	User     string   // whose keys they are; "": root
 	Hostname string   // "" leaves it
 	Files    []File
+	Network  *netconf.Network // nil leaves it
+	Fstab    []string         // lines; each takes the place of the one with its folder
+	Identity bool             // host keys, machine-id and the like are made new
 }
 
 // File is one file, with its mode and owner in the guest.
@@ -32,12 +36,14 @@ type File struct {
 	Path  string // absolute, in the guest
 	Data  []byte
 	Owner guestfs.Owner
+	Who   string // "USER", "USER:GROUP" or numbers as the guest knows them, before Owner; "": Owner
 }
 
 // Report says what was done.
 type Report struct {
 	System   string   `json:"system"`
-	Changed  []string `json:"changed"` // files of the guest
+	Changed  []string `json:"changed"`             // files of the guest
+	HostKeys []string `json:"host_keys,omitempty"` // fingerprints of the new ones, as ssh-keygen -l prints them
 	Warnings []string `json:"warnings"`
 }
 
@@ -59,9 +65,15 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 		return nil, err
 	}
 	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{System: "an unknown system", Changed: []string{}, Warnings: []string{}}}
-	family := guestos.Unknown
-	if os := guestos.Identify(tree); os != nil {
-		w.out.System, family = os.Name, os.Family
+	family, system := guestos.Unknown, guestos.Identify(tree)
+	if system != nil {
+		w.out.System, family = system.Name, system.Family
+	}
+	w.labels()
+	if opt.Identity {
+		if err := w.fresh(); err != nil {
+			return nil, err
+		}
 	}
 	if opt.Hostname != "" {
 		for _, c := range identity.SetHostname(tree, family, opt.Hostname) {
@@ -77,9 +89,13 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	for _, f := range opt.Files {
-		w.edit.Write(f.Path, f.Data, f.Owner)
-		w.out.Changed = append(w.out.Changed, path.Clean("/"+f.Path))
+	if opt.Network != nil {
+		if err := w.network(system, *opt.Network); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(w.fstab(opt.Fstab), w.files(opt.Files)); err != nil {
+		return nil, err
 	}
 	return w.out, w.edit.Commit(ctx)
 }

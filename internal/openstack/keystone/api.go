@@ -24,13 +24,18 @@ func New(svc *identity.Service) wire.API {
 	a := &api{svc}
 	return wire.API{
 		Name: "identity", Fault: wire.KeystoneFault, Media: onlyJSON,
-		Routes: slices.Concat(
-			a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
-			a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),
-			a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.signedRoutes(), a.trustRoutes(), a.policyRoutes(), a.registeredLimitRoutes(),
-			a.limitRoutes(), a.domainConfigRoutes(), a.oauthRoutes(),
-		),
+		Routes: a.routes(), Options: true,
 	}
+}
+
+// routes are all of them.
+func (a *api) routes() []wire.Route {
+	return slices.Concat(
+		a.versionRoutes(), a.authRoutes(), a.domainRoutes(), a.projectRoutes(), a.tagRoutes(), a.userRoutes(), a.appCredRoutes(),
+		a.roleRoutes(), a.impliedRoutes(), a.grantRoutes(), a.assignmentRoutes(), a.groupRoutes(), a.serviceRoutes(), a.endpointRoutes(),
+		a.regionRoutes(), a.endpointGroupRoutes(), a.credentialRoutes(), a.keyPairRoutes(), a.signedRoutes(), a.trustRoutes(), a.policyRoutes(), a.endpointPolicyRoutes(), a.revokedRoutes(), a.registeredLimitRoutes(),
+		a.limitRoutes(), a.domainConfigRoutes(), a.oauthRoutes(),
+	)
 }
 
 // systemReader may read everything: keystone's default rule for lists.

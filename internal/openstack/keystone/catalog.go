@@ -60,12 +60,12 @@ func fillIn(url string, c cloud.Caller) (string, bool) {
 
 func (a *api) ownCatalog(r *wire.Request) (*wire.Response, error) {
 	c := r.Caller
-	if c.ProjectID == "" && c.DomainID == "" && !c.System {
-		return nil, cloud.E("keystone.catalog", cloud.Forbidden, "A scoped token is required to produce a service catalog: log in to a project")
+	if c.ProjectID == "" {
+		return nil, cloud.E("keystone.catalog", cloud.Forbidden, "A project-scoped token is required to produce a service catalog.")
 	}
 	found, err := a.catalog(r, c)
 	if err != nil {
 		return nil, err
 	}
-	return wire.JSON(wire.M{"catalog": found, "links": links(r)}), nil
+	return wire.JSON(wire.M{"catalog": found, "links": wire.M{"self": r.SelfLink()}}), nil
 }

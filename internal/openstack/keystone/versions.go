@@ -23,10 +23,16 @@ func v3(r *wire.Request) wire.M {
 }
 
 func (a *api) versions(r *wire.Request) (*wire.Response, error) {
+	if prefersHome(r) {
+		return a.home("/v3")
+	}
 	body := wire.M{"versions": wire.M{"values": []wire.M{v3(r)}}}
 	return &wire.Response{Status: http.StatusMultipleChoices, Body: body, Header: http.Header{"Location": {r.BaseURL + "/v3/"}}}, nil
 }
 
 func (a *api) version(r *wire.Request) (*wire.Response, error) {
+	if prefersHome(r) {
+		return a.home("")
+	}
 	return wire.JSON(wire.M{"version": v3(r)}), nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +78,9 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run takes the request to its handler.
 func (v *visit) run() (*Response, error) {
 	candidates, err := v.route()
+	if resp := v.options(err); resp != nil {
+		return resp, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +134,18 @@ func (v *visit) route() ([]*bound, error) {
 	}
 	v.req.API, v.pattern, r.Pattern = b.api, b.pattern, b.pattern
 	return f.routes, nil
+}
+
+// options answers OPTIONS where the API does: as Flask, with nothing but the methods.
+// It is nil for other requests.
+func (v *visit) options(err error) *Response {
+	var other *MethodError
+	if v.req.Method != http.MethodOptions || !v.req.API.Options || !errors.As(err, &other) {
+		return nil
+	}
+	allow := append(slices.Clone(other.Allow), http.MethodOptions)
+	slices.Sort(allow)
+	return &Response{Status: http.StatusOK, Body: Raw{Type: "text/html; charset=utf-8"}, Header: http.Header{"Allow": {strings.Join(allow, ", ")}}}
 }
 
 // wellFormed judges what an API asks of each of its requests.

@@ -194,6 +194,7 @@ type API struct {
 	Fault    func(r *Request, err error) (status int, body any) // the service's way to say an error
 	Projects []string                                           // paths below Prefix that a project's id may follow: "/v2.1"
 	Media    func(r *Request) error                             // judges the Content-Type; nil for any
+	Options  bool                                               // OPTIONS tells the methods of a path, to anybody
 }
 
 // Microversions is the range that an API speaks; zero for none.

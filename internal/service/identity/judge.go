@@ -243,6 +243,6 @@ func (s *Service) Revoke(ctx context.Context, token string) error {
 		if _, err := tx.Revocations.DeleteWhere(store.Le("expires_at", s.clock.Now().Add(-s.opts.ExpiredGrace))); err != nil {
 			return err
 		}
-		return tx.Revocations.Put(cloud.Revocation{AuditID: c.AuditIDs[0], ExpiresAt: c.Expires})
+		return tx.Revocations.Put(cloud.Revocation{AuditID: c.AuditIDs[0], ExpiresAt: c.Expires, RevokedAt: s.clock.Now()})
 	})
 }

@@ -44,5 +44,10 @@ func (s *Service) UpdatePolicy(ctx context.Context, id string, patch PolicyPatch
 
 // DeletePolicy removes a policy document; NotFound.
 func (s *Service) DeletePolicy(ctx context.Context, id string) error {
-	return s.update(ctx, func(tx *store.Tx) error { return tx.PolicyBlobs.Delete(id) })
+	return s.update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.PolicyLinks.DeleteWhere(store.Eq("policy_id", id)); err != nil {
+			return err
+		}
+		return tx.PolicyBlobs.Delete(id)
+	})
 }

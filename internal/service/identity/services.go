@@ -60,6 +60,9 @@ func (s *Service) DeleteCatalogService(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		if err := dropAssociations(tx, func(a cloud.PolicyAssociation) bool { return a.ServiceID == id }); err != nil {
+			return err
+		}
 		return tx.CatalogServices.Delete(id)
 	})
 }
@@ -131,6 +134,9 @@ func (s *Service) DeleteEndpoint(ctx context.Context, id string) error {
 
 func deleteEndpoint(tx *store.Tx, id string) error {
 	if _, err := tx.EndpointLinks.DeleteWhere(store.Eq("target", id)); err != nil {
+		return err
+	}
+	if err := dropAssociations(tx, func(a cloud.PolicyAssociation) bool { return a.EndpointID == id }); err != nil {
 		return err
 	}
 	return tx.CatalogEndpoints.Delete(id)
@@ -216,6 +222,9 @@ func (s *Service) DeleteRegion(ctx context.Context, id string) error {
 			err = cloud.E("identity.DeleteRegion", cloud.Forbidden, "Unable to delete region %s because other regions are inside of it.", id)
 		}
 		if err != nil {
+			return err
+		}
+		if err := dropAssociations(tx, func(a cloud.PolicyAssociation) bool { return a.RegionID == id }); err != nil {
 			return err
 		}
 		return tx.Regions.Delete(id)

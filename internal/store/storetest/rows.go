@@ -77,6 +77,8 @@ func everyNoun(t *testing.T, st *store.Store) {
 		each(t, tx.SubPorts, cloud.SubPort{PortID: "p", TrunkID: "t", VLAN: 7})
 		each(t, tx.MeteringLabels, cloud.MeteringLabel{ID: "m", CreatedAt: at})
 		each(t, tx.MeteringRules, cloud.MeteringRule{ID: "r", LabelID: "m", Remote: net})
+		each(t, tx.AddressGroups, cloud.AddressGroup{ID: "a", Addresses: []netip.Prefix{net}, CreatedAt: at})
+		each(t, tx.PolicyLinks, cloud.PolicyAssociation{PolicyID: "p", ServiceID: "s"})
 		each(t, tx.NetworkAgents, cloud.NetworkAgent{ID: "a", Host: "h", Off: true})
 		each(t, tx.Quotas, cloud.Quota{Service: "compute", ProjectID: "p", Limits: map[string]int{"cores": -1}})
 		each(t, tx.Settings, store.Setting{Name: "n", Value: strings.Repeat("v", 100_000)})

@@ -81,12 +81,12 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, err
 	}
 	img := storage.Image{Digest: ref.Digest, Path: "/fake/images/" + strings.TrimPrefix(ref.Digest, "sha512:"), Format: "raw", VirtualSize: max(ref.VirtualSize, ref.Size)}
+	if _, err := storage.AsIs(ref); err != nil {
+		return storage.Image{}, err
+	}
 	switch ref.Format {
 	case "aki", "ari", "iso":
 		img.Format = ref.Format
-	case "raw", "ami", "qcow2":
-	default:
-		return storage.Image{}, cloud.E("storage."+op, cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
 	}
 	d.mu.Lock()
 	known, ok := d.images[ref.Digest]

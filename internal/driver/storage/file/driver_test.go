@@ -154,27 +154,31 @@ func (k noOverlay) Grow(ctx context.Context, chain []Layer, size int64) (string,
 	return k.Kitchen.Grow(ctx, chain, size)
 }
 
-func TestQcow2IsConvertedOnce(t *testing.T) {
-	dir := t.TempDir()
-	d := open(t, dir)
-	src, q := extImage(t), filepath.Join(t.TempDir(), "fs.qcow2")
-	run(t, "qemu-img", "convert", "-c", "-O", "qcow2", src, q)
-	data, err := os.ReadFile(q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n atomic.Int32
-	img, err := d.EnsureImage(t.Context(), refOf(t, q, "qcow2"), "", storagetest.Opener(data, &n))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestImagesAreConvertedOnce(t *testing.T) {
+	src := extImage(t)
 	want, _ := os.ReadFile(src)
-	got, err := os.ReadFile(img.Path)
-	if err != nil || !bytes.Equal(got, want) || img.VirtualSize != int64(len(want)) || img.Format != "raw" {
-		t.Errorf("%+v, %v: not the raw bytes", img, err)
-	}
-	if left, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(left) > 0 {
-		t.Errorf("left in tmp: %v", left)
+	for format, args := range map[string][]string{"qcow2": {"-c", "-O", "qcow2"}, "vmdk": {"-O", "vmdk", "-o", "subformat=streamOptimized"},
+		"vdi": {"-O", "vdi"}, "vhd": {"-O", "vpc", "-o", "subformat=dynamic,force_size=on"}, "vhdx": {"-O", "vhdx"}} {
+		dir := t.TempDir()
+		d, q := open(t, dir), filepath.Join(t.TempDir(), "fs")
+		run(t, "qemu-img", append(append([]string{"convert"}, args...), src, q)...)
+		data, err := os.ReadFile(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n atomic.Int32
+		img, err := d.EnsureImage(t.Context(), refOf(t, q, format), "", storagetest.Opener(data, &n))
+		if err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		got, err := os.ReadFile(img.Path)
+		if err != nil || !bytes.Equal(got, want) || img.VirtualSize != int64(len(want)) || img.Format != "raw" {
+			t.Errorf("%s: %+v, %v: not the raw bytes", format, img, err)
+		}
+		if left, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(left) > 0 {
+			t.Errorf("%s: left in tmp: %v", format, left)
+		}
 	}
 }
 

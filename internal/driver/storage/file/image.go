@@ -71,30 +71,27 @@ func (d *Driver) makeImage(ctx context.Context, place string, ref cloud.ImageRef
 // converted to raw.
 func (d *Driver) fill(ctx context.Context, work string, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) error {
 	data := filepath.Join(work, dataName)
-	switch ref.Format {
-	case "raw", "ami", "aki", "ari", "iso":
-		if localPath != "" {
-			return d.link(ctx, localPath, data)
-		}
-		if err := fetch(ctx, ref, open, data); err != nil {
-			return err
-		}
-		return os.Chmod(data, 0o644)
-	case "qcow2":
-		src := localPath
-		if src == "" {
-			src = filepath.Join(work, "source")
-			if err := fetch(ctx, ref, open, src); err != nil {
-				return err
-			}
+	asIs, err := storage.AsIs(ref)
+	switch {
+	case err != nil:
+		return err
+	case asIs && localPath != "":
+		return d.link(ctx, localPath, data)
+	case asIs:
+		err = fetch(ctx, ref, open, data)
+	case localPath != "":
+		err = d.Kitchen.ToRaw(ctx, localPath, ref.Format, data)
+	default:
+		src := filepath.Join(work, "source")
+		if err = fetch(ctx, ref, open, src); err == nil {
 			defer os.Remove(src)
+			err = d.Kitchen.ToRaw(ctx, src, ref.Format, data)
 		}
-		if err := d.Kitchen.ToRaw(ctx, src, ref.Format, data); err != nil {
-			return err
-		}
-		return os.Chmod(data, 0o644)
 	}
-	return cloud.E("storage.EnsureImage", cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(data, 0o644)
 }
 
 // link makes dst have the bytes of the host's file src without writing them:

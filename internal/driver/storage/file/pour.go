@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 // RawImage gives a file with the raw bytes of an image, for drivers that keep disks
@@ -15,10 +16,9 @@ import (
 // converted nowhere.
 func RawImage(ctx context.Context, k Kitchen, dir string, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (string, error) {
 	const op = "storage.EnsureImage"
-	switch ref.Format {
-	case "raw", "ami", "aki", "ari", "iso", "qcow2":
-	default:
-		return "", cloud.E(op, cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)
+	asIs, err := storage.AsIs(ref)
+	if err != nil {
+		return "", err
 	}
 	path := localPath
 	if path == "" {
@@ -27,7 +27,7 @@ func RawImage(ctx context.Context, k Kitchen, dir string, ref cloud.ImageRef, lo
 			return "", err
 		}
 	}
-	if ref.Format != "qcow2" {
+	if asIs {
 		return path, nil
 	}
 	raw := filepath.Join(dir, "raw")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync"
 	"syscall"
 	"unsafe"
 
@@ -52,40 +51,6 @@ func copyData(ctx context.Context, dev *os.File, src io.Reader) error {
 			return nil
 		case err != nil:
 			return cloud.E("storage.Write", cloud.Unavailable, "reading what is to be written broke off: %w", err)
-		}
-	}
-}
-
-// locks is a lock for each name.
-type locks struct {
-	mu   sync.Mutex
-	held map[string]*held
-}
-
-type held struct {
-	sync.Mutex
-	users int
-}
-
-func (l *locks) lock(name string) (unlock func()) {
-	l.mu.Lock()
-	if l.held == nil {
-		l.held = map[string]*held{}
-	}
-	h := l.held[name]
-	if h == nil {
-		h = &held{}
-		l.held[name] = h
-	}
-	h.users++
-	l.mu.Unlock()
-	h.Lock()
-	return func() {
-		h.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if h.users--; h.users == 0 {
-			delete(l.held, name)
 		}
 	}
 }

@@ -81,7 +81,11 @@ func (d *Driver) disk(ctx context.Context, op, id string, draw func(g group) (pl
 	if err := checkID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
-	defer d.locks.lock(id)()
+	unlock, err := d.locks.Lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(err)
+	}
+	defer unlock()
 	g, err := d.writable(ctx)
 	if err != nil {
 		return storage.Disk{}, err
@@ -177,7 +181,11 @@ func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (sto
 
 // replace makes a disk anew, in place of one that may be there.
 func (d *Driver) replace(ctx context.Context, id string, draw func(g group) (plan, error)) (storage.Disk, error) {
-	defer d.locks.lock(id)()
+	unlock, err := d.locks.Lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(err)
+	}
+	defer unlock()
 	g, err := d.writable(ctx)
 	if err != nil {
 		return storage.Disk{}, err
@@ -228,7 +236,11 @@ func (d *Driver) WriteDisk(ctx context.Context, id string, size int64, src io.Re
 // that is zeroed, so that a crash in between is made good by the next call.
 func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.Disk, error) {
 	const op = "storage.GrowDisk"
-	defer d.locks.lock(id)()
+	unlock, err := d.locks.Lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(err)
+	}
+	defer unlock()
 	g, v, err := d.look(ctx, op, id)
 	if err != nil {
 		return storage.Disk{}, err
@@ -293,7 +305,11 @@ func (d *Driver) RemoveDisk(ctx context.Context, id string) error {
 
 // remove removes a volume that has a tag of Hearth's.
 func (d *Driver) remove(ctx context.Context, lock, name, tag string) error {
-	defer d.locks.lock(lock)()
+	unlock, err := d.locks.Lock(ctx, lock)
+	if err != nil {
+		return hostError(err)
+	}
+	defer unlock()
 	g, err := d.group(ctx)
 	if err != nil {
 		return err
@@ -314,7 +330,11 @@ func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, 
 			return storage.Disk{}, err
 		}
 	}
-	defer d.locks.lock(id)()
+	unlock, err := d.locks.Lock(ctx, id)
+	if err != nil {
+		return storage.Disk{}, hostError(err)
+	}
+	defer unlock()
 	g, err := d.writable(ctx)
 	if err != nil {
 		return storage.Disk{}, err

@@ -38,7 +38,11 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err := ctx.Err(); err != nil {
 		return storage.Image{}, cloud.E(op, cloud.Unavailable, "stopped before it was done: %w", err)
 	}
-	defer d.locks.lock(ref.Digest)()
+	unlock, err := d.locks.Lock(ctx, ref.Digest)
+	if err != nil {
+		return storage.Image{}, hostError(err)
+	}
+	defer unlock()
 	g, err := d.writable(ctx)
 	if err != nil {
 		return storage.Image{}, err
@@ -76,7 +80,11 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 // they are: the host's tools do not write to what a guest owns on a device.
 func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, size int64) (storage.Disk, error) {
 	const op = "storage.CloneDisk"
-	defer d.locks.lock(image.Digest)()
+	unlock, err := d.locks.Lock(ctx, image.Digest)
+	if err != nil {
+		return storage.Disk{}, hostError(err)
+	}
+	defer unlock()
 	return d.disk(ctx, op, id, func(g group) (plan, error) {
 		if size == 0 {
 			size = image.VirtualSize

@@ -28,6 +28,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage/file"
+	"hearth/internal/driver/storage/namelock"
 )
 
 // Config is what a Driver is made of.
@@ -41,7 +42,7 @@ type Config struct {
 // Driver keeps disks in a volume group. It is safe for concurrent use.
 type Driver struct {
 	Config
-	locks locks
+	locks namelock.Locks
 }
 
 // The tags of Hearth's volumes.

@@ -206,9 +206,9 @@ func kernels(t T, d storage.Driver) {
 
 func unknownFormat(t T, d storage.Driver) {
 	var n atomic.Int32
-	data := Content("vmdk", mib)
+	data := Content("ploop", mib)
 	ref := Ref(data)
-	ref.Format = "vmdk"
+	ref.Format = "ploop"
 	_, err := d.EnsureImage(t.Context(), ref, "", Opener(data, &n))
 	wantKind(t, err, cloud.Unsupported)
 }

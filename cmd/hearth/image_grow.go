@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/resize"
+)
+
+// newGrow is 'hearth image grow'.
+func newGrow() *cobra.Command {
+	var opt resize.Options
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "grow FILE SIZE", Short: "Make the disk in an image larger, with its last partition and file system", Args: cobra.ExactArgs(2),
+		Long: "Make the disk in an image larger: SIZE is a number of bytes, or has K, M, G or T behind it\n" +
+			"(powers of 1024), or + before it for so much more. The last ext2, ext3 or ext4 file system gets\n" +
+			"what is new, and its partition; swap behind it moves to the end. Other file systems are left to\n" +
+			"the guest, which is said. As any user, without mounts.",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
+			if opt.Size, err = newSize(args[0], args[1]); err != nil {
+				return err
+			}
+			r, note, err := resize.Grow(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+			return showResized(cmd.OutOrStdout(), r, note, asJSON, err)
+		},
+	}
+	cmd.Flags().StringVarP(&opt.Target, "out", "o", "", "the file to be made, which must not exist (default: the image itself is changed)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "report as JSON")
+	return cmd
+}
+
+// newSize reads a size, in bytes: of itself, or more than the disk in an image has.
+func newSize(path, text string) (int64, error) {
+	number, more := strings.CutPrefix(text, "+")
+	size, err := parseSize(number)
+	if err != nil || !more {
+		return size, err
+	}
+	_, info, err := guestfs.Image(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.VirtualSize + size, nil
+}
+
+// parseSize reads "10G", "512M" or a number of bytes.
+func parseSize(text string) (int64, error) {
+	number, shift := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I"), 0
+	if i := strings.IndexAny(number, "KMGT"); i >= 0 && i == len(number)-1 {
+		shift = 10 * (1 + strings.IndexByte("KMGT", number[i]))
+		number = number[:i]
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || n > 1<<62>>shift {
+		return 0, fmt.Errorf("the size %q is none: say a number of bytes, or one like 512M or 10G", text)
+	}
+	return n << shift, nil
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"hearth/internal/config"
+	"hearth/internal/disk/osdef"
+)
+
+// newOSDef is 'hearth os-def'.
+func newOSDef(cfg *config.Config) *cobra.Command {
+	cmd := &cobra.Command{Use: "os-def", Short: "Keep definitions of how instances are deployed, with their history"}
+	var dir string
+	cmd.PersistentFlags().StringVar(&dir, "dir", "", "folder of the definitions (default: in the data directory)")
+	in := func() osdef.Dir {
+		if dir == "" {
+			return osdef.Dir(cfg.Paths().OSDefs())
+		}
+		return osdef.Dir(dir)
+	}
+	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in))
+	return cmd
+}
+
+func newOSDefImport(in func() osdef.Dir) *cobra.Command {
+	var name, base string
+	cmd := &cobra.Command{
+		Use: "import FILE…", Short: "Take settings of ganeti-instance-image, or definitions in YAML or JSON, as definitions", Args: cobra.MinimumNArgs(1),
+		Long: "Take files as definitions, each as the next version of its name. A file of settings is read, not\n" +
+			"run: /etc/default/ganeti-instance-image becomes the definition 'default', variants/web.conf the\n" +
+			"definition 'web', over the settings of --base.\n\n" +
+			"  hearth os-def import --base /etc/default/ganeti-instance-image /etc/ganeti/instance-image/variants/*.conf",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name != "" && len(args) > 1 {
+				return fmt.Errorf("--name is for one file")
+			}
+			var under []string
+			if base != "" {
+				b, err := readSettings(base)
+				if err != nil {
+					return err
+				}
+				under = append(under, b)
+			}
+			var all []*osdef.Definition
+			for _, path := range args {
+				d, err := readDefinition(path, under)
+				if err != nil {
+					return err
+				}
+				if name != "" {
+					d.Name = name
+				}
+				all = append(all, d)
+			}
+			for _, d := range all {
+				made, err := in().Put(d)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s@%d\n", made.Name, made.Version)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "name of the definition (default: the file's)")
+	cmd.Flags().StringVar(&base, "base", "", "file of settings that those of FILE lie over")
+	return cmd
+}
+
+// readSettings reads a small text file.
+func readSettings(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	return string(b), err
+}
+
+// readDefinition reads a definition, or settings over others.
+func readDefinition(path string, under []string) (*osdef.Definition, error) {
+	for _, end := range []string{".yaml", ".yml", ".json"} {
+		if strings.HasSuffix(path, end) {
+			return osdef.Read(path)
+		}
+	}
+	text, err := readSettings(path)
+	if err != nil {
+		return nil, err
+	}
+	d, err := osdef.Import(osdef.NameOf(path), append(under, text)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+func newOSDefShow(in func() osdef.Dir) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "show NAME[@VERSION]", Short: "Show a definition with all its settings and defaults", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := in().Get(args[0])
+			if err != nil {
+				return err
+			}
+			switch format {
+			case "json":
+				return printJSON(cmd.OutOrStdout(), d.Full())
+			case "yaml":
+				return yaml.NewEncoder(cmd.OutOrStdout()).Encode(d.Full())
+			case "shell":
+				_, err := io.WriteString(cmd.OutOrStdout(), osdef.Shell(d.List(true)))
+				return err
+			}
+			return fmt.Errorf("--format %s: it is yaml, json or shell", format)
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "yaml", "yaml, json, or shell for ganeti-instance-image itself")
+	return cmd
+}
+
+func newOSDefList(in func() osdef.Dir) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the definitions, each with its newest version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := in().List()
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, d := range all {
+				full := d.Full()
+				rows = append(rows, []string{d.Name, fmt.Sprint(d.Version), full.Settings["IMAGE_TYPE"], full.Settings["IMAGE_NAME"], full.Settings["FILESYSTEM"], full.Settings["OVERLAY"]})
+			}
+			return columns(cmd.OutOrStdout(), "Name Version Type Image Filesystem Overlay", rows)
+		},
+	}
+}
+
+func newOSDefDiff(in func() osdef.Dir) *cobra.Command {
+	return &cobra.Command{
+		Use: "diff NAME[@VERSION] [NAME[@VERSION]]", Short: "Show what differs between two definitions, or to the version before", Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, err := in().Get(args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			before := fmt.Sprintf("%s@%d", b.Name, b.Version-1)
+			if len(args) == 2 {
+				before = args[0]
+			}
+			a, err := in().Get(before)
+			if err != nil {
+				return err
+			}
+			for _, c := range osdef.Diff(a, b) {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %q -> %q\n", c.Name, c.Was, c.Is)
+			}
+			return nil
+		},
+	}
+}

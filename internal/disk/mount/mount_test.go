@@ -1,0 +1,169 @@
+package mount
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs/guestfstest"
+)
+
+func image(t *testing.T) *Image {
+	t.Helper()
+	path := guestfstest.Image(t, guestfstest.Options{Partition: true}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/hostname=hearth\n", "etc/os-release=ID=debian\n", "link->etc/hostname", "big="+strings.Repeat("0123456789", 50000))
+		if err := os.Chmod(filepath.Join(dir, "etc/hostname"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = unix.Setxattr(filepath.Join(dir, "etc/hostname"), "user.kept", []byte("yes"), 0)
+	})
+	i, err := Open(context.Background(), &disk.Runner{}, Options{Image: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close() })
+	return i
+}
+
+// TestWithoutKernel asks the file system as the kernel would.
+func TestWithoutKernel(t *testing.T) {
+	i := image(t)
+	top, err := i.root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := fs.NewNodeFS(top, i.options())
+	lookup := func(parent uint64, name string) fuse.EntryOut {
+		t.Helper()
+		var out fuse.EntryOut
+		if s := raw.Lookup(nil, &fuse.InHeader{NodeId: parent}, name, &out); s != fuse.OK {
+			t.Fatalf("%s: %v", name, s)
+		}
+		return out
+	}
+	etc := lookup(1, "etc")
+	host := lookup(etc.NodeId, "hostname")
+	if etc.Mode&syscall.S_IFMT != syscall.S_IFDIR || host.Mode != syscall.S_IFREG|0o600 || host.Size != 7 || host.Uid != 0 && host.Uid != uint32(os.Geteuid()) {
+		t.Errorf("%o, %+v", etc.Mode, host.Attr)
+	}
+	link := lookup(1, "link")
+	if target, s := raw.Readlink(nil, &fuse.InHeader{NodeId: link.NodeId}); s != fuse.OK || string(target) != "etc/hostname" {
+		t.Errorf("%q, %v", target, s)
+	}
+	var none fuse.EntryOut
+	if s := raw.Lookup(nil, &fuse.InHeader{NodeId: etc.NodeId}, "shadow", &none); s != fuse.ENOENT && none.NodeId != 0 {
+		t.Errorf("what is not there: %v, %+v", s, none)
+	}
+	big := lookup(1, "big")
+	var open fuse.OpenOut
+	if s := raw.Open(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: big.NodeId}, Flags: syscall.O_RDWR}, &open); s != fuse.EROFS {
+		t.Errorf("opened for writing: %v", s)
+	}
+	if s := raw.Open(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: big.NodeId}}, &open); s != fuse.OK {
+		t.Fatal(s)
+	}
+	for at, want := range map[uint64]string{0: "0123456789", 123456: "6789012345", 499995: "56789", 500000: "", 1 << 40: ""} {
+		b := make([]byte, 10)
+		r, s := raw.Read(nil, &fuse.ReadIn{InHeader: fuse.InHeader{NodeId: big.NodeId}, Fh: open.Fh, Offset: at, Size: 10}, b)
+		if s != fuse.OK {
+			t.Fatalf("read at %d: %v", at, s)
+		}
+		if got, _ := r.Bytes(b); string(got) != want {
+			t.Errorf("read at %d: %q, want %q", at, got, want)
+		}
+	}
+	attributes(t, raw, host.NodeId)
+	var st fuse.StatfsOut
+	if s := raw.StatFs(nil, &fuse.InHeader{NodeId: 1}, &st); s != fuse.OK || st.Blocks == 0 || st.Bfree == 0 || st.Bfree >= st.Blocks {
+		t.Errorf("%+v, %v", st, s)
+	}
+}
+
+func attributes(t *testing.T, raw fuse.RawFileSystem, id uint64) {
+	t.Helper()
+	b := make([]byte, 100)
+	n, s := raw.GetXAttr(nil, &fuse.InHeader{NodeId: id}, "user.kept", b)
+	if s == fuse.ENODATA {
+		t.Log("this folder for temporary files keeps no attributes")
+		return
+	}
+	if s != fuse.OK || string(b[:n]) != "yes" {
+		t.Errorf("%q, %v", b[:n], s)
+	}
+	if n, s := raw.GetXAttr(nil, &fuse.InHeader{NodeId: id}, "user.kept", b[:1]); s != fuse.ERANGE || n != 3 {
+		t.Errorf("%d, %v", n, s)
+	}
+	if n, s := raw.ListXAttr(nil, &fuse.InHeader{NodeId: id}, b); s != fuse.OK || !strings.Contains(string(b[:n]), "user.kept\x00") {
+		t.Errorf("%q, %v", b[:n], s)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	i := image(t)
+	for partition, want := range map[int]string{2: "no partition 2", 0: ""} {
+		j, err := Open(context.Background(), &disk.Runner{}, Options{Image: i.path, Partition: partition})
+		if err == nil {
+			err = j.Close()
+		}
+		if got := ""; want != "" && (err == nil || !strings.Contains(err.Error(), want)) || want == "" && err != nil {
+			t.Errorf("%d: %v %s", partition, err, got)
+		}
+	}
+	if err := i.Serve(context.Background(), i.path, nil); err == nil || !strings.Contains(err.Error(), "is no folder") {
+		t.Error(err)
+	}
+	if err := Unmount(context.Background(), t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "not mounted by hearth") {
+		t.Error(err)
+	}
+}
+
+func TestMountinfo(t *testing.T) {
+	const info = "36 35 98:0 / /mnt/a ro,nosuid - ext4 /dev/root rw\n40 35 0:50 / /mnt/my\\040disk ro,nosuid,nodev - fuse.hearth /x.raw ro\n"
+	for dir, want := range map[string]bool{"/mnt/a": false, "/mnt/my disk": true, "/mnt": false} {
+		if mounted(info, dir) != want {
+			t.Errorf("%s: %v", dir, !want)
+		}
+	}
+}
+
+// TestKernel mounts for real, reads, and ends by the context.
+func TestKernel(t *testing.T) {
+	if os.Getenv("HEARTH_E2E") != "1" {
+		t.Skip("mounts: set HEARTH_E2E=1")
+	}
+	i, dir := image(t), t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- i.Serve(ctx, dir, func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "link")); err != nil || string(b) != "hearth\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err == nil {
+		t.Error("it was written to")
+	}
+	if out, err := exec.Command("tar", "-C", dir, "-cf", "/dev/null", ".").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "link")); err == nil {
+		t.Error("it is mounted still")
+	}
+}

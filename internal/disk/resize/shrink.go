@@ -1,0 +1,155 @@
+package resize
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/ext4"
+)
+
+// room is what a file system keeps free, in parts of what is used: a guest that boots
+// before it is grown wants to write host keys and logs. Of that ext4 of Linux gives 2 %
+// of its size (16 MiB at most) to nobody, root included (ext4_set_resv_clusters).
+const room = 33 // 3 %
+
+// shrink makes all ext file systems small.
+func (j *job) shrink(ctx context.Context) error {
+	list := j.exts()
+	if len(list) == 0 {
+		return j.none()
+	}
+	for _, p := range list {
+		j.tell("partition %d: check %s and make it small", p.part.Number, p.content())
+		if err := j.takeOut(ctx, p); err != nil {
+			return err
+		}
+		if err := j.minimise(ctx, p); err != nil {
+			return err
+		}
+	}
+	j.settle()
+	last := j.pieces[len(j.pieces)-1]
+	if j.size = last.end(); j.table != nil {
+		j.size = up(j.table.Room(last.end()), grain)
+	}
+	if j.size > j.d.Size {
+		j.size = j.d.Size
+	}
+	return nil
+}
+
+// takeOut copies the file system of a piece to a file of its own.
+func (j *job) takeOut(ctx context.Context, p *piece) error {
+	p.file = filepath.Join(j.dir, fmt.Sprintf("fs%d", p.part.Number))
+	f, err := os.OpenFile(p.file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size := p.v.FS().Size
+	if err := copyData(ctx, f, 0, j.d.Reader(), p.part.Start, size); err != nil {
+		return err
+	}
+	if err := f.Truncate(size); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// minimise shrinks the file system that was taken out, and keeps it as it is if that
+// would save nothing.
+func (j *job) minimise(ctx context.Context, p *piece) error {
+	before, err := j.loaderAt(ctx, p)
+	if err != nil {
+		return err
+	}
+	size, err := j.run.ShrinkExt(ctx, p.file)
+	if err != nil {
+		return err
+	}
+	if size, p.used, err = j.leaveRoom(ctx, p, size); err != nil {
+		return err
+	}
+	after, err := j.loaderAt(ctx, p)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return refuse("partition %d is booted by extlinux, which finds ldlinux.sys by its place, and that would move; make it boot by GRUB first", p.part.Number)
+	}
+	p.size = up(size, 4096)
+	if p.size > p.part.Size {
+		p.size = p.part.Size
+	}
+	return nil
+}
+
+// leaveRoom lets the smallest file system have a little free, checks it, and makes
+// holes of what nobody uses.
+func (j *job) leaveRoom(ctx context.Context, p *piece, size int64) (now, used int64, err error) {
+	f, err := os.OpenFile(p.file, os.O_RDWR, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	fs, err := ext4.Open(f, 0, size)
+	if err != nil || fs == nil {
+		return 0, 0, refuse("the file system cannot be read any more: %v", err)
+	}
+	want := up(fs.Used()+fs.Used()/room, fs.BlockSize)
+	if want = min(want, p.part.Size/fs.BlockSize*fs.BlockSize); want > size {
+		if err := j.resize(ctx, f, fs.ExtFS, want); err != nil {
+			return 0, 0, err
+		}
+	}
+	if _, err := j.run.Run(ctx, disk.Command{Name: "e2fsck", Args: []string{"-f", "-y", "-E", "discard", disk.DiskPath}, Disk: f, OK: []int{1}}); err != nil {
+		return 0, 0, err
+	}
+	if fs, err = ext4.Open(f, 0, max(want, size)); err != nil || fs == nil {
+		return 0, 0, refuse("the file system cannot be read any more: %v", err)
+	}
+	return fs.Size, fs.Used(), nil
+}
+
+// resize gives the file system that is the whole of f so many bytes, and f too.
+func (j *job) resize(ctx context.Context, f *os.File, fs *disk.ExtFS, size int64) error {
+	if err := f.Truncate(size); err != nil {
+		return err
+	}
+	_, err := j.run.Run(ctx, disk.Command{Name: "resize2fs", Args: []string{disk.DiskPath, strconv.FormatInt(size/fs.BlockSize, 10)}, Disk: f})
+	return err
+}
+
+// loaders are files that boot code finds by their place in the partition.
+var loaders = []string{"/boot/ldlinux.sys", "/boot/extlinux/ldlinux.sys", "/boot/syslinux/ldlinux.sys", "/extlinux/ldlinux.sys", "/syslinux/ldlinux.sys", "/ldlinux.sys"}
+
+// loaderAt tells where such files lie; "" without one, or if the partition does not
+// begin with extlinux.
+func (j *job) loaderAt(ctx context.Context, p *piece) (string, error) {
+	f, err := os.Open(p.file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return "", err
+	}
+	if s := string(head[3:11]); s != "EXTLINUX" && s != "SYSLINUX" {
+		return "", nil
+	}
+	var all strings.Builder
+	for _, name := range loaders {
+		out, err := j.run.Run(ctx, disk.Command{Name: "debugfs", Args: []string{"-R", "blocks " + name, p.file}, Read: []string{p.file}})
+		if err != nil {
+			return "", err
+		}
+		all.WriteString(name + " " + strings.TrimSpace(out.Stdout) + "\n")
+	}
+	return all.String(), nil
+}
