@@ -291,7 +291,7 @@ func (h *head) recoverImages(ctx context.Context) error {
 // keep runs the housekeeper.
 func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
-		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Schedules: h.volume, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
 		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory,
 	})

@@ -46,6 +46,8 @@ type Config struct {
 	Fleet  *node.Fleet
 	Ports  PortKeeper
 	Images ImageTaker
+	// Schedules makes scheduled snapshots; nil for none.
+	Schedules Scheduler
 	// Backups is where backups of volumes are kept.
 	Backups Backups
 	// Prepare takes out of a raw disk of a guest what makes it that one guest, for
@@ -116,6 +118,7 @@ func (k *Housekeeper) Run(ctx context.Context) error {
 	start(k.runVolumes)
 	start(k.runPrune)
 	start(k.runPrecache)
+	start(k.runSchedules)
 	wg.Wait()
 	return ctx.Err()
 }

@@ -43,7 +43,7 @@ func TestVolumes(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"HotPlug", (*stage).hotPlug}, {"Swap", (*stage).swapVolume}, {"Killed", (*stage).killedWhilePlugging}, {"Moved", (*stage).moved},
+		{"HotPlug", (*stage).hotPlug}, {"Backup", (*stage).backedUp}, {"Swap", (*stage).swapVolume}, {"Killed", (*stage).killedWhilePlugging}, {"Moved", (*stage).moved},
 		{"NIC", (*stage).hotNIC}, {"Boot", func(g *stage) { g.bootVolume(booted) }},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {

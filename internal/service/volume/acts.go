@@ -211,7 +211,8 @@ func forget(tx *store.Tx, list []cloud.VolumeAttachment) error {
 func (s *Service) SetMetadata(ctx context.Context, c cloud.Caller, id string, m map[string]string, replace bool) (Detail, error) {
 	return s.change(ctx, c, id, func(_ *store.Tx, d *Detail) error {
 		d.Metadata = merged(d.Metadata, m, replace)
-		return nil
+		_, err := ParseSchedule(d.Metadata[SnapshotSchedule])
+		return err
 	})
 }
 

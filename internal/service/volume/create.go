@@ -134,8 +134,11 @@ func fromImage(op string, image *cloud.Image, v *cloud.Volume) error {
 	return nil
 }
 
-// fileSystem checks what the metadata asks for.
+// fileSystem checks what the metadata asks for: a file system, scheduled snapshots.
 func fileSystem(op string, in Wanted, v cloud.Volume) error {
+	if _, err := ParseSchedule(v.Metadata[SnapshotSchedule]); err != nil {
+		return err
+	}
 	fs, err := cloud.ParseVolumeFileSystem(v.Metadata)
 	if err == nil && fs.Type != "" && (v.Image != nil || v.SnapshotID != "" || v.SourceID != "" || in.BackupID != "") {
 		err = cloud.E(op, cloud.Invalid, "%s is for a volume that is made of nothing else: this one has what it is made of", cloud.VolumeFS)
