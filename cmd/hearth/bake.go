@@ -23,7 +23,8 @@ func newBake(cfg *config.Config) *cobra.Command {
 			"  ember   busybox, dropbear and Debian's cloud kernel: small, up in seconds\n" +
 			"  debian  Debian with cloud-init and sshd; with --init, with Hearth's small agent in its place\n" +
 			"  gentoo  from a stage3 or stage4 archive, with the agent\n" +
-			"  tarball from any archive with a root file system, likewise",
+			"  tarball from any archive with a root file system, likewise\n\n" +
+			"With a file of your own (docs/recipes.md): init, lint and run.",
 		Args: cobra.ExactArgs(1), ValidArgs: bake.Recipes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.Recipe, opt.Size = args[0], int64(gib*(1<<30))
@@ -39,6 +40,7 @@ func newBake(cfg *config.Config) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.AddCommand(newBakeInit(), newBakeLint(), newBakeRun())
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where packages are kept for the next time (default: in the data directory)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in with the ssh key, such as ec2-user (default: the recipe's own)")
@@ -51,6 +53,7 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.Modules, "modules", "", "folder or archive with the modules of --kernel, as lib/modules/VERSION")
 	cmd.Flags().StringVar(&opt.Overlay, "overlay", "", "folder or archive to put over a system with Hearth's agent, last of all")
 	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
+	cmd.Flags().StringVar(&opt.Firmware, "firmware", "bios", "what the disk boots under: bios, or hybrid for UEFI too")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
 	return cmd
 }

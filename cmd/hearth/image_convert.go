@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 func newConvert() *cobra.Command {
 	var c conversion
 	cmd := &cobra.Command{
-		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|ami", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
+		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|ami|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
 			"format is what its bytes say. What is made gets its name when it is whole.\n\n" +
 			"The image is a file, a block device, an http or https address, or - for standard input. A raw\n" +
@@ -28,9 +29,21 @@ func newConvert() *cobra.Command {
 			"which its boot loader starts by default, and OUT.ext4, its root as small as it gets: what\n" +
 			"'hearth image import-ami' uploads. '--to ova' makes a virtual machine that other hypervisors\n" +
 			"import, with a manifest; of an OVA the disk is taken, and what it says of the machine is shown as\n" +
-			"properties for the image. A vmdk is made streamOptimized, a vhd dynamic.",
+			"properties for the image. A vmdk is made streamOptimized, a vhd dynamic.\n\n" +
+			"By way of the file tree: a disk becomes an archive (tar, tar.gz, tar.zst) of all that its\n" +
+			"/etc/fstab mounts of it, a pair of dumps (OUT-boot.dump, OUT-root.dump, as dump -0 -z writes\n" +
+			"them) or Ganeti's export (a tar of these, or of\n" +
+			"the disk as it is: ganeti-disk); an archive, a pair (NAME-root.dump) or an export\n" +
+			"becomes each of these too, or a disk of one ext4 partition that boots from GRUB, or an AMI. So\n" +
+			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.run, c.source = &disk.Runner{Timeout: 24 * time.Hour}, args[0]
+			if files, err := c.byTree(); err != nil || files {
+				if err != nil {
+					return err
+				}
+				return convertTree(cmd, c.tree(), c.asJSON)
+			}
 			if err := c.settle(); err != nil {
 				return err
 			}
@@ -48,7 +61,9 @@ func newConvert() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&c.to, "to", "qcow2", "what is made")
 	cmd.Flags().StringVarP(&c.out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format); - for standard output")
-	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2")
+	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
+	cmd.Flags().Float64Var(&c.gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
+	cmd.Flags().Float64Var(&c.limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
 	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
 	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
 	c.machineFlags(cmd)
@@ -61,8 +76,32 @@ type conversion struct {
 	run                       *disk.Runner
 	source, to, out, compress string
 	device, shrink, asJSON    bool
+	gib, limit                float64 // of what goes by way of the file tree
 	machine                   machine
 	number                    int // of the disk in an OVA
+}
+
+// byTree tells whether the conversion goes by way of the file tree, which reads and
+// writes files only. An OVA is an archive, but not of a tree.
+func (c conversion) byTree() (bool, error) {
+	if !slices.Contains(convert.TreeTargets(), c.to) {
+		if c.source == "-" || fromWeb(c.source) {
+			return false, nil
+		}
+		if packed, err := isOVA(c.source); err != nil || packed {
+			return false, err
+		}
+	}
+	files, err := byTree(c.source, c.to)
+	if err == nil && files && (c.out == "-" || c.device || c.to == "ova") {
+		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a disk to begin with, and -o a file", c.source, c.to)
+	}
+	return files, err
+}
+
+// tree is what the file tree's conversion is told.
+func (c conversion) tree() convert.TreeOptions {
+	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
 }
 
 // ami takes a disk apart.

@@ -12,22 +12,25 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/inject"
+	"hearth/internal/disk/netconf"
 )
 
 // newInject is 'hearth image inject'.
 func newInject() *cobra.Command {
 	var opt inject.Options
 	var keys, files []string
+	var network string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "inject FILE", Short: "Put ssh keys, a hostname and files into an image", Args: cobra.ExactArgs(1),
-		Long: "Put ssh keys, a hostname and files into an image in place, without mounting it, as any user.\n" +
-			"The hostname is written as the distribution has it: Debian, RedHat, SUSE, Gentoo, Arch, Alpine.\n" +
+		Use: "inject FILE", Short: "Put ssh keys, a hostname, a network and files into an image; make its identity new", Args: cobra.ExactArgs(1),
+		Long: "Put ssh keys, a hostname, a network and files into an image in place, without mounting it, as any\n" +
+			"user. The hostname is written as the distribution has it: Debian, RedHat, SUSE, Gentoo, Arch, Alpine;\n" +
+			"the network as the guest keeps it: netplan, systemd-networkd, NetworkManager, ifupdown, ifcfg, netifrc.\n" +
 			"ext2, ext3 and ext4 are changed; other file systems are left alone. Nobody else may use the\n" +
 			"image meanwhile.\n\n" +
 			"  hearth image inject --ssh-key ~/.ssh/id_ed25519.pub --hostname web1 --file motd:/etc/motd disk.qcow2",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := injectOptions(&opt, keys, files); err != nil {
+			if err := injectOptions(&opt, keys, files, network); err != nil {
 				return err
 			}
 			layer, _, err := guestfs.Image(args[0])
@@ -45,6 +48,9 @@ func newInject() *cobra.Command {
 			for _, name := range report.Changed {
 				fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", name)
 			}
+			for _, key := range report.HostKeys {
+				fmt.Fprintf(cmd.OutOrStdout(), "host key: %s\n", key)
+			}
 			for _, text := range report.Warnings {
 				fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", text)
 			}
@@ -54,13 +60,16 @@ func newInject() *cobra.Command {
 	cmd.Flags().StringArrayVar(&keys, "ssh-key", nil, "file of a public key, or the key itself; may be repeated")
 	cmd.Flags().StringVar(&opt.User, "user", "root", "whose keys these are; a user that the image has")
 	cmd.Flags().StringVar(&opt.Hostname, "hostname", "", "name of the guest, short or in full")
-	cmd.Flags().StringArrayVar(&files, "file", nil, "SRC:DST or SRC:DST:MODE, a file of this host and its name in the guest; may be repeated")
+	cmd.Flags().StringArrayVar(&files, "file", nil, "SRC:DST[:MODE[:USER[:GROUP]]], a file of this host and its name in the guest; may be repeated")
+	cmd.Flags().StringVar(&network, "network", "", "\"dhcp\", a file that describes the NICs (YAML, JSON or OpenStack's network_data.json), or a networks/ folder of ganeti-instance-image that knows the hostname")
+	cmd.Flags().StringArrayVar(&opt.Fstab, "fstab", nil, "line of fstab, \"DEVICE FOLDER TYPE [OPTIONS [DUMP PASS]]\"; may be repeated")
+	cmd.Flags().BoolVar(&opt.Identity, "new-identity", false, "make host keys of every type, machine-id, random seeds and DHCP identifiers new, as a clone needs it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "report as JSON")
 	return cmd
 }
 
 // injectOptions reads the files that the options name.
-func injectOptions(opt *inject.Options, keys, files []string) error {
+func injectOptions(opt *inject.Options, keys, files []string, network string) error {
 	for _, k := range keys {
 		if !strings.ContainsAny(strings.TrimSpace(k), " \t") {
 			b, err := os.ReadFile(k)
@@ -82,28 +91,66 @@ func injectOptions(opt *inject.Options, keys, files []string) error {
 		}
 		opt.Files = append(opt.Files, file)
 	}
-	if len(opt.Keys)+len(opt.Files) == 0 && opt.Hostname == "" {
-		return errors.New("say what goes into the image: --ssh-key, --hostname or --file")
+	var err error
+	if opt.Network, err = injectNetwork(network, opt.Hostname); err != nil {
+		return err
+	}
+	if len(opt.Keys)+len(opt.Files)+len(opt.Fstab) == 0 && opt.Hostname == "" && opt.Network == nil && !opt.Identity {
+		return errors.New("say what goes into the image: --ssh-key, --hostname, --network, --fstab, --file or --new-identity")
 	}
 	return nil
 }
 
-// injectFile reads SRC:DST[:MODE].
+// injectNetwork reads what --network says: "dhcp", a file, or a networks/ folder of
+// ganeti-instance-image, in which the hostname is looked up.
+func injectNetwork(name, hostname string) (*netconf.Network, error) {
+	switch st, err := os.Stat(name); {
+	case name == "":
+		return nil, nil
+	case name == "dhcp":
+		n := netconf.DHCP()
+		return &n, nil
+	case err != nil:
+		return nil, err
+	case st.IsDir():
+		dir, err := netconf.ReadDir(os.DirFS(name))
+		if err != nil {
+			return nil, err
+		}
+		n, ok := dir.Network(hostname)
+		if !ok {
+			return nil, fmt.Errorf("%s/instances has no file %q: give the name of an instance with --hostname", name, hostname)
+		}
+		return &n, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	n, err := netconf.Parse(b)
+	return &n, err
+}
+
+// injectFile reads SRC:DST[:MODE[:USER[:GROUP]]].
 func injectFile(arg string) (inject.File, error) {
-	part := strings.Split(arg, ":")
-	if len(part) < 2 || len(part) > 3 || !strings.HasPrefix(part[1], "/") {
-		return inject.File{}, fmt.Errorf("%q is not SRC:DST or SRC:DST:MODE, with an absolute DST", arg)
+	part := strings.SplitN(arg, ":", 4)
+	if len(part) < 2 || !strings.HasPrefix(part[1], "/") {
+		return inject.File{}, fmt.Errorf("%q is not SRC:DST[:MODE[:USER[:GROUP]]], with an absolute DST", arg)
 	}
 	st, err := os.Stat(part[0])
 	if err != nil {
 		return inject.File{}, err
 	}
 	mode := uint64(st.Mode().Perm())
-	if len(part) == 3 {
+	if len(part) > 2 && part[2] != "" {
 		if mode, err = strconv.ParseUint(part[2], 8, 12); err != nil {
 			return inject.File{}, fmt.Errorf("%q is no mode, such as 0644", part[2])
 		}
 	}
+	who := ""
+	if len(part) > 3 {
+		who = part[3]
+	}
 	b, err := os.ReadFile(part[0])
-	return inject.File{Path: part[1], Data: b, Owner: guestfs.Owner{Mode: uint32(mode)}}, err
+	return inject.File{Path: part[1], Data: b, Who: who, Owner: guestfs.Owner{Mode: uint32(mode)}}, err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,6 +60,16 @@ func (c conversion) ova(cmd *cobra.Command) error {
 	}
 	printMade(cmd.OutOrStdout(), made)
 	return nil
+}
+
+// isOVA tells whether a file is an OVA.
+func isOVA(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return ova.Is(f), nil
 }
 
 // printMade says what was made, and what a package said of its machine.

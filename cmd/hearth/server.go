@@ -24,7 +24,7 @@ import (
 
 // newServer is 'hearth server': what people ask of servers beyond nova.
 func newServer(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "server", Short: "Log in to servers, protect them, make images of them, move their root disks into volumes"}
+	cmd := &cobra.Command{Use: "server", Short: "Install servers from ISO images, log in to them, protect them, make images of them, move their root disks into volumes"}
 	var user, identity string
 	login := &cobra.Command{
 		Use: "ssh NAME-OR-ID [-- COMMAND…]", Short: "Log in by ssh, with the host key that the server showed on its console", Args: cobra.MinimumNArgs(1),
@@ -34,7 +34,7 @@ func newServer(cfg *config.Config) *cobra.Command {
 	}
 	login.Flags().StringVar(&user, "user", "", "who to log in as; empty: the image's os_admin_user, else ember")
 	login.Flags().StringVar(&identity, "identity", "", "file of the private key; empty: as ssh finds it")
-	cmd.AddCommand(login, newProtect(cfg, true), newProtect(cfg, false), newRootToVolume(cfg), newServerImage(cfg))
+	cmd.AddCommand(login, newProtect(cfg, true), newProtect(cfg, false), newRootToVolume(cfg), newServerImage(cfg), newServerCreate(cfg))
 	return cmd
 }
 

@@ -112,7 +112,7 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	m, err := instance.New(instance.Config{
 		Dir: a.instancesDir(), Storage: cfg.Storage, Hypervisor: cfg.Hypervisor, Ports: a.networks, Images: cfg.Images,
 		ConfigDrive: cfg.ConfigDrive, Clock: cfg.Clock, BootID: bootID, Log: cfg.Log, Hook: cfg.Hook,
-		ShutdownGrace: cfg.ShutdownGrace, NoSync: cfg.NoSync,
+		ShutdownGrace: cfg.ShutdownGrace, NoSync: cfg.NoSync, Used: a.used,
 	})
 	if err != nil {
 		_ = a.networks.Close()

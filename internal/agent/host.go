@@ -105,12 +105,16 @@ func (a *Agent) Status(ctx context.Context) (cloud.HostStatus, error) {
 	if a.Pools != nil {
 		pools = a.Pools(ctx)
 	}
+	images, err := a.cachedImages(ctx)
+	if err != nil {
+		return cloud.HostStatus{}, err
+	}
 	return cloud.HostStatus{
 		VCPUs: a.Host.VCPUs(), MemoryMB: memory, DiskGB: int(total >> 30), DiskFreeGB: int(free >> 30), ReservedMB: reserved,
 		Accel: caps.Accel, AccelReason: caps.Reason, CPUArch: arch, CPUModel: model,
 		Hypervisor: a.HypervisorIs, HypervisorVersion: versionNumber(caps.Version),
 		HostIP: a.IP, AgentVersion: a.Version, BootID: bootID,
-		BootedAt: bootedAt(time.Now()), Load: loadAverage(), Pools: pools,
+		BootedAt: bootedAt(time.Now()), Load: loadAverage(), Pools: pools, Images: images,
 	}, nil
 }
 

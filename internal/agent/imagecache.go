@@ -3,10 +3,14 @@ package agent
 import (
 	"context"
 	"io"
+	"os"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 const (
@@ -25,6 +29,60 @@ const (
 type imageCache struct {
 	mu       sync.Mutex
 	unwanted map[string]time.Time // by digest
+	uses     map[string]use       // by digest
+}
+
+// use is what instances' starts made of a cached image.
+type use struct {
+	hits int
+	at   time.Time
+}
+
+// used notes that an instance's start took an image from the cache.
+func (a *Agent) used(digest string) {
+	a.cache.mu.Lock()
+	defer a.cache.mu.Unlock()
+	if a.cache.uses == nil {
+		a.cache.uses = map[string]use{}
+	}
+	u := a.cache.uses[digest]
+	a.cache.uses[digest] = use{hits: u.hits + 1, at: a.Clock.Now()}
+}
+
+// cachedImages are what is in the cache.
+func (a *Agent) cachedImages(ctx context.Context) ([]cloud.CachedImage, error) {
+	have, err := a.Storage.Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.cache.mu.Lock()
+	defer a.cache.mu.Unlock()
+	out := make([]cloud.CachedImage, len(have))
+	for i, img := range have {
+		u := a.cache.uses[img.Digest]
+		out[i] = cloud.CachedImage{Digest: img.Digest, Bytes: img.VirtualSize, Hits: u.hits, UsedAt: u.at}
+		if info, err := os.Stat(img.Path); err == nil {
+			out[i].At = info.ModTime()
+			if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().IsRegular() {
+				out[i].Bytes = st.Blocks * 512
+			}
+		}
+	}
+	return out, nil
+}
+
+// DropImage takes an image out of the cache; Conflict while an instance is made of it
+// or a disk reads from it. Dropping what is not there is no error.
+func (a *Agent) DropImage(ctx context.Context, digest string) error {
+	have, err := a.Storage.Images(ctx)
+	if err != nil || !slices.ContainsFunc(have, func(img storage.Image) bool { return img.Digest == digest }) {
+		return err
+	}
+	did, err := a.Instances().IfUnwanted(digest, func() error { return a.Storage.RemoveImage(ctx, digest) })
+	if err == nil && !did {
+		err = cloud.E("agent.DropImage", cloud.Conflict, "an instance is made of image %s", digest)
+	}
+	return err
 }
 
 // CacheImage brings an image into the cache. It stays as long as any that no

@@ -32,6 +32,7 @@ type Options struct {
 	Kernel   string // of a tarball; "": its own, or Debian's for clouds
 	Modules  string // of Kernel: a folder or an archive
 	Overlay  string // a folder or an archive that is put over a system with Hearth's agent
+	Firmware string // that the disk boots under: "" or "bios", or "hybrid": UEFI too
 	Raw      bool   // keep the bootable disk as raw too
 	Progress func(Step)
 }
@@ -52,8 +53,8 @@ type Result struct {
 	Packages    []string
 }
 
-// recipe fills a kitchen table with a system.
-type recipe func(ctx context.Context, o *oven) (*system, error)
+// builtin fills a kitchen table with a system.
+type builtin func(ctx context.Context, o *oven) (*system, error)
 
 // system is what a recipe makes and the images are cut from.
 type system struct {
@@ -70,8 +71,8 @@ type system struct {
 }
 
 // recipes is the list of all there are.
-func recipes() map[string]recipe {
-	return map[string]recipe{"ember": ember, "debian": debian, "gentoo": gentoo, "tarball": tarball}
+func recipes() map[string]builtin {
+	return map[string]builtin{"ember": ember, "debian": debian, "gentoo": gentoo, "tarball": tarball}
 }
 
 // Recipes names all recipes.
@@ -84,11 +85,17 @@ type oven struct {
 	work     string // removed at the end
 	steps    steps
 	packages []string
+	mirror   []string          // that mmdebstrap asks; none: its own choice
+	wants    func(string) bool // tells which forms are made; nil: all but raw
+	log      func(string)      // is given what programs say; nil: nobody
 }
 
 // Bake makes the images of a recipe in OutDir. Files of a former run are
 // replaced only when all are done. It runs as any user.
 func Bake(ctx context.Context, opt Options) (Result, error) {
+	if err := checkFirmware(opt.Firmware); err != nil {
+		return Result{}, err
+	}
 	cook, ok := recipes()[opt.Recipe]
 	if !ok {
 		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
@@ -143,22 +150,19 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	root := filepath.Join(o.work, "root")
 	size := sys.minSize
 	if o.Size > 0 {
-		if size = (o.Size - gap) / blockSize * blockSize; size < sys.minSize {
-			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+gap)
+		if size = (o.Size - o.besides()) / blockSize * blockSize; size < sys.minSize {
+			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+o.besides())
 		}
 	}
 	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {
 		return res, err
 	}
-	raw, err := o.bootable(ctx, sys, root, size)
+	moves, err := o.disks(ctx, sys, &res, root, size)
 	if err != nil {
 		return res, err
 	}
-	packed := filepath.Join(o.work, "packed")
-	done := o.steps.begin("write the qcow2 image", size)
-	err = o.pack(ctx, sys, raw, packed, gap+size, func(part float64) { done.at(int64(part * float64(size))) })
-	if done.end(err) != nil {
-		return res, err
+	if o.wants != nil && !o.wants("ami") {
+		return res, o.publish(&res, moves)
 	}
 	kernel, ramdisk := filepath.Join(o.work, "kernel"), filepath.Join(o.work, "ramdisk")
 	if err := os.WriteFile(kernel, sys.kernel, 0o644); err != nil {
@@ -167,11 +171,33 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	if err := os.WriteFile(ramdisk, sys.ramdisk, 0o644); err != nil {
 		return res, err
 	}
-	moves := []move{{packed, ".qcow2", &res.Disk}, {kernel, ".vmlinuz", &res.Kernel}, {ramdisk, ".initrd", &res.Ramdisk}, {root, ".ext4", &res.Root}}
+	moves = append(moves, move{kernel, ".vmlinuz", &res.Kernel}, move{ramdisk, ".initrd", &res.Ramdisk}, move{root, ".ext4", &res.Root})
+	return res, o.publish(&res, moves)
+}
+
+// disks makes those that boot: as qcow2, as raw, or none.
+func (o *oven) disks(ctx context.Context, sys *system, res *Result, root string, size int64) (moves []move, err error) {
+	qcow2 := o.wants == nil || o.wants("qcow2")
+	if !qcow2 && !o.Raw {
+		return nil, nil
+	}
+	raw, err := o.bootable(ctx, sys, root, size)
+	if err != nil {
+		return nil, err
+	}
+	if qcow2 {
+		packed := filepath.Join(o.work, "packed")
+		done := o.steps.begin("write the qcow2 image", size)
+		err = o.pack(ctx, sys, raw, packed, fileLength(raw), func(part float64) { done.at(int64(part * float64(size))) })
+		if done.end(err) != nil {
+			return nil, err
+		}
+		moves = append(moves, move{packed, ".qcow2", &res.Disk})
+	}
 	if o.Raw {
 		moves = append(moves, move{raw, ".raw", &res.RawDisk})
 	}
-	return res, o.publish(&res, moves)
+	return moves, nil
 }
 
 // pack makes the qcow2 of a disk.

@@ -17,6 +17,7 @@ import (
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 // fakeModule is the least ELF file with a section .modinfo.
@@ -151,7 +152,7 @@ func TestBakeUnknownRecipe(t *testing.T) {
 // TestImages cuts images from a small system made here, as any user, and reads
 // them back: owners, modes, the boot sector, the manifest.
 func TestImages(t *testing.T) {
-	if _, err := os.Stat(grubBoot); err != nil {
+	if _, err := os.Stat(bootdisk.FirstSector); err != nil {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
@@ -170,7 +171,7 @@ func TestImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := &system{kernel: []byte("kernel"), ramdisk: []byte("ramdisk"), root: s, label: "x", uuid: newUUID(), minSize: 16 << 20, user: "me", params: "p",
-		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}, {Path: "/boot/grub/grub.cfg", Data: []byte(grubConfig("T", "/k", "/r", "p", 0))}}}
+		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}, {Path: "/boot/grub/grub.cfg", Data: bootdisk.Menu{Title: "T", Kernel: "/k", Ramdisk: "/r", Params: "p"}.Config()}}}
 	res, err := o.images(context.Background(), sys)
 	var missing *disk.Error
 	if errors.As(err, &missing) && missing.Kind == disk.ToolMissing {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 //go:embed debian
@@ -76,7 +77,7 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	params := "root=UUID=" + uuid + " ro " + console
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
 		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
-			Data: []byte(grubConfig("Debian GNU/Linux (Hearth)", "/vmlinuz", "/initrd.img", params, time.Second))}}}, nil
+			Data: bootdisk.Menu{Title: "Debian GNU/Linux (Hearth)", Kernel: "/vmlinuz", Ramdisk: "/initrd.img", Params: params, Wait: time.Second}.Config()}}}, nil
 }
 
 // installed lists the packages of dpkg's status file as NAME_VERSION.
@@ -120,14 +121,17 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
+	if len(packages) > 0 {
+		options = append(slices.Clone(options), "--include="+strings.Join(packages, ","))
+	}
 	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
-		"--architectures=amd64", "--include=" + strings.Join(packages, ","),
+		"--architectures=amd64",
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--skip=download/empty", "--skip=essential/unlink",
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
-		suite, archive})
+		suite, archive}, o.mirror)
 	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(err)
 }

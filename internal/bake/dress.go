@@ -12,6 +12,7 @@ import (
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 // dressing is what a system without cloud-init is made ready with.
@@ -19,6 +20,7 @@ type dressing struct {
 	title string // in the boot loader's menu
 	label string // of the root file system, and the host name until there is one
 	user  string // who gets the ssh keys
+	bare  bool   // without Hearth's agent
 }
 
 // dress makes a guest of the root file system in an archive: a kernel and a
@@ -60,7 +62,7 @@ func (o *oven) dress(ctx context.Context, archive string, d dressing) (*system, 
 		boot: []disk.File{
 			{Path: kernel, Mode: 0o644, Data: k.image},
 			{Path: ramdisk, Mode: 0o644, Data: k.ramdisk},
-			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: []byte(grubConfig(d.title, kernel, ramdisk, params, 0))},
+			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: bootdisk.Menu{Title: d.title, Kernel: kernel, Ramdisk: ramdisk, Params: params}.Config()},
 		}}, nil
 }
 
@@ -70,9 +72,11 @@ func (r *rootfs) dress(d dressing, uuid string) error {
 	if err != nil {
 		return err
 	}
-	files, err := guest.Install(init, d.user)
-	if err != nil {
-		return err
+	var files []guest.File
+	if !d.bare {
+		if files, err = guest.Install(init, d.user); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
 		e := entry{path: f.Path, mode: f.Mode, data: f.Data, link: f.Link}
@@ -92,7 +96,9 @@ func (r *rootfs) dress(d dressing, uuid string) error {
 	case guest.Systemd:
 		err = errors.Join(err, r.text("/etc/machine-id", "")) // made new by the first boot
 	case guest.SysV:
-		err = errors.Join(err, r.startOrder())
+		if !d.bare {
+			err = errors.Join(err, r.startOrder())
+		}
 	}
 	return errors.Join(err, r.account(d.user), r.sudo(), r.network(init), r.ssh(init), r.console(init))
 }
@@ -218,7 +224,7 @@ func (o *oven) overlay(r *rootfs) error {
 		return done.end(err)
 	}
 	if !st.IsDir() {
-		return done.end(r.overTar(o.Overlay))
+		return done.end(r.overTar(o.Overlay, "/"))
 	}
 	return done.end(filepath.WalkDir(o.Overlay, func(name string, d fs.DirEntry, err error) error {
 		rel, rerr := filepath.Rel(o.Overlay, name)

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 // machine is a guest under TCG with its serial line.
@@ -289,7 +290,7 @@ func onDisk(path string) int64 {
 
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
-	if err := join(to, nil, from); err != nil {
+	if err := bootdisk.Join(to, nil, from); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
 )
 
 //go:embed ember
@@ -59,12 +60,12 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	}
 	uuid := newUUID()
 	params := "root=UUID=" + uuid + " " + console
-	config := grubConfig("Ember (Hearth)", "/boot/vmlinuz", "/boot/initrd", params, 0)
+	config := bootdisk.Menu{Title: "Ember (Hearth)", Kernel: "/boot/vmlinuz", Ramdisk: "/boot/initrd", Params: params}.Config()
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "ember", uuid: uuid, minSize: emberSize, user: user, small: true,
 		params: params, boot: []disk.File{
 			{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel},
 			{Path: "/boot/initrd", Mode: 0o644, Data: initrd},
-			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: []byte(config)},
+			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: config},
 		}}, nil
 }
 

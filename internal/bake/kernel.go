@@ -1,10 +1,7 @@
 package bake
 
 import (
-	"bufio"
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,8 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	tarfile "hearth/internal/disk/tarball"
 )
 
 // kernelParts are what starts a system, and its initial ramdisk.
@@ -67,7 +63,7 @@ func (o *oven) addModules(r *rootfs) error {
 		return err
 	}
 	if !st.IsDir() {
-		return r.overTar(o.Modules)
+		return r.overTar(o.Modules, "/")
 	}
 	from := os.DirFS(o.Modules)
 	if sub, err := fs.Sub(from, "lib/modules"); err == nil {
@@ -214,7 +210,7 @@ func (r *rootfs) module(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := unpacked(bytes.NewReader(b))
+	in, err := tarfile.Unpack(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
@@ -223,33 +219,4 @@ func (r *rootfs) module(name string) ([]byte, error) {
 		err = errors.New("it is larger than any module")
 	}
 	return b, err
-}
-
-// unpacked reads what a file holds, be it packed by gzip, xz, bzip2 or zstd or
-// not at all, as its first bytes say.
-func unpacked(f io.ReadSeeker) (io.Reader, error) {
-	head := make([]byte, 6)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	switch head = head[:n]; {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return gzip.NewReader(f)
-	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
-		// It reads byte by byte, which on a file is a call of the kernel for each.
-		return xz.ReaderConfig{DictCap: 64 << 20}.NewReader(bufio.NewReaderSize(f, 1<<20))
-	case bytes.HasPrefix(head, []byte("BZh")):
-		return bzip2.NewReader(f), nil
-	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		z, err := zstd.NewReader(f, zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	}
-	return f, nil
 }

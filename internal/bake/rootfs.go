@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"hearth/internal/bake/guest"
-	"hearth/internal/disk"
+	filetree "hearth/internal/disk/tree"
 )
 
 // rootfs is a system that somebody else put together, unpacked into a folder.
@@ -52,15 +52,25 @@ func (r *rootfs) read(name string) (string, error) {
 // put makes a file, link or folder, in place of a file or link of that name. A
 // folder that is there stays as it is.
 func (r *rootfs) put(e entry) error {
+	if e.mode.IsDir() && r.isDir(e.path) {
+		return nil
+	}
 	if err := r.place(e); err != nil {
 		return fmt.Errorf("put %s into the system: %w", e.path, err)
 	}
+	r.touch(e.path)
 	if e.same == "" {
-		r.owners = append(r.owners, disk.Owner{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
+		r.owners = append(r.owners, filetree.Entry{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
 	}
 	r.files++
 	r.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize
 	return nil
+}
+
+// isDir tells whether there is a folder of this name, or a link to one.
+func (r *rootfs) isDir(name string) bool {
+	st, err := r.root.Stat(name[1:])
+	return err == nil && st.IsDir()
 }
 
 func (r *rootfs) place(e entry) error {
@@ -69,11 +79,7 @@ func (r *rootfs) place(e entry) error {
 		return err
 	}
 	if e.mode.IsDir() {
-		err := r.root.Mkdir(name, 0o755)
-		if errors.Is(err, fs.ErrExist) {
-			return nil
-		}
-		return err
+		return r.root.Mkdir(name, 0o755)
 	}
 	if err := r.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -98,7 +104,8 @@ func (r *rootfs) parents(dir string) error {
 	if err := r.parents(path.Dir(dir)); err != nil {
 		return err
 	}
-	r.owners = append(r.owners, disk.Owner{Path: dir, Mode: entry{mode: fs.ModeDir | 0o755}.unixMode()})
+	r.touch(dir)
+	r.owners = append(r.owners, filetree.Entry{Path: dir, Mode: entry{mode: fs.ModeDir | 0o755}.unixMode()})
 	return r.root.Mkdir(dir[1:], 0o755)
 }
 
@@ -120,6 +127,7 @@ func (r *rootfs) edit(name string, mode fs.FileMode, change func(string) string)
 	if err != nil {
 		return err
 	}
+	r.touch(name)
 	return r.root.WriteFile(name[1:], []byte(change(old)), 0o600)
 }
 

@@ -9,13 +9,13 @@ import (
 	"path"
 	"path/filepath"
 
-	"hearth/internal/disk"
+	tarfile "hearth/internal/disk/tarball"
+	filetree "hearth/internal/disk/tree"
 )
 
 // stageTar unpacks an archive into the new folder dir and puts the tree over it.
-// Devices are left out: the kernel makes its own. Extended attributes are too,
-// for a user without rights could not set them; Debian's minimal system has one,
-// ping's capability, for which systemd's ping_group_range stands in.
+// Devices are left out: the kernel makes its own. Owners, modes and extended
+// attributes, such as ping's capability, are kept for the file system.
 // It may be packed by gzip, bzip2, xz or zstd. Names and links that lead out of dir
 // are refused by os.Root.
 func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) {
@@ -32,7 +32,7 @@ func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) 
 		return nil, err
 	}
 	defer root.Close()
-	in, err := unpacked(f)
+	in, err := tarfile.Unpack(f)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +58,15 @@ func stageTar(archive, dir string, over *tree, at func(int64)) (*staged, error) 
 // unpack writes one file of the archive, if the tree has none in its place.
 func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) error {
 	name := path.Clean("/" + h.Name)
-	if _, ours := over.entries[name]; name == "/" || dropped(name) || ours && h.Typeflag != tar.TypeDir {
+	if _, ours := over.entries[name]; name == "/" || !s.kept && dropped(name) || ours && h.Typeflag != tar.TypeDir {
 		return nil
 	}
+	attributes, err := tarfile.Xattrs(h)
+	if err != nil {
+		return err
+	}
 	rel := name[1:]
+	s.touch(name)
 	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
 		return err
 	}
@@ -70,8 +75,11 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 		if err := root.MkdirAll(rel, 0o755); err != nil { // some archives name a folder after what is in it
 			return err
 		}
+		if st, err := root.Lstat(rel); err != nil || !st.IsDir() {
+			return err // a link to a folder stays one
+		}
 	case tar.TypeSymlink:
-		s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
+		s.owners = append(s.owners, filetree.Entry{Path: name, UID: h.Uid, GID: h.Gid, Mode: entry{mode: h.FileInfo().Mode()}.unixMode()})
 		return root.Symlink(h.Linkname, rel)
 	case tar.TypeLink:
 		return root.Link(path.Clean("/" + h.Linkname)[1:], rel)
@@ -93,7 +101,7 @@ func (s *staged) unpack(root *os.Root, h *tar.Header, r io.Reader, over *tree) e
 	}
 	s.files++
 	mode := entry{mode: h.FileInfo().Mode()}.unixMode()
-	s.owners = append(s.owners, disk.Owner{Path: name, UID: h.Uid, GID: h.Gid, Mode: mode})
+	s.owners = append(s.owners, filetree.Entry{Path: name, UID: h.Uid, GID: h.Gid, Mode: mode, Xattrs: attributes})
 	return nil
 }
 
@@ -112,13 +120,14 @@ func (s *staged) overlay(over *tree) error {
 
 // overTar unpacks an archive over the system: its files take the place of those
 // that are there.
-func (r *rootfs) overTar(archive string) error {
+// to is the folder of the guest that they go to.
+func (r *rootfs) overTar(archive, to string) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	in, err := unpacked(f)
+	in, err := tarfile.Unpack(f)
 	if err != nil {
 		return err
 	}
@@ -130,13 +139,24 @@ func (r *rootfs) overTar(archive string) error {
 		if err != nil {
 			return err
 		}
-		if st, err := r.root.Lstat(path.Clean("/" + h.Name)[1:]); err == nil && !st.IsDir() && h.Typeflag != tar.TypeDir {
-			if err := r.root.Remove(path.Clean("/" + h.Name)[1:]); err != nil {
-				return err
-			}
+		h.Name = path.Join("/", to, path.Clean("/"+h.Name))
+		if h.Typeflag == tar.TypeLink {
+			h.Linkname = path.Join("/", to, path.Clean("/"+h.Linkname))
 		}
-		if err := r.unpack(r.root, h, read, newTree()); err != nil {
+		if err := r.over(h, read); err != nil {
 			return fmt.Errorf("unpack %s: %w", h.Name, err)
 		}
 	}
+}
+
+// over unpacks one file in place of what has its name.
+func (r *rootfs) over(h *tar.Header, in io.Reader) error {
+	if name := path.Clean("/" + h.Name)[1:]; name != "" && h.Typeflag != tar.TypeDir {
+		if st, err := r.root.Lstat(name); err == nil && !st.IsDir() {
+			if err := r.root.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return r.unpack(r.root, h, in, newTree())
 }

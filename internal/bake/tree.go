@@ -13,14 +13,10 @@ import (
 	"strings"
 
 	"hearth/internal/disk"
+	filetree "hearth/internal/disk/tree"
 )
 
-const (
-	blockSize = 4096
-	// gap is what lies before the first partition: MBR, GRUB's core, and room,
-	// as every partitioner leaves it.
-	gap = 1 << 20
-)
+const blockSize = 4096
 
 // entry is one file of a tree.
 type entry struct {
@@ -88,9 +84,13 @@ func (e entry) unixMode() uint32 {
 // staged is a tree in a folder of the host, and who owns what in it.
 type staged struct {
 	dir    string
-	owners []disk.Owner // for all that a user without rights could not set
-	bytes  int64        // in whole blocks
-	files  int
+	owners []filetree.Entry // for all that a user without rights could not set
+	// touched, unless it is nil, notes the absolute names of all that is made,
+	// changed or removed: what a layer holds.
+	touched map[string]bool
+	kept    bool  // nothing of an archive is left out: it is a layer
+	bytes   int64 // in whole blocks
+	files   int
 }
 
 // stage writes the tree into a new folder.
@@ -109,7 +109,14 @@ func (t *tree) stage(dir string) (*staged, error) {
 	return s, nil
 }
 
+func (s *staged) touch(name string) {
+	if s.touched != nil {
+		s.touched[name] = true
+	}
+}
+
 func (s *staged) add(e entry) error {
+	s.touch(e.path)
 	name := filepath.Join(s.dir, e.path)
 	s.files++
 	s.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize
@@ -127,7 +134,7 @@ func (s *staged) add(e entry) error {
 			return err
 		}
 	}
-	s.owners = append(s.owners, disk.Owner{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
+	s.owners = append(s.owners, filetree.Entry{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
 	return nil
 }
 
@@ -135,11 +142,11 @@ func (s *staged) add(e entry) error {
 // image, not in the folder, so that anyone can bake.
 func (o *oven) fileSystem(ctx context.Context, s *staged, image, label, uuid string, size int64) error {
 	done := o.steps.begin(fmt.Sprintf("fill the root file system (%d files)", s.files), size)
-	err := o.run.MakeExt(ctx, image, disk.ExtOptions{Size: size, Label: label, UUID: uuid, Dir: s.dir})
-	if err == nil {
-		err = o.run.SetOwners(ctx, image, s.owners)
+	entries := map[string]*filetree.Entry{}
+	for i := range s.owners { // the last word counts
+		entries[s.owners[i].Path] = &s.owners[i]
 	}
-	return done.end(err)
+	return done.end(filetree.MakeExt(ctx, &o.run, image, disk.ExtOptions{Size: size, Label: label, UUID: uuid, Dir: s.dir}, entries))
 }
 
 func newUUID() string {

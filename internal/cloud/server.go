@@ -47,6 +47,7 @@ type Server struct {
 	ImageProperties                          map[string]string
 	VolumeBoot                               bool     // it boots from a volume: it has no root disk of its own
 	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
+	CDs                                      []InstanceCD
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
 	Files                                    []GuestFile // that its config drive has for the guest (nova's personality)

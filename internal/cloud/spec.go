@@ -23,6 +23,7 @@ type InstanceSpec struct {
 	RescueAs                              *RescueAs        // of an instance that is being rescued; nil: by its first disk
 	Ports                                 []InstancePort   // in the order of the guest's NICs
 	Volumes                               []InstanceVolume // in the order of the guest's disks, the boot volume first
+	CDs                                   []InstanceCD     // in the order of the guest's drives
 	ConfigDrive                           bool
 	Snapshots                             []string // ids of the images that its root disk is to be copied for; the copies of others go
 	Meta                                  InstanceMeta
@@ -72,6 +73,8 @@ type InstanceVolume struct {
 	Bus                    string // virtio, scsi, ide; "" for the image's own
 	Tag                    string // that its owner gave the disk; "" for none
 	Boot                   bool   // the guest boots from it, and has no root disk of its own
+	CDROM                  bool   // it is a CD-ROM, on ide or scsi, and read-only
+	BootIndex              int    // of those that do not Boot: when it is tried; 0 for never, 1 for the first after the boot disk
 	ReadOnly, Shared       bool   // Shared: other guests may have it too
 	// Swaps is the id of the volume whose place it takes: what that one holds is to be
 	// copied to it, under the guest if there is one; "" for none.
@@ -84,6 +87,13 @@ type InstanceVolume struct {
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef
 	Address string `json:"-"` // as InstancePort.Address
+}
+
+// InstanceCD is an image that a guest has in a drive, as its node's cache holds it.
+type InstanceCD struct {
+	Image     ImageRef
+	Bus       string // ide or scsi
+	BootIndex int    // when it is tried: 0 for never, 1 for the first after the boot disk
 }
 
 // BootVolume is the volume that the instance boots from; nil for one that has a

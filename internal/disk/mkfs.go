@@ -3,9 +3,6 @@ package disk
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 )
 
 // ExtOptions says what ext4 file system [Runner.MakeExt] makes.
@@ -31,40 +28,6 @@ func (r *Runner) MakeExt(ctx context.Context, path string, o ExtOptions) error {
 	}
 	args = append(args, path, fmt.Sprintf("%dk", o.Size/1024))
 	return r.create(ctx, path, Command{Name: "mke2fs", Args: args, Read: read})
-}
-
-// Owner says to whom a file in an ext file system belongs. Mode is as in
-// stat(2), with the type of the file.
-type Owner struct {
-	Path     string
-	UID, GID int
-	Mode     uint32
-}
-
-// SetOwners sets owners and modes in the ext file system that is the whole file
-// image: what chown and chmod would do, for a user who may not.
-func (r *Runner) SetOwners(ctx context.Context, image string, owners []Owner) error {
-	var script strings.Builder
-	for _, o := range owners {
-		if err := checkName(o.Path); err != nil {
-			return err
-		}
-		setOwner(&script, o.Path, File{UID: o.UID, GID: o.GID}, o.Mode)
-	}
-	dir, err := os.MkdirTemp("", "hearth-owners-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	name := filepath.Join(dir, "commands")
-	if err := os.WriteFile(name, []byte(script.String()), 0o600); err != nil {
-		return err
-	}
-	out, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-f", name, image}, Read: []string{dir}, Write: []string{image}})
-	if err != nil {
-		return err
-	}
-	return complaints(out.Stderr)
 }
 
 // GRUB makes GRUB's core image for BIOS machines in the file path: it looks for

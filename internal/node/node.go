@@ -48,6 +48,9 @@ type Node interface {
 
 	// CacheImage brings an image into the node's cache, for instances to come.
 	CacheImage(ctx context.Context, ref cloud.ImageRef) error
+	// DropImage takes the image of a digest out of the node's cache; Conflict while an
+	// instance or a disk needs it. Dropping what is not there is no error.
+	DropImage(ctx context.Context, digest string) error
 
 	// ApplyVolume makes the disk of a volume or snapshot, or makes it larger, and
 	// returns when it is there, whole. NotFound when what it is to be made from is

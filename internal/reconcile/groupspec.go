@@ -39,6 +39,28 @@ func (c *composer) groups(worn map[string]bool) ([]cloud.GroupSpec, error) {
 	return out, nil
 }
 
+// addressGroups composes the address groups that rules refer to.
+func (c *composer) addressGroups(groups []cloud.GroupSpec) ([]cloud.AddressGroupSpec, error) {
+	var ids []string
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			if r.RemoteAddressGroupID != "" {
+				ids = append(ids, r.RemoteAddressGroupID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	var out []cloud.AddressGroupSpec
+	for _, id := range slices.Compact(ids) {
+		g, err := c.tx.AddressGroups.Get(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, cloud.AddressGroupSpec{ID: g.ID, Addresses: g.Addresses})
+	}
+	return out, nil
+}
+
 // members fills in whose addresses the remote groups stand for.
 func (c *composer) members(specs map[string]*cloud.GroupSpec, remote map[string]bool) error {
 	ports, err := c.tx.Ports.Shared(store.Query{})

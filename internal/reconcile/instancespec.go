@@ -48,7 +48,7 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			ID: s.ID, Name: s.Name, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, Intent: s.Intent,
 			VCPUs: s.Flavor.VCPUs, MemoryMB: s.Flavor.MemoryMB, RootGB: s.Flavor.RootGB,
 			SwapMB: swap, Image: s.Image, Kernel: s.Kernel, Ramdisk: s.Ramdisk, KernelArgs: s.KernelArgs,
-			ImageProperties: s.ImageProperties, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
+			ImageProperties: s.ImageProperties, CDs: s.CDs, ConfigDrive: s.ConfigDrive, Snapshots: s.Snapshots,
 		}
 		for _, gb := range ephemeral {
 			spec.EphemeralGB += gb

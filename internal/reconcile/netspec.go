@@ -126,6 +126,9 @@ func (c *composer) network(id string, local []cloud.Port) (cloud.NetworkSpec, er
 	if err != nil {
 		return spec, err
 	}
+	if spec.AddressGroups, err = c.addressGroups(spec.Groups); err != nil {
+		return spec, err
+	}
 	c.addNames(&spec, named)
 	return spec, nil
 }
@@ -206,6 +209,9 @@ func (c *composer) limits(out *cloud.PortSpec, p cloud.Port, n cloud.Network) er
 	policy, err := c.tx.QoSPolicies.Get(id)
 	if err != nil {
 		return err
+	}
+	if len(policy.Marks) > 0 {
+		out.DSCP = &policy.Marks[0].Mark
 	}
 	for direction, b := range map[string]*cloud.Bandwidth{cloud.Egress: &out.Egress, cloud.Ingress: &out.Ingress} {
 		if l, ok := policy.Limit(direction); ok {

@@ -49,7 +49,8 @@ type pushed struct{ hash [sha256.Size]byte }
 // runNetworks keeps the data plane of every node as the store has it.
 func (k *Housekeeper) runNetworks(ctx context.Context) {
 	changed, stop := k.Store.Watch("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "security_group_rules",
-		"subnet_pools", "qos_policies", "port_forwardings", "network_agents", "trunks", "trunk_subports", "metering_labels", "metering_label_rules")
+		"subnet_pools", "qos_policies", "port_forwardings", "network_agents", "trunks", "trunk_subports", "metering_labels", "metering_label_rules",
+		"address_groups")
 	defer stop()
 	beat(ctx, merge(ctx, changed, k.Fleet.Changed()), 30*time.Second, func(ctx context.Context) {
 		if err := k.SyncNodes(ctx); err != nil && ctx.Err() == nil {

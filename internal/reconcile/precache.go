@@ -14,6 +14,9 @@ func (k *Housekeeper) runPrecache(ctx context.Context) {
 	changed, stop := k.Store.Watch("hosts")
 	defer stop()
 	beat(ctx, changed, time.Minute, func(ctx context.Context) {
+		if err := k.Uncache(ctx); err != nil && ctx.Err() == nil {
+			k.Log.Error("cannot read which images are to leave the caches", "error", err)
+		}
 		for ctx.Err() == nil {
 			some, err := k.Precache(ctx)
 			if err != nil && ctx.Err() == nil {
@@ -23,6 +26,57 @@ func (k *Housekeeper) runPrecache(ctx context.Context) {
 				return
 			}
 		}
+	})
+}
+
+// Uncache has the nodes drop the images that operators do not want them to have. What
+// an instance needs stays, and goes when it is needed no more.
+func (k *Housekeeper) Uncache(ctx context.Context) error {
+	var hosts []cloud.Host
+	err := k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		hosts, err = tx.Hosts.List(store.Query{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if len(h.Uncache) == 0 || !h.Up(k.Clock.Now()) {
+			continue
+		}
+		n, err := k.Fleet.Node(h.Name)
+		if err != nil {
+			continue
+		}
+		var gone []string
+		for _, digest := range h.Uncache {
+			switch err := n.DropImage(ctx, digest); {
+			case err == nil:
+				gone = append(gone, digest)
+			case !cloud.Is(err, cloud.Conflict):
+				k.Log.Warn("an image could not be taken out of a node's cache", "node", h.Name, "digest", digest, "error", err)
+			}
+		}
+		if err := k.uncached(ctx, h.Name, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncached writes down that a node has dropped images.
+func (k *Housekeeper) uncached(ctx context.Context, name string, gone []string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	return k.Store.Update(ctx, func(tx *store.Tx) error {
+		h, err := tx.Hosts.Get(name)
+		if err != nil {
+			return unlessGone(err)
+		}
+		h.Uncache = slices.DeleteFunc(slices.Clone(h.Uncache), func(d string) bool { return slices.Contains(gone, d) })
+		h.Seen.Images = slices.DeleteFunc(slices.Clone(h.Seen.Images), func(img cloud.CachedImage) bool { return slices.Contains(gone, img.Digest) })
+		return tx.Hosts.Update(h)
 	})
 }
 

@@ -62,7 +62,7 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
-			Boot: a.Boot, ReadOnly: a.ReadOnly || v.ReadOnly, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
+			Boot: a.Boot, CDROM: a.CDROM, BootIndex: a.BootIndex, ReadOnly: a.ReadOnly || v.ReadOnly || a.CDROM, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
 			Label: fs.Label, Mount: fs.Path,
 		})
 	}

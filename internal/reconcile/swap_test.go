@@ -74,6 +74,39 @@ func (n *scriptedNode) CacheImage(_ context.Context, ref cloud.ImageRef) error {
 	return n.fail
 }
 
+// DropImage notes which images the node was asked to drop.
+func (n *scriptedNode) DropImage(_ context.Context, digest string) error {
+	n.cached = append(n.cached, "not "+digest)
+	return n.fail
+}
+
+func TestImagesLeaveTheCache(t *testing.T) {
+	w := newWorld(t)
+	w.write(func(tx *store.Tx) error {
+		h, err := tx.Hosts.Get("node-1")
+		h.Uncache, h.Seen.Images = []string{"a", "b"}, []cloud.CachedImage{{Digest: "a"}, {Digest: "c"}}
+		return firstError(err, tx.Hosts.Update(h))
+	})
+	left := func() (h cloud.Host) {
+		if err := w.Uncache(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.write(func(tx *store.Tx) (err error) {
+			h, err = tx.Hosts.Get("node-1")
+			return err
+		})
+		return h
+	}
+	w.node.fail = cloud.E("node", cloud.Conflict, "a disk reads from it")
+	if h := left(); len(h.Uncache) != 2 || len(h.Seen.Images) != 2 {
+		t.Errorf("what is needed is forgotten: %+v", h)
+	}
+	w.node.fail = nil
+	if h := left(); len(h.Uncache) != 0 || len(h.Seen.Images) != 1 || h.Seen.Images[0].Digest != "c" {
+		t.Errorf("%+v", h)
+	}
+}
+
 func TestImagesAreCachedAhead(t *testing.T) {
 	w := newWorld(t)
 	w.write(func(tx *store.Tx) error {

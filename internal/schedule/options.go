@@ -12,6 +12,17 @@ func options(tree, sharing []Provider, g Group) []option {
 	if g.InTree != "" && !slices.ContainsFunc(slices.Concat(tree, sharing), func(p Provider) bool { return p.ID == g.InTree }) {
 		return nil
 	}
+	if g.InTree != "" && g.Suffix == "" { // all of it from that tree, shared or not
+		within := func(list []Provider) (out []Provider) {
+			for _, p := range list {
+				if rootIs(slices.Concat(tree, sharing), p, g.InTree) {
+					out = append(out, p)
+				}
+			}
+			return out
+		}
+		tree, sharing = within(tree), within(sharing)
+	}
 	if g.Suffix != "" {
 		return alone(slices.Concat(tree, sharing), g)
 	}

@@ -30,6 +30,9 @@ func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hype
 	}
 	cfg.Machine = machine
 	cfg.Agent = cloud.GuestAgent(spec.ImageProperties)
+	if cfg.Video, err = w.video(ctx, spec); err != nil {
+		return cfg, err
+	}
 	if cfg.Disks, err = w.disks(ctx, spec); err != nil {
 		return cfg, err
 	}
@@ -114,8 +117,11 @@ func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervis
 		}
 		boot := spec.BootVolume()
 		first := boot != nil && boot.VolumeID == v.VolumeID
-		if first {
+		switch {
+		case first:
 			d.BootIndex = 1
+		case v.BootIndex > 0 && !rescued(spec):
+			d.BootIndex = 1 + v.BootIndex
 		}
 		if first || v.Boot && spec.RescueAs != nil {
 			out = slices.Insert(out, 0, d)
@@ -124,6 +130,11 @@ func (w *worker) disks(ctx context.Context, spec cloud.InstanceSpec) ([]hypervis
 		out = append(out, d)
 	}
 	out = append(out, config...)
+	drives, err := w.drives(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, drives...)
 	if spec.RescueAs == nil || spec.Intent.Disk.Why != cloud.DiskRescue {
 		return out, nil
 	}

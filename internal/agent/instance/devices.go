@@ -33,6 +33,9 @@ func volumeSerial(volume string) string { return volume[:min(20, len(volume))] }
 // volumeDisk describes a volume as a disk of the guest.
 func (w *worker) volumeDisk(ctx context.Context, v cloud.InstanceVolume, imageBus string) (hypervisor.Disk, error) {
 	bus := imageBus
+	if v.CDROM && v.Bus == "" {
+		bus = hypervisor.BusIDE
+	}
 	if v.Bus != "" {
 		asked, err := diskBus(v.Bus)
 		if err != nil {
@@ -48,7 +51,8 @@ func (w *worker) volumeDisk(ctx context.Context, v cloud.InstanceVolume, imageBu
 		return hypervisor.Disk{}, cloud.E("instance.volume", cloud.Unsupported, "volume %s is a %s overlay, which only one guest can have at a time: make a copy of it that is of a multiattach type, and attach that", v.VolumeID, d.Format)
 	}
 	g := guestDisk(volumeDevice(v.VolumeID), d, bus)
-	g.Serial, g.ReadOnly, g.Shared = volumeSerial(v.VolumeID), v.ReadOnly, v.Shared
+	g.Serial, g.ReadOnly, g.Shared = volumeSerial(v.VolumeID), v.ReadOnly || v.CDROM, v.Shared
+	g.CDROM = v.CDROM
 	return g, nil
 }
 

@@ -23,6 +23,12 @@ func (w *worker) startGuest(ctx context.Context, spec cloud.InstanceSpec) error 
 			return err
 		}
 	}
+	if w.rec.Video != cfg.Video { // a guest that is found again without having been written down has it too
+		w.rec.Video = cfg.Video
+		if err := w.write(false); err != nil {
+			return err
+		}
+	}
 	g, err := w.m.Hypervisor.Start(ctx, cfg)
 	if cloud.Is(err, cloud.Conflict) { // a guest that an agent was killed over
 		if derr := w.destroyStray(ctx); derr != nil {

@@ -62,11 +62,12 @@ type Config struct {
 	// that kill the agent there.
 	Hook func(point string)
 
-	ShutdownGrace time.Duration // for a guest to heed the power button; 0: a minute
-	Fetches       int           // images brought at a time; 0: 4
-	Heavy         int           // disks made and guests started at a time; 0: twice the processors
-	Attempts      int           // tries of a step whose failure may pass; 0: 6
-	NoSync        bool          // leave out fsync, for tests
+	ShutdownGrace time.Duration       // for a guest to heed the power button; 0: a minute
+	Fetches       int                 // images brought at a time; 0: 4
+	Heavy         int                 // disks made and guests started at a time; 0: twice the processors
+	Attempts      int                 // tries of a step whose failure may pass; 0: 6
+	NoSync        bool                // leave out fsync, for tests
+	Used          func(digest string) // told of each image that a start takes from the cache; may be nil
 }
 
 // Manager keeps the instances of a node. It is safe for concurrent use.

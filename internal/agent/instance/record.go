@@ -41,6 +41,7 @@ type record struct {
 	Disk       cloud.DiskIntent  // the last that was tidied up for
 	Snapshots  []string          // ids of the images that the root disk was copied for
 	Frozen     bool              // the guest was stopped for that, or went on from its saved memory, and is to run on
+	Video      string            // the card of its guest's screen, or of the last guest's; "" for none
 	Saved      bool              // the guest's memory is in a file: the next start goes on from there
 	NMIs       int64             // non-maskable interrupts that were sent
 	Volumes    []string          // ids of those that it has, in its guest or for its next start

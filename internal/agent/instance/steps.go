@@ -172,6 +172,9 @@ func (w *worker) dropEphemeral(ctx context.Context, id string) error {
 // fetch brings the images that this start reads into the node's cache.
 func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
+	for i := range spec.CDs {
+		refs = append(refs, &spec.CDs[i].Image)
+	}
 	if d := spec.Intent.Disk; spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
 		refs = append(refs, &spec.Image)
 	}
@@ -184,6 +187,9 @@ func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 		}
 		if _, err := w.image(ctx, *ref); err != nil {
 			return err
+		}
+		if w.m.Used != nil {
+			w.m.Used(ref.Digest)
 		}
 	}
 	return nil

@@ -80,12 +80,36 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.VolumeSpec) (cloud.Volum
 	if cloud.Is(err, cloud.NotFound) && !spec.Made {
 		disk, err = m.makeWhole(ctx, spec)
 	}
-	if err == nil && disk.Size < spec.SizeBytes {
-		if _, err = m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes); err == nil {
-			disk, err = m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
-		}
+	if err == nil {
+		disk, err = m.grow(ctx, spec, disk)
 	}
 	return status(disk), err
+}
+
+// grow makes a disk as large as its spec, under a guest that may have it open. A
+// disk with a format of its own is made larger by the guest, which alone may write its
+// header, and that is noted. A raw one may be a device of the host, which no guest can
+// make larger: it is made so first and then told to the guest, every time, for an
+// agent may have ended between the two.
+func (m *Manager) grow(ctx context.Context, spec cloud.VolumeSpec, disk storage.Disk) (storage.Disk, error) {
+	if disk.Format != "raw" {
+		if disk.Size >= spec.SizeBytes {
+			return disk, nil
+		}
+		if _, err := m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes); err != nil {
+			return disk, err
+		}
+		return m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+	}
+	if disk.Size < spec.SizeBytes {
+		grown, err := m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		if err != nil {
+			return disk, err
+		}
+		disk = grown
+	}
+	_, err := m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes)
+	return disk, err
 }
 
 // replace gives a disk, which need not be there, other content.

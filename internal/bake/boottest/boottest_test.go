@@ -31,7 +31,7 @@ func TestConsoleLines(t *testing.T) {
 		"Last login: Sat Nov 21":                            "",
 		"login: failed":                                     "",
 	} {
-		if got := stageOf(line); got != want {
+		if got, _ := stageOf(line); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
@@ -43,6 +43,8 @@ func TestConsoleLines(t *testing.T) {
 		"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)": "root file system",
 		"[    1.2] Kernel panic - not syncing: Attempted to kill init!":                            "panicked",
 		"You are in emergency mode. After logging in":                                              "fstab",
+		"sh: can't access tty; job control turned off":                                             "virtio_blk",
+		"(initramfs) ":      "virtio_blk",
 		"Welcome to Debian": "",
 	} {
 		if got := endOf(line); got == "" != (want == "") || !strings.Contains(got, want) {

@@ -128,19 +128,20 @@ var ends = []struct {
 	{regexp.MustCompile(`^ ?grub> ?$|Minimal BASH-like line editing`), "GRUB found no menu and waits for commands"},
 	{regexp.MustCompile(`VFS: (Cannot open root device|Unable to mount root fs)`), "the kernel does not find its root file system: it has no driver for the disk (virtio_blk), or root= names another"},
 	{regexp.MustCompile(`ALERT! .* does not exist|Gave up waiting for root|dracut-initqueue.*(timeout|starting timeout scripts)|No root device found`), "the initial ramdisk does not find the root file system: it has no driver for the disk (virtio_blk), or root= names another"},
+	{regexp.MustCompile(`^\(initramfs\) ?$|can't access tty; job control turned off|initrd: the root file system .* was not found`), "the initial ramdisk gave up and waits in a shell: it does not find the root file system, for it has no driver for the disk (virtio_blk), or root= names another"},
 	{regexp.MustCompile(`(Entering|in|to) emergency mode`), "the system gave up in emergency mode: a file system of /etc/fstab is likely missing"},
 	{regexp.MustCompile(`Kernel panic - not syncing`), "the kernel panicked"},
 	{regexp.MustCompile(`error: file .* not found`), "the boot loader does not find the kernel or its ramdisk"},
 }
 
-// stageOf is the stage that a line of the console tells of; "" for none.
-func stageOf(line string) string {
+// stageOf is the stage that a line of the console tells of, "" for none, and by what.
+func stageOf(line string) (stage, by string) {
 	for _, s := range signs {
-		if s.text.MatchString(line) {
-			return s.stage
+		if at := s.text.FindStringIndex(line); at != nil {
+			return s.stage, strings.TrimSpace(line[at[0]:])
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // endOf says why nothing more is to come after a line; "" if there is.

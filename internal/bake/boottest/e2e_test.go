@@ -11,40 +11,43 @@ import (
 	"hearth/internal/disk/resize"
 )
 
-// TestEmber bakes ember, shrinks it and boots what came of it; an empty disk fails with
-// a sentence, at once.
+// TestEmber bakes ember as a hybrid image, shrinks it and boots what came of it under
+// both firmwares; an empty disk fails with a sentence, at once.
 func TestEmber(t *testing.T) {
 	if os.Getenv("HEARTH_E2E") != "1" {
 		t.Skip("needs QEMU: set HEARTH_E2E=1")
 	}
 	dir, ctx, run := t.TempDir(), context.Background(), &disk.Runner{}
-	res, err := bake.Bake(ctx, bake.Options{Recipe: "ember", OutDir: dir, CacheDir: os.Getenv("HEARTH_BAKE_CACHE")})
+	res, err := bake.Bake(ctx, bake.Options{Recipe: "ember", Firmware: "hybrid", OutDir: dir, CacheDir: os.Getenv("HEARTH_BAKE_CACHE")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	small := filepath.Join(dir, "small.qcow2")
 	s, err := resize.Shrink(ctx, run, resize.Options{Source: res.Disk, Target: small})
-	if err != nil || s.Size > s.Used+s.Used/20+2<<20 {
+	if err != nil || s.Size > s.Used+s.Used/20+3<<20 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	tell := func(s Stage) { t.Logf("%6.1f s  %-12s %s", s.Seconds, s.Name, s.Text) }
-	r, err := Run(ctx, run, Options{Image: small, Tell: tell})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Result != Passed || r.User != "ember" || r.Address == "" {
-		t.Errorf("%+v\n%s", r, r.Console)
-	}
-	for _, s := range r.Stages {
-		if s.Result != Passed {
-			t.Errorf("%+v", s)
+	for _, firmware := range []string{"bios", "uefi"} {
+		r, err := Run(ctx, run, Options{Image: small, Tell: tell, Firmware: firmware})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Result != Passed || r.User != "ember" || r.Address == "" || r.Firmware != firmware {
+			t.Errorf("%+v\n%s", r, r.Console)
+		}
+		for _, s := range r.Stages {
+			if s.Result != Passed {
+				t.Errorf("%s: %+v", firmware, s)
+			}
 		}
 	}
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = Run(ctx, run, Options{Image: empty}); err != nil || r.Result != Failed || r.Seconds > 60 {
+	r, err := Run(ctx, run, Options{Image: empty})
+	if err != nil || r.Result != Failed || r.Seconds > 60 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	t.Log(r.Reason)

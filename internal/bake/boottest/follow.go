@@ -105,8 +105,8 @@ func (f *follower) read(line string) string {
 	if s := strings.TrimSpace(line); s != "" {
 		f.last = s
 	}
-	if stage := stageOf(line); stage != "" {
-		f.reach(stage, strings.TrimSpace(line))
+	if stage, by := stageOf(line); stage != "" {
+		f.reach(stage, by)
 		if stage == Prompt && f.user == "" && f.grace == nil {
 			f.grace = time.After(f.opt.Timeout / 3) // it is up: whatever else comes, comes soon
 		}

@@ -62,7 +62,7 @@ func Disk(ctx context.Context, run *disk.Runner, opt Options) (*Result, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	in, err := opened(ctx, opt)
+	in, err := openInput(ctx, opt)
 	if err != nil {
 		return nil, err
 	}

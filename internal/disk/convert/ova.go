@@ -22,7 +22,7 @@ func OVA(ctx context.Context, run *disk.Runner, opt Options, m ova.Machine) (*Re
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	in, err := opened(ctx, opt)
+	in, err := openInput(ctx, opt)
 	if err != nil {
 		return nil, err
 	}

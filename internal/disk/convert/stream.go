@@ -31,8 +31,8 @@ func (in *input) close() {
 	}
 }
 
-// opened begins to read the source.
-func opened(ctx context.Context, opt Options) (*input, error) {
+// openInput begins to read the source.
+func openInput(ctx context.Context, opt Options) (*input, error) {
 	in := &input{}
 	path := opt.Source
 	if opt.Input != nil {
@@ -131,11 +131,11 @@ func (in *input) spool(ctx context.Context, src io.Reader) error {
 		return err
 	}
 	in.layer.Path = filepath.Join(dir, "source")
-	return disk.CopySparse(ctx, in.layer.Path, bounded(src))
+	return disk.CopySparse(ctx, in.layer.Path, atMost(src))
 }
 
-// bounded ends a stream that is longer than any image.
-func bounded(r io.Reader) io.Reader { return &bound{r, disk.DefaultMaxVirtualSize} }
+// atMost ends a stream that is longer than any image.
+func atMost(r io.Reader) io.Reader { return &bound{r, disk.DefaultMaxVirtualSize} }
 
 type bound struct {
 	r    io.Reader

@@ -20,6 +20,11 @@ func (f *FS) Xattrs(n *Inode) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return callForm(raw)
+}
+
+// callForm turns what the disk has into what getxattr(2) gives.
+func callForm(raw map[string][]byte) (_ map[string][]byte, err error) {
 	delete(raw, "system.data") // of an inline file: part of the content
 	for _, name := range []string{"system.posix_acl_access", "system.posix_acl_default"} {
 		if v, ok := raw[name]; ok {

@@ -17,6 +17,10 @@ import (
 // but for their last part they name the file itself. The first error of any
 // method is kept and given by Commit, which then changes nothing.
 type Edit struct {
+	// Labels, if it is set, gives the SELinux label of what is new by its name in
+	// the guest and its type as in stat(2); "" leaves that of the folder.
+	Labels func(name string, kind uint32) string
+
 	t       *Tree
 	scripts map[*Volume][]command
 	order   []*Volume
@@ -143,7 +147,7 @@ func (e *Edit) Mkdir(name string, o Owner) {
 	}
 	e.say(p.volume, "mkdir %s", q)
 	e.owner(p, 0o40000, o)
-	e.label(p, nil)
+	e.label(p, nil, 0o40000)
 }
 
 // Write puts a file in place of what is there. Folders that lack are made. What
@@ -164,7 +168,7 @@ func (e *Edit) Write(name string, data []byte, o Owner) {
 	e.stage(p.volume, "write ", data, " "+quote(base))
 	e.say(p.volume, "cd /")
 	e.owner(p, 0o100000, o)
-	e.label(p, old)
+	e.label(p, old, 0o100000)
 }
 
 // Rewrite changes the content of a file that is there, or makes it with o.
@@ -194,7 +198,7 @@ func (e *Edit) Symlink(name, target string) {
 	}
 	e.clear(p, old)
 	e.say(p.volume, "symlink %s %s", quote(p.inner), quote(target))
-	e.label(p, old)
+	e.label(p, old, 0o120000)
 }
 
 // Remove removes a file, or a folder with all that is in it, if it is there.
@@ -269,8 +273,13 @@ func (e *Edit) owner(p place, kind uint32, o Owner) {
 }
 
 // label gives a new file the attributes of the old one, or what SELinux would:
-// the label of the folder. Access control lists of the old one stay as well.
-func (e *Edit) label(p place, old *Node) {
+// what the policy says, else the label of the folder. Access control lists of the
+// old one stay as well.
+func (e *Edit) label(p place, old *Node, kind uint32) {
+	said := ""
+	if e.Labels != nil {
+		said = e.Labels(e.t.full(p), kind)
+	}
 	if old != nil {
 		attrs, err := e.t.Xattrs(old)
 		if err != nil {
@@ -282,6 +291,13 @@ func (e *Edit) label(p place, old *Node) {
 				e.xattr(p, name, value)
 			}
 		}
+		if said != "" && attrs["security.selinux"] == nil {
+			e.xattr(p, "security.selinux", []byte(said+"\x00"))
+		}
+		return
+	}
+	if said != "" {
+		e.xattr(p, "security.selinux", []byte(said+"\x00"))
 		return
 	}
 	for dir := path.Dir(p.inner); ; dir = path.Dir(dir) {
@@ -296,6 +312,16 @@ func (e *Edit) label(p place, old *Node) {
 		}
 		return
 	}
+}
+
+// full is the name of a place in the guest.
+func (t *Tree) full(p place) string {
+	for dir, v := range t.Mounts {
+		if v == p.volume {
+			return path.Join(dir, p.inner)
+		}
+	}
+	return p.inner
 }
 
 // quote quotes a name that QuoteExt has accepted before.

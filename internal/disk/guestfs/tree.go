@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -261,7 +262,7 @@ func (t *Tree) ReadDir(name string) ([]string, error) {
 }
 
 // Walk calls do for each file under the folder name, folders before what is in
-// them, itself first; what is mounted is gone into. fs.SkipDir from do leaves a
+// them, in the order of their names, itself first; what is mounted is gone into. fs.SkipDir from do leaves a
 // folder out. A folder that is reached twice is Refused: a circle.
 func (t *Tree) Walk(name string, do func(*Node) error) error {
 	n, err := t.Lstat(name)
@@ -279,6 +280,12 @@ func (t *Tree) Walk(name string, do func(*Node) error) error {
 type walked struct {
 	v *Volume
 	n uint32
+}
+
+// WalkFS walks a file system that is not of an open [Disk], as [Tree.Walk] does.
+func WalkFS(f *ext4.FS, do func(*Node) error) error {
+	v := &Volume{fs: f}
+	return (&Tree{Root: v, Mounts: map[string]*Volume{"/": v}}).Walk("/", do)
 }
 
 type walker struct {
@@ -303,6 +310,7 @@ func (w *walker) walk(n *Node) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(list, func(a, b ext4.Entry) int { return strings.Compare(a.Name, b.Name) })
 	for _, e := range list {
 		child, err := w.child(n, e)
 		if err != nil {

@@ -42,7 +42,8 @@ type File struct {
 // Report says what was done.
 type Report struct {
 	System   string   `json:"system"`
-	Changed  []string `json:"changed"` // files of the guest
+	Changed  []string `json:"changed"`             // files of the guest
+	HostKeys []string `json:"host_keys,omitempty"` // fingerprints of the new ones, as ssh-keygen -l prints them
 	Warnings []string `json:"warnings"`
 }
 
@@ -67,6 +68,12 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 	family, system := guestos.Unknown, guestos.Identify(tree)
 	if system != nil {
 		w.out.System, family = system.Name, system.Family
+	}
+	w.labels()
+	if opt.Identity {
+		if err := w.fresh(); err != nil {
+			return nil, err
+		}
 	}
 	if opt.Hostname != "" {
 		for _, c := range identity.SetHostname(tree, family, opt.Hostname) {

@@ -150,7 +150,7 @@ func TestShrinkAndGrow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Was != l.size*mib || r.Size > 26*mib || r.Size > r.Used+r.Used/20+3*mib || r.Format != disk.Raw {
+			if r.Was != l.size*mib || r.Size > 26*mib || r.Size > r.Used+r.Used/20+2*mib || r.Format != disk.Raw {
 				t.Errorf("%+v", r)
 			}
 			if st, err := os.Stat(small); err != nil || st.Size() != r.Size {

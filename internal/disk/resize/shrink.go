@@ -13,7 +13,8 @@ import (
 )
 
 // room is what a file system keeps free, in parts of what is used: a guest that boots
-// before it is grown wants to write host keys and logs.
+// before it is grown wants to write host keys and logs. Of that ext4 of Linux gives 2 %
+// of its size (16 MiB at most) to nobody, root included (ext4_set_resv_clusters).
 const room = 33 // 3 %
 
 // shrink makes all ext file systems small.

@@ -1,13 +1,17 @@
 package sysprep
 
 import (
+	"crypto/rand"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/identity"
+	"hearth/internal/disk/selinux"
 )
 
 // Step is one thing that a disk must lose before others boot from it.
@@ -45,7 +49,19 @@ func Steps() []Step {
 		{Name: "package-cache", What: "packages that were fetched", Default: true, remove: []string{"/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*", "/var/cache/dnf/*", "/var/cache/yum/*", "/var/cache/zypp/packages/*", "/var/cache/pacman/pkg/*", "/var/cache/apk/*", "/var/cache/distfiles/*"}},
 		{Name: "authorized-keys", What: "ssh keys of those who may log in", remove: home(".ssh/authorized_keys", ".ssh/authorized_keys2")},
 		{Name: "ssh-known-hosts", What: "hosts that users have logged in to", remove: home(".ssh/known_hosts", ".ssh/known_hosts.old")},
+		{Name: "cron-jitter", What: "the minutes of cron's daily jobs, by chance: not all guests of a host at once", also: jitter},
+		{Name: "selinux-relabel", What: "SELinux labels, made new at the next boot", also: relabel},
 	}
+}
+
+// Patterns gives what some steps remove, as patterns of names.
+func Patterns(names ...string) (all []string) {
+	for _, s := range Steps() {
+		if slices.Contains(names, s.Name) {
+			all = append(all, s.remove...)
+		}
+	}
+	return all
 }
 
 // rotated are names of logs that were put aside.
@@ -68,6 +84,32 @@ func logs(r *run) error {
 		return nil
 	}
 	return err
+}
+
+// jitter moves the jobs of /etc/crontab.
+func jitter(r *run) error {
+	b, err := r.tree.ReadFile("/etc/crontab", 1<<20)
+	if guestfs.Missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := identity.Jitter(string(b), rand.Reader)
+	if err == nil && text != string(b) {
+		r.edit.Rewrite("/etc/crontab", []byte(text), guestfs.Owner{Mode: 0o644})
+		r.report("added", "/etc/crontab")
+	}
+	return err
+}
+
+// relabel asks a guest with SELinux to label its files.
+func relabel(r *run) error {
+	if _, present := selinux.Load(r.tree); present && !guestos.Has(r.tree, "/.autorelabel") {
+		r.edit.Write("/.autorelabel", nil, guestfs.Owner{Mode: 0o644})
+		r.report("added", "/.autorelabel")
+	}
+	return nil
 }
 
 const hostKeyUnit = `# An image has no host keys; nothing else in this guest makes them.

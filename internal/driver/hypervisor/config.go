@@ -15,6 +15,7 @@ type Config struct {
 	MemoryMB int
 	Machine  string // "" for the host's default; "pc", "q35"
 	CPU      string // "" for the host's default
+	Video    string // the card of its screen, one of Videos; "" for none
 	Disks    []Disk // disks and CD-ROMs, in the guest's order
 	NICs     []NIC
 	Kernel   string // direct boot: path of a Linux kernel; "" to boot from a disk
@@ -29,6 +30,9 @@ type Config struct {
 	Saved bool
 	Dir   string // absolute, the guest's own: see Files. Made if it is not there; its parent must exist.
 }
+
+// Videos are the cards that a guest can have for a screen, by nova's names.
+var Videos = []string{"vga", "virtio", "cirrus", "qxl", "bochs"}
 
 // SMBIOS is what the guest's firmware says of the machine. cloud-init finds its data source by it.
 type SMBIOS struct {

@@ -69,7 +69,8 @@ type Guest interface {
 	PlugNIC(ctx context.Context, n NIC) error
 	// Unplug asks the guest to let go of a device, which it may do soon, at its next reset, or never; gone is whether
 	// the device is no more, its file or tap closed. EventUnplugged says when to ask again. What was never there is gone,
-	// half of a plugging that was cut off too. A NIC has lost its tap when Unplug returns, whenever the guest lets go.
+	// half of a plugging that was cut off too. The disc of a CD-ROM on IDE is taken out of its drive, which stays, empty, and
+	// takes no other until the next start. A NIC has lost its tap when Unplug returns, whenever the guest lets go.
 	Unplug(ctx context.Context, id string) (gone bool, err error)
 	// ResizeDisk makes a disk of the guest's larger, its file with it, and tells the guest. size is in bytes. NotFound
 	// when the guest has no such disk.

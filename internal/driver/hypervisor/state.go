@@ -98,6 +98,7 @@ type Capabilities struct {
 	Binary   string   `json:"binary"`            // its path
 	Machines []string `json:"machines"`          // machine types it knows
 	Machine  string   `json:"machine"`           // the one a guest gets that asks for none
+	Videos   []string `json:"videos,omitempty"`  // cards for screens that it has, of those of this package
 	Warning  string   `json:"warning,omitempty"` // what is slow or missing here and how to mend it
 }
 

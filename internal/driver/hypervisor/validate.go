@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -38,6 +39,8 @@ func (c Config) Validate() error {
 		return bad("a guest has %d to %d MB of memory, not %d", minMemoryMB, maxMemoryMB, c.MemoryMB)
 	case c.Machine != "" && !word.MatchString(c.Machine), c.CPU != "" && !word.MatchString(c.CPU):
 		return bad("machine %q or CPU %q is not a name", c.Machine, c.CPU)
+	case c.Video != "" && !slices.Contains(Videos, c.Video):
+		return bad("the screen's card %q is none of %v", c.Video, Videos)
 	case !clean(c.Dir):
 		return bad("the guest's directory %q must be an absolute path", c.Dir)
 	case c.Kernel == "" && (c.Initrd != "" || c.Cmdline != ""):

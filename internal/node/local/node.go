@@ -73,6 +73,11 @@ func (n *Node) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
 	return n.agent.CacheImage(ctx, ref)
 }
 
+// DropImage implements node.Node.
+func (n *Node) DropImage(ctx context.Context, digest string) error {
+	return n.agent.DropImage(ctx, digest)
+}
+
 // ApplyVolume implements node.Node.
 func (n *Node) ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
 	return n.agent.Volumes().Apply(ctx, spec)

@@ -76,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		"a host tells what it has":               status,
 		"an instance lives":                      life,
 		"an image is fetched once":               cached,
+		"an image comes and goes":                precached,
 		"a guest's own doing is told":            ownDoing,
 		"a failure keeps its sentence":           failure,
 		"errors keep their kind":                 kinds,

@@ -71,6 +71,38 @@ func cached(t *testing.T, b Bench) {
 	}
 }
 
+// precached fetches an image ahead, sees it in the node's report, and drops it; one that
+// an instance is made of stays.
+func precached(t *testing.T, b Bench) {
+	ahead := b.Images.Add([]byte("an image for later"))
+	must(t, b.Node.CacheImage(t.Context(), ahead))
+	find := func(digest string) *cloud.CachedImage {
+		st, err := b.Node.Status(t.Context())
+		must(t, err)
+		for _, img := range st.Images {
+			if img.Digest == digest {
+				return &img
+			}
+		}
+		return nil
+	}
+	if got := find(ahead.Digest); got == nil || got.Hits != 0 || got.Bytes == 0 {
+		t.Errorf("it is told as %+v", got)
+	}
+	must(t, b.Node.DropImage(t.Context(), ahead.Digest))
+	must(t, b.Node.DropImage(t.Context(), ahead.Digest))
+	if got := find(ahead.Digest); got != nil {
+		t.Errorf("dropped, it is told as %+v", got)
+	}
+	spec := b.start(t)
+	if got := find(spec.Image.Digest); got == nil || got.Hits != 1 || got.UsedAt.IsZero() {
+		t.Errorf("used by an instance, it is told as %+v", got)
+	}
+	if err := b.Node.DropImage(t.Context(), spec.Image.Digest); !cloud.Is(err, cloud.Conflict) {
+		t.Errorf("dropped under an instance: %v", err)
+	}
+}
+
 func ownDoing(t *testing.T, b Bench) {
 	quiet, loud := b.start(t), b.Spec()
 	must(t, b.Node.ApplyNetwork(t.Context(), NetworkSpec(2, quiet, loud)))

@@ -46,6 +46,11 @@ func (c *client) CacheImage(ctx context.Context, ref cloud.ImageRef) error {
 	return tell(ctx, c, callCacheImage, ref)
 }
 
+// DropImage implements node.Node.
+func (c *client) DropImage(ctx context.Context, digest string) error {
+	return tell(ctx, c, callDropImage, digest)
+}
+
 // OpenConsole implements node.Node. An empty part says that it is open.
 func (c *client) OpenConsole(ctx context.Context, id string, kind cloud.ConsoleKind) (io.ReadWriteCloser, error) {
 	const op = "node.OpenConsole"

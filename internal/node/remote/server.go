@@ -36,6 +36,7 @@ func handler(n node.Node) http.Handler {
 	act(mux, options, callForgetPassword, n.ForgetPassword)
 	act(mux, options, callSetPassword, func(ctx context.Context, p password) error { return n.SetPassword(ctx, p.ID, p.User, p.Password) })
 	act(mux, options, callCacheImage, n.CacheImage)
+	act(mux, options, callDropImage, n.DropImage)
 	mux.Handle(callOpenConsole, connect.NewBidiStreamHandler(callOpenConsole, func(ctx context.Context, stream *connect.BidiStream[keys, part]) error {
 		return toWire(console(ctx, n, stream))
 	}, options...))

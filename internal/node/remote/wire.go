@@ -28,6 +28,7 @@ const (
 	callStats          = service + "InstanceStats"
 	callSetPassword    = service + "SetPassword"
 	callCacheImage     = service + "CacheImage"
+	callDropImage      = service + "DropImage"
 	callConsole        = service + "Console"
 	callPassword       = service + "Password"
 	callForgetPassword = service + "ForgetPassword"

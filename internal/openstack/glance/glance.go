@@ -39,7 +39,7 @@ func noDelete(r *wire.Request) (*wire.Response, error) {
 // API is the Image API of a service.
 func API(images *image.Service) wire.API {
 	h := handlers{images}
-	routes := slices.Concat(h.routes(), h.importRoutes(), newMetadefs(images.Definitions()).routes())
+	routes := slices.Concat(h.routes(), h.importRoutes(), h.cacheRoutes(), newMetadefs(images.Definitions()).routes())
 	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: routes}
 }
 
@@ -81,10 +81,9 @@ func (h handlers) routes() []wire.Route {
 	}
 }
 
-// minors are the minor versions that glance lists where there is one store and
-// no cache, newest first: 2.8 and 2.10 to 2.13 are of several stores, 2.14 is
-// of the cache.
-var minors = []int{15, 9, 7, 6, 5, 4, 3, 2, 1, 0}
+// minors are the minor versions that glance lists where there is one store and a
+// cache, newest first: 2.8 and 2.10 to 2.13 are of several stores.
+var minors = []int{16, 15, 14, 9, 7, 6, 5, 4, 3, 2, 1, 0}
 
 // versions lists the versions. Glance answers 300 at its root but 200 at
 // /versions, where its client takes a 300 for a failure.

@@ -62,8 +62,8 @@ func TestVersions(t *testing.T) {
 	c := wiretest.New(t, glance.API(nil))
 	for path, status := range map[string]int{"/image": 300, "/image/": 300, "/image/versions": 200} {
 		r := c.Do("GET", path, nil).Want(t, status)
-		if r.Text("versions", 0, "id") != "v2.15" || r.Text("versions", 0, "status") != "CURRENT" || r.Text("versions", 1, "id") != "v2.9" ||
-			r.Text("versions", 0, "links", 0, "href") != "http://cloud.test:5000/image/v2/" || r.Text("versions", 9, "id") != "v2.0" {
+		if r.Text("versions", 0, "id") != "v2.16" || r.Text("versions", 0, "status") != "CURRENT" || r.Text("versions", 1, "id") != "v2.15" ||
+			r.Text("versions", 0, "links", 0, "href") != "http://cloud.test:5000/image/v2/" || r.Text("versions", 11, "id") != "v2.0" {
 			t.Errorf("%s: %s", path, r.Body)
 		}
 	}

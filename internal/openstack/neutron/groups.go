@@ -79,7 +79,7 @@ func readRule(b *body) network.RuleCreate {
 	req := network.RuleCreate{
 		ProjectID: b.word("project_id"), GroupID: value(b.text("security_group_id")), Description: value(b.text("description")),
 		Direction: b.word("direction"), Ethertype: readEthertype(b), PortMin: readPortNumber(b, "port_range_min"),
-		PortMax: readPortNumber(b, "port_range_max"), RemoteGroupID: b.word("remote_group_id"),
+		PortMax: readPortNumber(b, "port_range_max"), RemoteGroupID: b.word("remote_group_id"), RemoteAddressGroupID: value(b.id("remote_address_group_id")),
 	}
 	if req.Direction != "ingress" && req.Direction != "egress" {
 		b.fail("direction", "'%v' is not in ['ingress', 'egress']", b.members["direction"])
@@ -96,9 +96,6 @@ func readRule(b *body) network.RuleCreate {
 			b.err = badRequest("Invalid CIDR %v given as IP prefix.", v)
 		}
 		req.RemotePrefix = p
-	}
-	if id, ok := b.get("remote_address_group_id"); ok && b.err == nil {
-		b.err = cloud.E("neutron.rule", cloud.NotFound, "Address group %v could not be found.", id)
 	}
 	return req
 }
@@ -131,7 +128,7 @@ func renderRule(_ *wire.Request, rule cloud.SecurityRule) wire.M {
 		"id": rule.ID, "tenant_id": rule.ProjectID, "project_id": rule.ProjectID, "security_group_id": rule.GroupID,
 		"ethertype": rule.Ethertype, "direction": rule.Direction, "protocol": null(rule.Protocol),
 		"port_range_min": renderPortNumber(rule.PortMin), "port_range_max": renderPortNumber(rule.PortMax),
-		"remote_ip_prefix": renderCIDR(rule.RemotePrefix), "remote_address_group_id": nil,
+		"remote_ip_prefix": renderCIDR(rule.RemotePrefix), "remote_address_group_id": null(rule.RemoteAddressGroupID),
 		"normalized_cidr": renderCIDR(rule.RemotePrefix.Masked()), "remote_group_id": null(rule.RemoteGroupID),
 	}
 	return stamp(m, rule.Description, nil, rule.CreatedAt, rule.UpdatedAt, rule.Revision)

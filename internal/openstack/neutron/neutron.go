@@ -25,7 +25,7 @@ func New(svc *network.Service) wire.API {
 			a.routers().routes(), a.routerActions(), a.floatingIPs().routes(), a.groups().routes(), a.rules().routes(),
 			a.quotaRoutes(), a.tagRoutes(), a.pools().routes(), a.poolActions(), a.scopes().routes(), a.rbac().routes(), a.agentRoutes(),
 			a.availabilityRoutes(), a.forwardingRoutes(), a.qosRoutes(), a.topologyRoutes(),
-			a.trunks().routes(), a.trunkActions(), a.meteringRoutes(),
+			a.trunks().routes(), a.trunkActions(), a.meteringRoutes(), a.markRoutes(), a.addressGroups().routes(), a.addressActions(),
 		),
 	}
 }

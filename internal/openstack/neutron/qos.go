@@ -12,7 +12,7 @@ var (
 	typeKind  = kind{"rule_type", "rule_types", "/qos/rule-types", plain("type=fs all_supported=fh all_rules=fh")}
 )
 
-// limitType is the one type of rule that nodes enforce.
+// limitType is the type of rule that bounds bandwidth.
 const limitType = "bandwidth_limit"
 
 func (a *api) qosPolicies() crud[cloud.QoSPolicy] {
@@ -70,6 +70,11 @@ func renderQoS(_ *wire.Request, p cloud.QoSPolicy) wire.M {
 	for i, l := range p.Limits {
 		rules[i] = renderLimit(l)
 		rules[i]["type"], rules[i]["qos_policy_id"] = limitType, p.ID
+	}
+	for _, mark := range p.Marks {
+		rule := renderMark(mark)
+		rule["type"], rule["qos_policy_id"] = markType, p.ID
+		rules = append(rules, rule)
 	}
 	m := wire.M{
 		"id": p.ID, "name": p.Name, "tenant_id": p.ProjectID, "project_id": p.ProjectID, "shared": p.Shared, "is_default": p.IsDefault, "rules": rules,
@@ -169,18 +174,27 @@ func listRuleTypes(r *wire.Request) (*wire.Response, error) {
 	}
 	q.Del("all_supported")
 	q.Del("all_rules")
-	return answerList(r, typeKind, q, []wire.M{{"type": limitType}})
+	return answerList(r, typeKind, q, []wire.M{{"type": limitType}, {"type": markType}})
 }
 
 // showRuleType tells what of a type of rule nodes enforce.
 func showRuleType(r *wire.Request) (*wire.Response, error) {
-	if name := r.PathValue("type"); name != limitType {
-		return nil, cloud.E("neutron.ruleType", cloud.NotFound, "Rule type %s could not be found.", name)
-	}
 	number := func(name string) wire.M {
 		return wire.M{"parameter_name": name, "parameter_type": "range", "parameter_values": wire.M{"start": 0, "end": 0x7fffffff}}
 	}
-	direction := wire.M{"parameter_name": "direction", "parameter_type": "choices", "parameter_values": []string{cloud.Egress, cloud.Ingress}}
-	drivers := []wire.M{{"name": "hearth", "supported_parameters": []wire.M{number("max_kbps"), number("max_burst_kbps"), direction}}}
-	return wire.JSON(wire.M{typeKind.name: wire.M{"type": limitType, "drivers": drivers}}), nil
+	choices := func(name string, of any) wire.M {
+		return wire.M{"parameter_name": name, "parameter_type": "choices", "parameter_values": of}
+	}
+	name := r.PathValue("type")
+	var parameters []wire.M
+	switch name {
+	case limitType:
+		parameters = []wire.M{number("max_kbps"), number("max_burst_kbps"), choices("direction", []string{cloud.Egress, cloud.Ingress})}
+	case markType:
+		parameters = []wire.M{choices("dscp_mark", network.DSCPMarks)}
+	default:
+		return nil, cloud.E("neutron.ruleType", cloud.NotFound, "Rule type %s could not be found.", name)
+	}
+	drivers := []wire.M{{"name": "hearth", "supported_parameters": parameters}}
+	return wire.JSON(wire.M{typeKind.name: wire.M{"type": name, "drivers": drivers}}), nil
 }

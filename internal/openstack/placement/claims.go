@@ -73,12 +73,12 @@ type resources struct {
 
 // claimBody is what a consumer claims.
 type claimBody struct {
-	Allocations json.RawMessage            `json:"allocations"`
-	ProjectID   *string                    `json:"project_id"`
-	UserID      *string                    `json:"user_id"`
-	Generation  wire.Opt[int64]            `json:"consumer_generation"`
-	Mappings    map[string]json.RawMessage `json:"mappings"`
-	Type        *string                    `json:"consumer_type"`
+	Allocations json.RawMessage      `json:"allocations"`
+	ProjectID   *string              `json:"project_id"`
+	UserID      *string              `json:"user_id"`
+	Generation  wire.Opt[int64]      `json:"consumer_generation"`
+	Mappings    *map[string][]string `json:"mappings"`
+	Type        *string              `json:"consumer_type"`
 }
 
 // members are those of a claim's body in a microversion: all, and those that must
@@ -136,8 +136,37 @@ func readClaims(r *wire.Request, id string, raw json.RawMessage, empty bool) (ch
 		}
 		*f.to = *f.from
 	}
+	if err := in.mapped(); err != nil {
+		return ch, err
+	}
 	ch.Claims, err = in.claims(r, empty || ch.Checked)
 	return ch, err
+}
+
+// mapped judges which group of a request each provider was found for. Nothing is made
+// of it.
+func (b claimBody) mapped() error {
+	if b.Mappings == nil {
+		return nil
+	}
+	if len(*b.Mappings) == 0 {
+		return unfit("minProperties", "{} does not have enough properties")
+	}
+	for _, suffix := range slices.Sorted(maps.Keys(*b.Mappings)) {
+		if !namedGroup.MatchString("resources" + suffix) {
+			return unfit("additionalProperties", "'%s' does not match any of the regexes: '^([a-zA-Z0-9_-]{1,64})?$'", suffix)
+		}
+		ids := (*b.Mappings)[suffix]
+		if len(ids) == 0 {
+			return unfit("minItems", "[] is too short")
+		}
+		for _, id := range ids {
+			if err := uuid(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // incomplete is the project and the user of consumers that were written before

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
 	"net/http"
@@ -144,8 +145,8 @@ func (a *api) updateInventory(r *wire.Request) (*wire.Response, error) {
 
 // inventoriesBody is all inventories of a provider as clients write them.
 type inventoriesBody struct {
-	Generation  *int64                   `json:"resource_provider_generation"`
-	Inventories map[string]inventoryBody `json:"inventories"`
+	Generation  *int64                     `json:"resource_provider_generation"`
+	Inventories map[string]json.RawMessage `json:"inventories"`
 }
 
 // all checks every inventory of a body.
@@ -158,9 +159,12 @@ func (b inventoriesBody) all() (map[string]cloud.Inventory, error) {
 	}
 	out := map[string]cloud.Inventory{}
 	for _, class := range slices.Sorted(maps.Keys(b.Inventories)) {
-		one := b.Inventories[class]
-		if !classPattern.MatchString(class) || one.Generation != nil || one.Class != "" {
-			return nil, unfit("additionalProperties", "the inventory of '%s' is not as it should be", class)
+		var one inventoryBody
+		if !classPattern.MatchString(class) {
+			return nil, unfit("additionalProperties", "'%s' does not match any of the regexes: '%s'", class, classPattern)
+		}
+		if err := decodeObject(b.Inventories[class], &one, inventoryMembers...); err != nil {
+			return nil, err
 		}
 		i, err := one.inventory()
 		if err != nil {

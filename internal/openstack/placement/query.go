@@ -26,7 +26,7 @@ func groupOf(r *wire.Request, suffix string) (g schedule.Group, err error) {
 	}
 	required := q["required"+suffix]
 	if len(required) > 1 && !r.Version.AtLeast(39) {
-		return g, invalid("Query parameter \"required%s\" may be given once until microversion 1.39", suffix)
+		required = required[len(required)-1:] // as placement has it: the last counts
 	}
 	for _, text := range required {
 		if err := requireTraits(r, &g, text); err != nil {
@@ -153,8 +153,16 @@ func askOf(r *wire.Request) (ask schedule.Ask, limit int, err error) {
 	}
 	if q.Has("root_required") {
 		top := schedule.Group{}
+		if len(q["root_required"]) > 1 {
+			return ask, 0, invalid("Query parameter 'root_required' may be specified only once.")
+		}
 		if err := requireTraits(r, &top, q.Get("root_required")); err != nil {
 			return ask, 0, err
+		}
+		for _, name := range top.Forbidden {
+			if slices.ContainsFunc(top.Required, func(any []string) bool { return slices.Equal(any, []string{name}) }) {
+				return ask, 0, invalid("Conflicting required and forbidden traits found in root_required: %s", name)
+			}
 		}
 		ask.RootRequired, ask.RootForbidden = slices.Concat(top.Required...), top.Forbidden
 	}

@@ -59,6 +59,9 @@ func (m Microversions) negotiate(h http.Header) (Version, error) {
 		return m.Max, nil
 	}
 	v, err := ParseVersion(asked)
+	if minor, old := strings.CutPrefix(asked, "0."); err != nil && old && m.Service == "placement" { // to others it is none at all
+		v.Minor, err = versionNumber(minor)
+	}
 	if err != nil {
 		return Version{}, err
 	}

@@ -27,9 +27,15 @@ func (s *Service) useDevices(tx *store.Tx, op string, c cloud.Caller, r CreateRe
 	v.Scratch = scratchOf(list, v.Flavor)
 	for _, d := range list {
 		switch {
+		case d.cdrom() && !d.volume():
+			cd, err := drive(tx, op, c, d)
+			if err != nil {
+				return nil, err
+			}
+			v.CDs = append(v.CDs, cd)
 		case d.volume() && d.BootIndex == 0:
 			v.VolumeBoot, v.ImageID = true, r.ImageID
-			if err := s.bootVolume(tx, op, c, d, v); err != nil {
+			if err := s.bootVolume(tx, op, c, d, v, installs(list)); err != nil {
 				return nil, err
 			}
 		case d.BootIndex == 0 && r.ImageID != "" && d.ID != r.ImageID:
@@ -50,9 +56,10 @@ func (s *Service) useDevices(tx *store.Tx, op string, c cloud.Caller, r CreateRe
 }
 
 // bootVolume puts what the image of a boot volume says into the server. The size
-// of the flavor's root disk is none of it.
-func (s *Service) bootVolume(tx *store.Tx, op string, c cloud.Caller, d BlockDevice, v *cloud.Server) error {
-	image, err := s.sourceImage(tx, op, c, d, v.ImageID != "")
+// of the flavor's root disk is none of it. It may be empty when the server is to be
+// installed.
+func (s *Service) bootVolume(tx *store.Tx, op string, c cloud.Caller, d BlockDevice, v *cloud.Server, installed bool) error {
+	image, err := s.sourceImage(tx, op, c, d, v.ImageID != "" || installed)
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func (s *Service) sourceImage(tx *store.Tx, op string, c cloud.Caller, d BlockDe
 			return cloud.Image{}, noVolume(op, d, err)
 		}
 		if !v.Bootable && !empty {
-			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable. It was made empty: make it with --image, or tell cinder that it boots (os-set_bootable).", d.ID)
+			return cloud.Image{}, cloud.E(op, cloud.Invalid, "Block Device %s is not bootable. It was made empty: make it with --image, put the CD-ROM of an installer beside it (device_type cdrom, boot_index 1), or tell cinder that it boots (os-set_bootable).", d.ID)
 		}
 		return rememberedImage(v.ImageMetadata), nil
 	case "snapshot":
@@ -134,7 +141,11 @@ func (s *Service) fill(tx *store.Tx, op string, c cloud.Caller, v cloud.Server, 
 			return err
 		}
 		device := RootDevice
-		if d.BootIndex != 0 {
+		switch {
+		case d.BootIndex == 0:
+		case d.cdrom():
+			device = driveName(d.Bus, have)
+		default:
 			if device, err = nextDevice(op, v, have, d.Device); cloud.Is(err, cloud.Conflict) || cloud.Is(err, cloud.Invalid) {
 				device, err = nextDevice(op, v, have, "") // as nova with a name that a guest cannot have
 			}
@@ -144,6 +155,7 @@ func (s *Service) fill(tx *store.Tx, op string, c cloud.Caller, v cloud.Server, 
 		}
 		at, err := s.volumes.PlugTx(tx, c, volume.Plug{
 			VolumeID: id, ServerID: v.ID, Device: device, Tag: d.Tag, Bus: d.Bus, Boot: d.BootIndex == 0, DeleteOnTerm: d.DeleteOnTermination,
+			CDROM: d.cdrom(), BootIndex: max(0, d.BootIndex),
 			Made: d.Source != "volume", Multiattach: d.shared,
 		})
 		if err != nil {

@@ -45,6 +45,8 @@ func (d BlockDevice) check(op string, imageNamed bool) error {
 		return invalidDevices(op, "Invalid device UUID.")
 	case d.Source != "blank" && d.ID == "":
 		return invalidDevices(op, "Missing device UUID.")
+	case d.cdrom():
+		return d.checkDrive(op)
 	case d.Source == "image" && d.Destination == "local" && !(imageNamed && d.BootIndex == 0):
 		return invalidDevices(op, "Mapping image to local is not supported.")
 	case d.Destination == "local" && d.VolumeType != "":
@@ -58,7 +60,7 @@ func (d BlockDevice) check(op string, imageNamed bool) error {
 	case d.ephemeral() && d.GuestFormat != "" && d.GuestFormat != "ext4":
 		return invalidDevices(op, "an ephemeral disk is formatted as ext4, not as %s.", d.GuestFormat)
 	case d.Type != "" && d.Type != "disk":
-		return invalidDevices(op, "The device type %s is not implemented: a volume is a disk.", d.Type)
+		return invalidDevices(op, "The device type %s is not implemented: there are disk and cdrom.", d.Type)
 	}
 	return nil
 }
@@ -106,6 +108,9 @@ func (d *BlockDevice) settle() {
 		if d.Source == "volume" || d.Source == "snapshot" {
 			d.Destination = "volume"
 		}
+	}
+	if d.cdrom() && d.Bus == "sata" {
+		d.Bus = "ide" // both are AT Attachment to the guest
 	}
 	if d.Device != "" {
 		d.Device = "/dev/" + strings.TrimPrefix(d.Device, "/dev/")
@@ -247,7 +252,7 @@ func imageDevices(op string, image *cloud.Image) (list []BlockDevice, err error)
 	for _, m := range all {
 		d := m.device()
 		d.settle()
-		if d.Source == "image" && d.Destination == "local" {
+		if d.Source == "image" && d.Destination == "local" && !d.cdrom() {
 			continue // the image of the server that it was made of
 		}
 		if err := d.check(op, true); err != nil {

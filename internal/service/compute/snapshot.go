@@ -83,6 +83,7 @@ func (s *Service) mappedSnapshot(tx *store.Tx, a Actor, v cloud.Server, image cl
 		return err
 	}
 	var mapped []mapping
+	boots := 1
 	for _, at := range list {
 		d, err := s.volumes.VolumeTx(tx, a.Caller, at.VolumeID)
 		if err != nil {
@@ -101,8 +102,14 @@ func (s *Service) mappedSnapshot(tx *store.Tx, a Actor, v cloud.Server, image cl
 		if at.Bus != "" {
 			m.Bus = &at.Bus
 		}
-		if at.Boot {
+		if at.CDROM {
+			m.Type = new(drives)
+		}
+		switch index := boots; { // without gaps, whatever was taken away since
+		case at.Boot:
 			m.BootIndex = new(int)
+		case at.BootIndex > 0:
+			m.BootIndex, boots = &index, boots+1
 		}
 		mapped = append(mapped, m)
 	}

@@ -163,6 +163,9 @@ const devicePrefix = "/dev/vd"
 func nextDevice(op string, v cloud.Server, have []cloud.VolumeAttachment, asked string) (string, error) {
 	used := localDevices(v)
 	for _, a := range have {
+		if a.CDROM { // which is a disk of another kind
+			continue
+		}
 		used[letterOf(a.Device)] = true
 	}
 	if asked == "" {

@@ -56,6 +56,13 @@ func usersOf(tx *store.Tx, p cloud.RBACPolicy) (owner string, users map[string]s
 		return n.ProjectID, users, portUsers(tx, n.ID, users)
 	case p.ObjectType == objectQoS:
 		return "", users, qosUsers(tx, p.ObjectID, users)
+	case p.ObjectType == objectAddresses:
+		rules, err := rulesTo(tx, p.ObjectID)
+		for _, r := range rules {
+			users[r.ProjectID] = r.ID
+		}
+		group, gerr := tx.AddressGroups.Get(p.ObjectID)
+		return group.ProjectID, users, cmp.Or(err, gerr)
 	case p.ObjectType == objectPool:
 		subnets, err := cutFrom(tx, p.ObjectID)
 		for _, s := range subnets {

@@ -50,3 +50,23 @@ func TestDefaultQoSIsForNewNetworks(t *testing.T) {
 	}
 	refused(t, h.DeleteQoSPolicy(h.ctx, admin, p.ID), cloud.Conflict, "QosPolicyInUse")
 }
+
+func TestMarks(t *testing.T) {
+	h := newHouse(t)
+	p := must(h.CreateQoSPolicies(h.ctx, admin, network.QoSCreate{Name: "voice"}))(t)[0]
+	m := must(h.CreateMark(h.ctx, admin, p.ID, 46))(t)
+	_, err := h.CreateMark(h.ctx, admin, p.ID, 8)
+	refused(t, err, cloud.Conflict, "QoSRulesConflict")
+	_, err = h.CreateMark(h.ctx, alice, p.ID, 8)
+	refused(t, err, cloud.Forbidden, "PolicyNotAuthorized")
+	if m = must(h.UpdateMark(h.ctx, admin, p.ID, m.ID, ref(8)))(t); m.Mark != 8 {
+		t.Errorf("the mark is %+v", m)
+	}
+	if got := must(h.GetMark(h.ctx, admin, p.ID, m.ID))(t); got != m {
+		t.Errorf("the mark is %+v", got)
+	}
+	if err := h.DeleteMark(h.ctx, admin, p.ID, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, h.DeleteMark(h.ctx, admin, p.ID, m.ID), cloud.NotFound, "QosRuleNotFound")
+}

@@ -9,10 +9,11 @@ import (
 
 // The types of object that a policy may be about.
 const (
-	objectNetwork = "network"
-	objectPool    = "subnetpool"
-	objectScope   = "address_scope"
-	objectQoS     = "qos_policy"
+	objectNetwork   = "network"
+	objectPool      = "subnetpool"
+	objectScope     = "address_scope"
+	objectQoS       = "qos_policy"
+	objectAddresses = "address_group"
 )
 
 // grants are the objects of others that RBAC lets a project use, by action.
@@ -150,6 +151,13 @@ func (s *Service) markObject(tx *store.Tx, c cloud.Caller, p cloud.RBACPolicy, o
 		}
 		v.Shared = on
 		return tx.AddressScopes.Update(v)
+	case objectAddresses:
+		v, err := ownAddressGroup(tx, c, p.ObjectID, "create_rbac_policy")
+		if err != nil || !all {
+			return err
+		}
+		v.Shared = on
+		return tx.AddressGroups.Update(v)
 	case objectQoS:
 		v, err := seeQoS(tx, c, p.ObjectID)
 		if err == nil && !c.Owns(v.ProjectID) {

@@ -54,6 +54,7 @@ func makeRule(r RuleCreate) (cloud.SecurityRule, error) {
 	rule := cloud.SecurityRule{
 		GroupID: r.GroupID, Description: r.Description, Direction: r.Direction, Ethertype: r.Ethertype,
 		PortMin: or(r.PortMin, -1), PortMax: or(r.PortMax, -1), RemotePrefix: r.RemotePrefix, RemoteGroupID: r.RemoteGroupID,
+		RemoteAddressGroupID: r.RemoteAddressGroupID,
 	}
 	if rule.Ethertype == "" {
 		rule.Ethertype = "IPv4"
@@ -120,10 +121,16 @@ func checkICMP(r cloud.SecurityRule) error {
 
 // checkRemote judges whom the rule speaks of, and its IP version.
 func checkRemote(r cloud.SecurityRule) error {
-	if r.RemotePrefix.IsValid() {
-		if r.RemoteGroupID != "" {
-			return refuse(cloud.Invalid, "SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.")
+	remotes := 0
+	for _, given := range []bool{r.RemotePrefix.IsValid(), r.RemoteGroupID != "", r.RemoteAddressGroupID != ""} {
+		if given {
+			remotes++
 		}
+	}
+	if remotes > 1 {
+		return refuse(cloud.Invalid, "SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.")
+	}
+	if r.RemotePrefix.IsValid() {
 		if r.RemotePrefix.Addr().Is4() != (r.Ethertype == "IPv4") {
 			return refuse(cloud.Invalid, "SecurityGroupRuleParameterConflict", "Conflicting value ethertype %s for CIDR %s", r.Ethertype, r.RemotePrefix)
 		}
@@ -146,5 +153,5 @@ func sameRule(a, b cloud.SecurityRule) bool {
 	}
 	return a.GroupID == b.GroupID && a.Direction == b.Direction && a.Ethertype == b.Ethertype &&
 		number(a.Protocol) == number(b.Protocol) && a.PortMin == b.PortMin && a.PortMax == b.PortMax &&
-		a.RemotePrefix == b.RemotePrefix && a.RemoteGroupID == b.RemoteGroupID
+		a.RemotePrefix == b.RemotePrefix && a.RemoteGroupID == b.RemoteGroupID && a.RemoteAddressGroupID == b.RemoteAddressGroupID
 }

@@ -16,6 +16,7 @@ type RuleCreate struct {
 	PortMin, PortMax                *int
 	RemotePrefix                    netip.Prefix
 	RemoteGroupID                   string
+	RemoteAddressGroupID            string
 }
 
 // CreateRules makes rules, all or none.
@@ -61,6 +62,11 @@ func (s *Service) createRule(tx *store.Tx, c cloud.Caller, r RuleCreate) (cloud.
 	}
 	if r.RemoteGroupID != "" {
 		if _, err := ownGroup(tx, c, r.RemoteGroupID); err != nil {
+			return rule, err
+		}
+	}
+	if r.RemoteAddressGroupID != "" {
+		if _, err := seeAddressGroup(tx, c, r.RemoteAddressGroupID); err != nil {
 			return rule, err
 		}
 	}

@@ -288,6 +288,11 @@ func (s *Service) Reshape(ctx context.Context, inventories map[string]Reshaped, 
 		if err != nil {
 			return err
 		}
+		for _, ch := range changes { // also what they had before: it may be in the way of what the providers have now
+			if err := after.fits(op, world{}, ch); err != nil {
+				return err
+			}
+		}
 		for _, claim := range after.claims() {
 			p, _ := after.provider(claim.ProviderID)
 			if _, has := p.Inventories[claim.Class]; !has {

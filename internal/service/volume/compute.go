@@ -44,6 +44,8 @@ type Plug struct {
 	Device             string // such as /dev/vdb
 	Tag, Bus           string
 	Boot               bool // the server boots from it
+	CDROM              bool // as a CD-ROM
+	BootIndex          int  // when it is tried, unless Boot: 0 for never, 1 for the first after the boot disk
 	DeleteOnTerm       bool // the volume goes with the server
 	Done               bool // nobody is to plug it in now: the server is on no node
 	Made               bool // the volume is just being made for the server, which waits for it
@@ -68,11 +70,12 @@ func (s *Service) PlugTx(tx *store.Tx, c cloud.Caller, p Plug) (a cloud.VolumeAt
 	now := s.clock.Now()
 	a = cloud.VolumeAttachment{
 		ID: cloud.NewID(), VolumeID: d.ID, ServerID: p.ServerID, ProjectID: d.ProjectID, State: cloud.AttachmentAttaching, Host: p.Node,
-		Device: p.Device, ReadOnly: d.ReadOnly, Plug: true, Boot: p.Boot, DeleteOnTermination: p.DeleteOnTerm, Tag: p.Tag, Bus: p.Bus,
+		Device: p.Device, ReadOnly: d.ReadOnly, Plug: true, Boot: p.Boot, CDROM: p.CDROM, BootIndex: p.BootIndex, DeleteOnTermination: p.DeleteOnTerm, Tag: p.Tag, Bus: p.Bus,
 		CreatedAt: now, UpdatedAt: now,
 	}
 	if was := p.Swaps; was != nil {
 		a.Swaps, a.Device, a.Tag, a.Bus, a.Boot, a.ReadOnly = was.VolumeID, was.Device, was.Tag, was.Bus, was.Boot, was.ReadOnly
+		a.CDROM, a.BootIndex = was.CDROM, was.BootIndex
 		a.CreatedAt = was.CreatedAt // which is its place among the guest's disks
 	}
 	if p.Done {

@@ -88,6 +88,9 @@ func (g *guest) PlugNIC(ctx context.Context, n hypervisor.NIC) error {
 
 func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 	err = g.on(ctx, "hypervisor.Unplug", func(h *Host) error {
+		if g.m.disc(id) {
+			g.m.cfg.Disks = slices.DeleteFunc(slices.Clone(g.m.cfg.Disks), func(d hypervisor.Disk) bool { return d.ID == id })
+		}
 		if gone = !g.m.has(id); gone {
 			return nil
 		}
@@ -98,6 +101,11 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 		return nil
 	})
 	return gone, err
+}
+
+// disc tells whether the id is that of a disc in a drive, which nobody asks the guest for.
+func (m *machine) disc(id string) bool {
+	return slices.ContainsFunc(m.cfg.Disks, func(d hypervisor.Disk) bool { return d.ID == id && d.CDROM && d.Bus != hypervisor.BusSCSI })
 }
 
 // release lets the guest part with what it was asked for.

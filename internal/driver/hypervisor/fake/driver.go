@@ -24,7 +24,7 @@ var _ hypervisor.Driver = (*Driver)(nil)
 // Probe implements hypervisor.Driver.
 func (d *Driver) Probe(ctx context.Context) (hypervisor.Capabilities, error) {
 	return hypervisor.Capabilities{Accel: "tcg", Reason: "the guests of the fake hypervisor compute nothing", Version: "1.0.0",
-		Binary: "fake", Machines: []string{"pc"}, Machine: "pc"}, ctx.Err()
+		Binary: "fake", Machines: []string{"pc"}, Machine: "pc", Videos: []string{"vga", "virtio", "cirrus"}}, ctx.Err()
 }
 
 // Start implements hypervisor.Driver.

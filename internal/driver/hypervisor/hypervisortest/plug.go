@@ -107,3 +107,24 @@ func plugRefused(t *testing.T, s Subject) {
 	_, err := g.Devices(limit(t))
 	wantKind(t, "devices of a guest that is gone", err, cloud.NotFound)
 }
+
+// eject takes a disc out of a drive on IDE, which no guest parts with while it runs: it is empty at once.
+func eject(t *testing.T, s Subject) {
+	d, cfg := s.Driver(), s.Config(t)
+	disc := spareDisk(t, "cd0")
+	disc.Bus, disc.CDROM, disc.ReadOnly, disc.BootIndex = hypervisor.BusIDE, true, true, 2
+	cfg.Disks = append(cfg.Disks, disc)
+	g := s.startOn(t, d, cfg)
+	s.up(t, g.Handle(), 1)
+	if _, there := device(t, g, "cd0"); !there {
+		t.Error("no disc is in the drive")
+	}
+	for range 2 {
+		gone, err := g.Unplug(limit(t), "cd0")
+		must(t, err)
+		if _, there := device(t, g, "cd0"); there || !gone {
+			t.Errorf("ejected: %t, listed: %t", gone, there)
+		}
+	}
+	wantState(t, g, hypervisor.StateRunning)
+}

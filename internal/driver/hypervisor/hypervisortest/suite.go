@@ -38,7 +38,7 @@ func Run(t *testing.T, s Subject) {
 		"poweroff while away": powerOffAway, "button": button, "quit": quit, "recover": recovery,
 		"handle of another process": staleHandle, "crash": crash, "crash while away": crashAway, "list": list,
 		"destroy": destroy, "stats": stats, "interrupt": interrupt, "consoles": consoles, "save": save, "save again": saveAgain, "nothing saved": nothingSaved,
-		"plug a disk": plugDisk, "plug a NIC": plugNIC, "what cannot be plugged": plugRefused, "mirror": mirror, "password": password,
+		"plug a disk": plugDisk, "plug a NIC": plugNIC, "what cannot be plugged": plugRefused, "eject": eject, "mirror": mirror, "password": password,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

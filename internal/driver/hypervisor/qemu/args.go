@@ -40,6 +40,7 @@ func build(cfg hypervisor.Config, h host) ([]string, []passed) {
 		a.nic(n)
 	}
 	a.disks(cfg.Disks)
+	a.video(cfg.Video)
 	a.option("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=on")
 	a.spareSlots(or(cfg.Machine, h.machine))
 	a.boot(cfg)

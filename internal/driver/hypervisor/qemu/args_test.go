@@ -26,7 +26,8 @@ func TestCommandLine(t *testing.T) {
 				{ID: "root", Path: "/d/root.qcow2", Format: "qcow2", Backing: &hypervisor.Backing{Path: "/i/base", Format: "raw"}, Serial: "vol,1", BootIndex: 1},
 				{ID: "lv", Path: "/dev/vg/lv", Format: "raw"},
 				{ID: "config", Path: "/d/config.iso", Format: "raw", CDROM: true, ReadOnly: true},
-			},
+				{ID: "cd0", Path: "/i/iso", Format: "raw", Bus: "ide", CDROM: true, ReadOnly: true, BootIndex: 2},
+			}, Video: "vga",
 			NICs: []hypervisor.NIC{{ID: "net0", MAC: "fa:16:3e:00:00:01", MTU: 1450}, {ID: "net1", MAC: "fa:16:3e:00:00:02", MTU: 1500, Model: "e1000"}},
 		}},
 		"kernel-kvm": {host{accel: "kvm", machine: "q35", log: "/run/b/console.log"}, hypervisor.Config{

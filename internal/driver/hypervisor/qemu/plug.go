@@ -209,7 +209,11 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if name := deviceOf(id, models, on); name != "" {
+	name := deviceOf(id, models, on)
+	if name != "" && models[name] == "ide-cd" {
+		return g.eject(ctx, op, id, name)
+	}
+	if name != "" {
 		err = g.ask(ctx, op, nil, "device_del", map[string]any{"id": name}, nil)
 		if cloud.Is(err, cloud.Conflict) && strings.Contains(err.Error(), "already in the process of unplug") {
 			err = nil
@@ -231,6 +235,16 @@ func (g *guest) Unplug(ctx context.Context, id string) (gone bool, err error) {
 	if cloud.Is(err, cloud.Conflict) && strings.Contains(err.Error(), "is in use") {
 		return false, nil // the device is on its way out: a SCSI disk leaves its bus before it lets go of its file
 	}
+	return err == nil, err
+}
+
+// eject takes the disc out of a drive that the guest cannot part with: it is empty until the next start. Nobody asks the
+// guest, which may have locked its tray.
+func (g *guest) eject(ctx context.Context, op, disk, device string) (gone bool, err error) {
+	if err := g.ask(ctx, op, nil, "eject", map[string]any{"id": device, "force": true}, nil); err != nil {
+		return false, err
+	}
+	err = g.dropBlock(ctx, op, disk)
 	return err == nil, err
 }
 

@@ -57,10 +57,14 @@ func (d *Driver) probe(ctx context.Context) (hypervisor.Capabilities, error) {
 	if err != nil {
 		return hypervisor.Capabilities{}, err
 	}
+	devices, err := ask(ctx, binary, "-device", "help")
+	if err != nil {
+		return hypervisor.Capabilities{}, err
+	}
 	machines := parseMachines(list)
 	machine, err := pickMachine(machines)
 	return hypervisor.Capabilities{Accel: c.accel, Reason: c.reason, Warning: c.warning, Rate: m.Rate, Binary: binary,
-		Version: parseVersion(version), Machines: machines, Machine: machine}, err
+		Version: parseVersion(version), Machines: machines, Machine: machine, Videos: parseVideos(devices)}, err
 }
 
 func findBinary(setting string) (string, error) {

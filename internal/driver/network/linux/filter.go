@@ -175,7 +175,7 @@ func addGroups(t chainSet, state *netState, spec cloud.NetworkSpec) error {
 	send := t.base("send", nftables.ChainTypeFilter, nftables.ChainHookForward, 0, nftables.ChainPolicyAccept)
 	receive := t.base("receive", nftables.ChainTypeFilter, nftables.ChainHookForward, 10, nftables.ChainPolicyAccept)
 	addBasics(t, spec)
-	groups, err := addGroupChains(t, spec.Groups)
+	groups, err := addGroupChains(t, spec.Groups, spec.AddressGroups)
 	if err != nil {
 		return err
 	}

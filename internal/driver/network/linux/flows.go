@@ -35,7 +35,7 @@ func (s *space) deleteFlows(family int, filter flowFilter) (uint, error) {
 // live depend on. A copy of the spec would not do, because its owner may change
 // it in place.
 func judgement(spec cloud.NetworkSpec) ([sha256.Size]byte, error) {
-	raw, err := json.Marshal([]any{spec.Groups, spec.Ports, spec.DHCP})
+	raw, err := json.Marshal([]any{spec.Groups, spec.AddressGroups, spec.Ports, spec.DHCP})
 	return sha256.Sum256(raw), err
 }
 

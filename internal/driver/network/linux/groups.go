@@ -1,7 +1,9 @@
 package linux
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -24,8 +26,15 @@ type groupSets struct{ four, six *nftables.Set }
 
 // addGroupChains writes a chain for each group and direction, and sets of the
 // members of the groups that rules refer to.
-func addGroupChains(t chainSet, groups []cloud.GroupSpec) (map[string]bool, error) {
+func addGroupChains(t chainSet, groups []cloud.GroupSpec, addresses []cloud.AddressGroupSpec) (map[string]bool, error) {
 	sets := map[string]groupSets{}
+	for _, g := range addresses {
+		s, err := addAddresses(t, g)
+		if err != nil {
+			return nil, err
+		}
+		sets[addressGroup+g.ID] = s
+	}
 	for _, g := range sortedGroups(groups) {
 		s, err := addMembers(t, g)
 		if err != nil {
@@ -78,6 +87,65 @@ func addMembers(t chainSet, g cloud.GroupSpec) (groupSets, error) {
 	return s, t.conn.AddSet(s.six, six)
 }
 
+// addressGroup begins the key of an address group among the sets.
+const addressGroup = "addresses/"
+
+// addAddresses adds the sets of an address group's prefixes.
+func addAddresses(t chainSet, g cloud.AddressGroupSpec) (groupSets, error) {
+	s := groupSets{
+		four: &nftables.Set{Table: t.table, Name: linkName("at4-", g.ID), KeyType: nftables.TypeIPAddr, Interval: true},
+		six:  &nftables.Set{Table: t.table, Name: linkName("at6-", g.ID), KeyType: nftables.TypeIP6Addr, Interval: true},
+	}
+	var four, six []netip.Prefix
+	for _, p := range g.Addresses {
+		if p.Addr().Is4() {
+			four = append(four, p)
+		} else {
+			six = append(six, p)
+		}
+	}
+	if err := t.conn.AddSet(s.four, intervals(four)); err != nil {
+		return s, err
+	}
+	return s, t.conn.AddSet(s.six, intervals(six))
+}
+
+// intervals are prefixes of one family as the elements of a set: the first address of
+// each, and the one behind its last. Sets do not take what overlaps.
+func intervals(prefixes []netip.Prefix) []nftables.SetElement {
+	sorted := make([]netip.Prefix, len(prefixes))
+	for i, p := range prefixes {
+		sorted[i] = p.Masked()
+	}
+	slices.SortFunc(sorted, func(a, b netip.Prefix) int { return cmp.Or(a.Addr().Compare(b.Addr()), a.Bits()-b.Bits()) })
+	var out []nftables.SetElement
+	var end netip.Addr // behind the last; not valid at the end of all addresses
+	for i, p := range sorted {
+		if i > 0 && (!end.IsValid() || p.Addr().Less(end)) {
+			continue // within the one before
+		}
+		if i > 0 && p.Addr() == end {
+			out = out[:len(out)-1] // right behind it
+		} else {
+			out = append(out, nftables.SetElement{Key: p.Addr().AsSlice()})
+		}
+		if end = behind(p); end.IsValid() {
+			out = append(out, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
+		}
+	}
+	return out
+}
+
+// behind is the address after a prefix's last; not valid if there is none.
+func behind(p netip.Prefix) netip.Addr {
+	last := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(last)*8; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	addr, _ := netip.AddrFromSlice(last)
+	return addr.Next()
+}
+
 // ruleMatch is a security rule as nftables knows it; false when it can match
 // nothing: an IPv4 rule with an IPv6 prefix, or a group that is not there.
 func ruleMatch(rule cloud.SecurityRule, sets map[string]groupSets) (match, bool) {
@@ -97,8 +165,12 @@ func ruleMatch(rule cloud.SecurityRule, sets map[string]groupSets) (match, bool)
 			parts = join(parts, destinationIn(rule.RemotePrefix))
 		}
 	}
-	if rule.RemoteGroupID != "" {
-		set, ok := sets[rule.RemoteGroupID]
+	remote := rule.RemoteGroupID
+	if rule.RemoteAddressGroupID != "" {
+		remote = addressGroup + rule.RemoteAddressGroupID
+	}
+	if remote != "" {
+		set, ok := sets[remote]
 		if !ok {
 			return nil, false
 		}

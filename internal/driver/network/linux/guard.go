@@ -52,6 +52,10 @@ func guardSource(t chainSet, chain *nftables.Chain, p cloud.PortSpec, index uint
 		t.rule(chain, drop())
 		return nil
 	}
+	if p.DSCP != nil {
+		t.rule(chain, protocolIs(etherIPv4), markIPv4(*p.DSCP))
+		t.rule(chain, protocolIs(etherIPv6), markIPv6(*p.DSCP))
+	}
 	if !p.Security {
 		t.rule(chain, accept())
 		return nil

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"net/netip"
+	"slices"
 
 	"hearth/internal/cloud"
 )
@@ -12,12 +13,14 @@ type policy struct {
 	ports   map[netip.Addr]cloud.PortSpec
 	groups  map[string]cloud.GroupSpec
 	members map[string]map[netip.Addr]bool
+	ranges  map[string][]netip.Prefix // of address groups
 	service map[netip.Addr]bool
 }
 
 func newPolicy(spec cloud.NetworkSpec) policy {
 	p := policy{
 		ports: map[netip.Addr]cloud.PortSpec{}, groups: map[string]cloud.GroupSpec{}, members: map[string]map[netip.Addr]bool{},
+		ranges:  map[string][]netip.Prefix{},
 		service: map[netip.Addr]bool{metadata4: true, metadata6: true, metadata6Local: true},
 	}
 	for _, port := range spec.Ports {
@@ -30,6 +33,9 @@ func newPolicy(spec cloud.NetworkSpec) policy {
 		for _, m := range g.Members {
 			p.members[g.ID][m.Unmap()] = true
 		}
+	}
+	for _, g := range spec.AddressGroups {
+		p.ranges[g.ID] = g.Addresses
 	}
 	for _, a := range serviceAddresses(spec) {
 		p.service[a] = true
@@ -77,6 +83,10 @@ func (p policy) ruleAllows(rule cloud.SecurityRule, f flow, remote netip.Addr) b
 		return false
 	}
 	if rule.RemoteGroupID != "" && !p.members[rule.RemoteGroupID][remote] {
+		return false
+	}
+	within := func(p netip.Prefix) bool { return p.Contains(remote) }
+	if rule.RemoteAddressGroupID != "" && !slices.ContainsFunc(p.ranges[rule.RemoteAddressGroupID], within) {
 		return false
 	}
 	proto, any, ok := protocolNumber(rule.Protocol, ether)

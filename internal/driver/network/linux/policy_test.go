@@ -36,13 +36,16 @@ func TestPolicy(t *testing.T) {
 		"other prefix":     {[]cloud.SecurityRule{with(tcp22, func(r *cloud.SecurityRule) { r.RemotePrefix = netip.MustParsePrefix("198.51.100.0/24") })}, flow{outside, inside, protoTCP, 22}, false},
 		"member":           {[]cloud.SecurityRule{with(tcp22, func(r *cloud.SecurityRule) { r.RemoteGroupID = "g" })}, flow{outside, inside, protoTCP, 22}, true},
 		"unknown group":    {[]cloud.SecurityRule{with(tcp22, func(r *cloud.SecurityRule) { r.RemoteGroupID = "h" })}, flow{outside, inside, protoTCP, 22}, false},
+		"address":          {[]cloud.SecurityRule{with(tcp22, func(r *cloud.SecurityRule) { r.RemoteAddressGroupID = "a" })}, flow{outside, inside, protoTCP, 22}, true},
+		"no such address":  {[]cloud.SecurityRule{with(tcp22, func(r *cloud.SecurityRule) { r.RemoteAddressGroupID = "b" })}, flow{outside, inside, protoTCP, 22}, false},
 		"unknown protocol": {[]cloud.SecurityRule{rule("ingress", "IPv4", "smoke", -1, -1)}, flow{outside, inside, protoTCP, 22}, false},
 		"metadata":         {nil, flow{inside, metadata4, protoTCP, 80}, true},
 		"between others":   {nil, flow{outside, six, protoTCP, 80}, true},
 	} {
 		spec := cloud.NetworkSpec{
-			Ports:  []cloud.PortSpec{{Security: true, Groups: []string{"g"}, Addresses: []cloud.FixedIP{{IP: inside}}}},
-			Groups: []cloud.GroupSpec{{ID: "g", Rules: c.rules, Members: []netip.Addr{outside}}},
+			Ports:         []cloud.PortSpec{{Security: true, Groups: []string{"g"}, Addresses: []cloud.FixedIP{{IP: inside}}}},
+			Groups:        []cloud.GroupSpec{{ID: "g", Rules: c.rules, Members: []netip.Addr{outside}}},
+			AddressGroups: []cloud.AddressGroupSpec{{ID: "a", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, {ID: "b"}},
 		}
 		if got := newPolicy(spec).allows(c.flow); got != c.want {
 			t.Errorf("%s: %t", name, got)

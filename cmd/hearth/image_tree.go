@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/convert"
+	"hearth/internal/disk/tree"
+)
+
+// newManifest is 'hearth image manifest'.
+func newManifest() *cobra.Command {
+	var other string
+	var limit float64
+	cmd := &cobra.Command{
+		Use: "manifest FILE [--diff OTHER]", Short: "List the file tree in an image, archive or dump", Args: cobra.ExactArgs(1),
+		Long: "List the file tree in a disk image, a tar archive (plain, gz, bz2, xz or zst), a dump\n" +
+			"(NAME-root.dump with NAME-boot.dump beside it) or Ganeti's export, in the form of mtree(5): types,\n" +
+			"modes, numeric owners, sizes, SHA-256 sums, link targets, hard links, devices, extended attributes\n" +
+			"with access control lists and capabilities, times. With --diff it says in what two trees differ,\n" +
+			"and fails if they do: times as exactly as the coarser of the two has them, sockets left out.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run := &disk.Runner{}
+			m, err := convert.ReadManifest(cmd.Context(), run, args[0], filesWithin(limit))
+			if err != nil {
+				return err
+			}
+			if other == "" {
+				return m.Write(cmd.OutOrStdout())
+			}
+			with, err := convert.ReadManifest(cmd.Context(), run, other, filesWithin(limit))
+			if err != nil {
+				return err
+			}
+			list := tree.Diff(m, with)
+			for _, line := range list {
+				fmt.Fprintln(cmd.OutOrStdout(), line)
+			}
+			if n := len(list); n > 0 {
+				return fmt.Errorf("the trees differ: %d differences", n)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "equal: %d files\n", len(m.Items))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&other, "diff", "", "another image, archive or dump to hold it against")
+	cmd.Flags().Float64Var(&limit, "limit", 64, "refuse more than so many GiB of files")
+	return cmd
+}
+
+// filesWithin is a limit on the contents of files, in GiB.
+func filesWithin(gib float64) tree.Limits { return tree.Limits{Bytes: int64(gib * (1 << 30))} }
+
+// byTree tells whether a conversion goes by way of the file tree.
+func byTree(source, to string) (bool, error) {
+	if slices.Contains(convert.TreeTargets(), to) {
+		return true, nil
+	}
+	return convert.IsTree(source)
+}
+
+// convertTree is 'hearth image convert' where the source or the target is no disk.
+func convertTree(cmd *cobra.Command, opt convert.TreeOptions, asJSON bool) error {
+	if opt.Target == "" {
+		opt.Target = convert.DefaultTarget(opt.Source, opt.To)
+	}
+	made, err := convert.Tree(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), made)
+	}
+	if made.AMI != nil {
+		printAMI(cmd.OutOrStdout(), made.AMI)
+		return nil
+	}
+	for _, f := range made.Files {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s, from %s\n", f, made.To, made.From)
+	}
+	for _, n := range made.Notes {
+		fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", n)
+	}
+	return nil
+}

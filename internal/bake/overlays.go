@@ -1,0 +1,157 @@
+package bake
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"hearth/internal/bake/layer"
+	"hearth/internal/bake/recipe"
+)
+
+// overlayPart puts the recipe's own files over the system.
+func (k *kitchen) overlayPart() part {
+	return part{name: "overlay",
+		input: func(context.Context) (any, error) {
+			in := []any{k.recipe.Name, k.recipe.Hostname}
+			for _, o := range k.recipe.Overlay {
+				s, err := digest(k.recipe.Path(o.From))
+				if err != nil {
+					return nil, err
+				}
+				o.From = "" // where it lies does not matter
+				in = append(in, s, o)
+			}
+			return in, nil
+		},
+		make: func(_ context.Context, l layer.Layer) (*layer.Layer, error) {
+			done := k.steps.begin("put the overlay over it", 0)
+			made, err := k.change(l, func(r *rootfs) error {
+				for _, o := range k.recipe.Overlay {
+					if err := k.lay(r, o); err != nil {
+						return fmt.Errorf("%s: %w", o.From, err)
+					}
+				}
+				return nil
+			})
+			return made, done.end(err)
+		}}
+}
+
+// digest hashes a file, or a folder with the names, modes, links and bytes in it.
+func digest(name string) (string, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	if !st.IsDir() {
+		s, _, err := hash(name)
+		return s, err
+	}
+	h := sha256.New()
+	err = filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(name, p)
+		content := ""
+		switch {
+		case d.Type() == fs.ModeSymlink:
+			content, err = os.Readlink(p)
+		case d.Type().IsRegular():
+			content, _, err = hash(p)
+		}
+		fmt.Fprintf(h, "%q %o %q\n", rel, info.Mode(), content)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// lay puts one overlay over the system.
+func (k *kitchen) lay(r *rootfs, o recipe.Overlay) error {
+	from := k.recipe.Path(o.From)
+	st, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		err = k.layFolder(r, o, from)
+	} else {
+		err = r.overTar(from, orElse(o.To, "/"))
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Modes)) {
+		mode, merr := strconv.ParseUint(o.Modes[name], 8, 12)
+		err = errors.Join(err, merr, r.setOwner(path.Clean(name), -1, -1, int(mode)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Owners)) {
+		uid, gid, oerr := recipe.ParseOwner(o.Owners[name])
+		err = errors.Join(err, oerr, r.setOwner(path.Clean(name), uid, gid, -1))
+	}
+	return err
+}
+
+func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		rel, rerr := filepath.Rel(from, name)
+		if err = errors.Join(err, rerr); err != nil || rel == "." {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		e := entry{path: path.Join("/", o.To, filepath.ToSlash(rel)), mode: info.Mode(), uid: o.UID, gid: o.GID}
+		switch {
+		case d.Type() == fs.ModeSymlink:
+			e.link, err = os.Readlink(name)
+		case d.Type().IsRegular():
+			if e.data, err = os.ReadFile(name); err == nil && o.Templates {
+				if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok {
+					e.path = plain
+					e.data, err = k.fill(rel, e.data, o.Values)
+				}
+			}
+		case !d.IsDir():
+			err = fmt.Errorf("%s is neither file, folder nor link", name)
+		}
+		if err != nil {
+			return err
+		}
+		return r.put(e)
+	})
+}
+
+// fill carries a template out. It knows the values, and name and hostname of the
+// recipe; a value that is not there is an error.
+func (k *kitchen) fill(name string, text []byte, values map[string]string) ([]byte, error) {
+	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{"name": k.recipe.Name, "hostname": orElse(k.recipe.Hostname, k.recipe.Name)}
+	maps.Copy(all, values)
+	var b bytes.Buffer
+	if err := t.Execute(&b, all); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

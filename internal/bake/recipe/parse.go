@@ -1,0 +1,158 @@
+package recipe
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxRecipe bounds a recipe's text, bytes.
+const maxRecipe = 1 << 20
+
+// Load reads a recipe from a file and checks it. Errors have the form
+// FILE:LINE: sentence, one a line.
+func Load(file string) (*Recipe, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxRecipe+1))
+	if err != nil {
+		return nil, err
+	}
+	r, err := Parse(text, file)
+	if err != nil {
+		return nil, err
+	}
+	var problems []string
+	for _, c := range r.Check() {
+		if c.Level == Problem {
+			problems = append(problems, c.String())
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.New(strings.Join(problems, "\n"))
+	}
+	return r, nil
+}
+
+// Parse reads a recipe and takes no word that it does not know. file is where it
+// came from, for messages and for the names of files in it.
+func Parse(text []byte, file string) (*Recipe, error) {
+	if len(text) > maxRecipe {
+		return nil, fmt.Errorf("%s: a recipe has at most %d bytes", file, maxRecipe)
+	}
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{Dir: dir, File: file, lines: map[string]int{}}
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return nil, plainError(file, err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(r); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s:1: the recipe is empty; hearth bake init makes one to begin with", file)
+		}
+		return nil, plainError(file, err)
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: a recipe is one YAML document, and another follows after ---", file)
+	}
+	r.number("", &root)
+	return r, nil
+}
+
+// number notes the line of each field.
+func (r *Recipe) number(path string, n *yaml.Node) {
+	r.lines[path] = n.Line
+	switch n.Kind {
+	case yaml.DocumentNode:
+		for _, c := range n.Content {
+			r.number("", c)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
+			r.number(name, n.Content[i+1])
+			r.lines[name] = n.Content[i].Line
+		}
+	case yaml.SequenceNode:
+		for i, c := range n.Content {
+			r.number(path+"["+strconv.Itoa(i)+"]", c)
+		}
+	}
+}
+
+// Line is that of a field, or of what holds it if the recipe does not have it.
+func (r *Recipe) Line(path string) int {
+	for path != "" {
+		if n := r.lines[path]; n > 0 {
+			return n
+		}
+		cut := strings.LastIndexAny(path, ".[")
+		if cut < 0 {
+			break
+		}
+		path = path[:cut]
+	}
+	return max(1, r.lines[""])
+}
+
+// plainError says what the YAML library complains of without the names of Go.
+func plainError(file string, err error) error {
+	unknown := regexp.MustCompile(`^line (\d+): field (\S+) not found in type recipe\.(\w+)$`)
+	wrong := regexp.MustCompile(`^line (\d+): cannot unmarshal (\S+) (.*)into (\S+)$`)
+	other := regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+	var typed *yaml.TypeError
+	all := []string{err.Error()}
+	if errors.As(err, &typed) {
+		all = typed.Errors
+	}
+	for i, s := range all {
+		if m := unknown.FindStringSubmatch(s); m != nil {
+			all[i] = fmt.Sprintf("%s:%s: there is no field %q in %s%s", file, m[1], m[2], place(m[3]), didYouMean(m[2], fieldsOf(m[3])))
+		} else if m := wrong.FindStringSubmatch(s); m != nil {
+			all[i] = fmt.Sprintf("%s:%s: %sis a %s where a %s belongs", file, m[1], m[3], kind(m[2]), kind(m[4]))
+		} else if m := other.FindStringSubmatch(s); m != nil {
+			all[i] = fmt.Sprintf("%s:%s: %s", file, m[1], m[2])
+		} else {
+			all[i] = file + ": " + s
+		}
+	}
+	return errors.New(strings.Join(all, "\n"))
+}
+
+func place(goType string) string {
+	if goType == "Recipe" {
+		return "a recipe"
+	}
+	return strings.ToLower(goType)
+}
+
+// kind names a type of YAML or Go in words.
+func kind(s string) string {
+	switch {
+	case s == "!!map" || strings.HasPrefix(s, "recipe.") || strings.HasPrefix(s, "map"):
+		return "mapping"
+	case s == "!!seq" || strings.HasPrefix(s, "[]"):
+		return "list"
+	case s == "!!int" || s == "int":
+		return "number"
+	case s == "!!bool" || s == "bool":
+		return "true or false"
+	}
+	return "text"
+}

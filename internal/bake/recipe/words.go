@@ -1,0 +1,59 @@
+package recipe
+
+import (
+	"reflect"
+	"strings"
+)
+
+// fieldsOf lists the YAML words of a struct of this package by its name.
+func fieldsOf(goType string) (list []string) {
+	for _, v := range []any{Recipe{}, Base{}, Packages{}, Kernel{}, User{}, Services{}, Boot{}, Overlay{}, Script{}, Disk{}} {
+		t := reflect.TypeOf(v)
+		if t.Name() != goType {
+			continue
+		}
+		for i := range t.NumField() {
+			if tag := t.Field(i).Tag.Get("yaml"); tag != "" && tag != "-" {
+				list = append(list, tag)
+			}
+		}
+	}
+	return list
+}
+
+// didYouMean proposes the word that differs least, or lists all.
+func didYouMean(word string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		if d := Distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	switch {
+	case best != "":
+		return "; did you mean " + best + "?"
+	case len(known) == 0:
+		return ""
+	}
+	return "; there are " + strings.Join(known, ", ")
+}
+
+// Distance is that of Levenshtein.
+func Distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
+		}
+	}
+	return row[len(b)]
+}

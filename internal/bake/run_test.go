@@ -1,0 +1,221 @@
+package bake
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hearth/internal/bake/guest"
+	"hearth/internal/bake/recipe"
+	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
+)
+
+// tinyRecipe bakes from a tree of a stage3's shape with a kernel in its /boot.
+const tinyRecipe = `name: tiny
+base:
+  tarball: stage3.tar
+kernel:
+  from: tarball
+  tarball: vmlinuz.tar
+users:
+  - preset: ec2-user
+    ssh_keys: ["ssh-ed25519 AAAA me"]
+  - name: web
+    groups: [users]
+    shell: /bin/false
+services:
+  enable: [crond]
+boot:
+  title: Tiny
+  arguments: quiet
+overlay:
+  - from: overlay
+    templates: true
+    values: {greeting: hello}
+    modes: {"/etc/secret": "0400"}
+    owners: {"/etc/secret": "33:34"}
+outputs: [raw, tar]
+`
+
+// tiny lays the recipe and its files out.
+func tiny(t *testing.T) string {
+	t.Helper()
+	if _, err := guest.Agent(); err != nil {
+		t.Skip(err)
+	}
+	if _, err := os.Stat(bootdisk.FirstSector); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	members := slices.Concat(stage3Like, []member{{name: "./etc/init.d/crond", data: "x"}, {name: "./dev/null", kind: tar.TypeChar}, {name: "./etc/machine-id", data: "7"},
+		{name: "./var/lib/dpkg/status", data: "Package: a\nStatus: install ok installed\nVersion: 1\n"}})
+	kernel := []member{{name: "boot/vmlinuz-1", data: "kernel"}, {name: "boot/initramfs-1", data: "ramdisk"}, {name: "lib/modules/1/x.ko", data: "x"}}
+	for name, from := range map[string]string{"stage3.tar": archiveOf(t, "xz", members...), "vmlinuz.tar": archiveOf(t, "gz", kernel...)} {
+		if err := os.Rename(from, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "tiny.yaml"), tinyRecipe)
+	write(t, filepath.Join(dir, "overlay/etc/motd.tmpl"), "{{.greeting}} from {{.hostname}}\n")
+	write(t, filepath.Join(dir, "overlay/etc/secret"), "s")
+	return dir
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func runTiny(t *testing.T, dir string, locked bool) (*RunResult, error) {
+	t.Helper()
+	r, err := recipe.Load(filepath.Join(dir, "tiny.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := Run(context.Background(), RunOptions{Recipe: r, OutDir: filepath.Join(dir, "out"), CacheDir: filepath.Join(dir, "cache"), Locked: locked})
+	var missing *disk.Error
+	if errors.As(err, &missing) && missing.Kind == disk.ToolMissing {
+		t.Skip(err)
+	}
+	return res, err
+}
+
+// statuses is such as "base built, kernel cached".
+func statuses(res *RunResult) string {
+	var list []string
+	for _, l := range res.Layers {
+		list = append(list, l.Name+" "+l.Status)
+	}
+	return strings.Join(list, ", ")
+}
+
+func treeOf(t *testing.T, archive string) map[string]tar.Header {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	found := map[string]tar.Header{}
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if err != nil {
+			return found
+		}
+		b := make([]byte, min(h.Size, 200))
+		_, _ = r.Read(b)
+		h.Uname = string(b) // the content, in these tests
+		found["/"+strings.TrimSuffix(h.Name, "/")] = *h
+	}
+}
+
+// TestLayers is BAKE-03: after a change of the overlay one layer is made anew.
+func TestLayers(t *testing.T) {
+	dir := tiny(t)
+	res, err := runTiny(t, dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(res); got != "base built, kernel built, system built, overlay built" {
+		t.Error(got)
+	}
+	checkTiny(t, treeOf(t, res.Archive), "hello from tiny\n")
+	first := res.Layers
+	if res, err = runTiny(t, dir, true); err != nil || statuses(res) != "base cached, kernel cached, system cached, overlay cached" {
+		t.Fatal(statuses(res), err)
+	}
+	checkTiny(t, treeOf(t, res.Archive), "hello from tiny\n")
+	write(t, filepath.Join(dir, "overlay/etc/motd.tmpl"), "bye from {{.name}}\n")
+	if res, err = runTiny(t, dir, true); err != nil || statuses(res) != "base cached, kernel cached, system cached, overlay built" {
+		t.Fatal(statuses(res), err)
+	}
+	if res.Layers[2].Key != first[2].Key || res.Layers[3].Key == first[3].Key {
+		t.Errorf("keys %v, before %v", res.Layers, first)
+	}
+	checkTiny(t, treeOf(t, res.Archive), "bye from tiny\n")
+	for _, name := range []string{res.RawDisk, res.SBOM, res.Sources, res.Licence, res.Manifest, filepath.Join(dir, "tiny.lock")} {
+		if fileSize(name) <= 0 {
+			t.Errorf("%s is not there", name)
+		}
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "out")); len(left) != 6 {
+		t.Errorf("out has %v", left)
+	}
+}
+
+func checkTiny(t *testing.T, files map[string]tar.Header, motd string) {
+	t.Helper()
+	for name, want := range map[string]string{"/etc/motd": motd, "/etc/hostname": "tiny\n", "/home/ec2-user/.ssh/authorized_keys": "ssh-ed25519 AAAA me\n", "/boot/vmlinuz-1": "kernel", "/lib/modules/1/x.ko": "x"} {
+		if got := files[name].Uname; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if got := files["/etc/passwd"].Uname; !strings.Contains(got, "web:x:1003:1003::/home/web:/bin/false\n") {
+		t.Errorf("passwd %q", got)
+	}
+	if got := files["/etc/group"].Uname; !strings.Contains(got, "users:x:100:ec2-user,web\n") {
+		t.Errorf("group %q", got)
+	}
+	for name, want := range map[string][3]int64{"/etc/secret": {33, 34, 0o400}, "/etc/shadow": {0, 0, 0o640}, "/home/ec2-user/.ssh": {1002, 1002, 0o700}, "/home/ec2-user/.ssh/authorized_keys": {1002, 1002, 0o600}} {
+		h := files[name]
+		if got := [3]int64{int64(h.Uid), int64(h.Gid), h.Mode}; got != want {
+			t.Errorf("%s: %o, want %o", name, got, want)
+		}
+	}
+	if files["/etc/runlevels/default/crond"].Linkname != "/etc/init.d/crond" || files["/bin"].Linkname != "usr/bin" {
+		t.Error("links lack")
+	}
+	for _, name := range []string{"/dev/null", "/etc/machine-id", "/etc/motd.tmpl"} {
+		if _, ok := files[name]; ok {
+			t.Errorf("%s is there", name)
+		}
+	}
+}
+
+func TestLockRefusesDrift(t *testing.T) {
+	dir := tiny(t)
+	if _, err := runTiny(t, dir, true); err == nil || !strings.Contains(err.Error(), "bake once without --locked") {
+		t.Fatal(err)
+	}
+	if _, err := runTiny(t, dir, false); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.ReadFile(filepath.Join(dir, "tiny.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "tiny.lock"), strings.Replace(string(lock), "a_1", "a_2", 1))
+	if _, err := runTiny(t, dir, true); err == nil || !strings.Contains(err.Error(), "a_1 is not locked; locked a_2 is not there") {
+		t.Error(err)
+	}
+	write(t, filepath.Join(dir, "tiny.lock"), string(lock))
+	if err := os.Rename(archiveOf(t, "", member{name: "boot/vmlinuz-2", data: "k"}), filepath.Join(dir, "vmlinuz.tar")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runTiny(t, dir, true); err == nil || !strings.Contains(err.Error(), "vmlinuz.tar has the sum") {
+		t.Error(err)
+	}
+	write(t, filepath.Join(dir, "tiny.lock"), "versoin: 1\n")
+	if _, err := runTiny(t, dir, false); err == nil || !strings.Contains(err.Error(), "tiny.lock") {
+		t.Error(err)
+	}
+}
+
+func TestInstallLinks(t *testing.T) {
+	got := installLinks("[Unit]\nWantedBy=no.target\n[Install]\nWantedBy = a.target b.target\nAlias=c.service ../x %i\nRequiredBy=d.target\n", "u.service")
+	want := []string{"a.target.wants/u.service", "b.target.wants/u.service", "c.service", "d.target.requires/u.service"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,268 @@
+package convert
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/dump"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/tarball"
+	"hearth/internal/disk/tree"
+)
+
+// The kinds of sources that hold a tree.
+const (
+	kindDisk   = "disk"
+	kindTar    = "tar"
+	kindDump   = "dump"
+	kindGaneti = "ganeti"
+	kindAMI    = "ami" // NAME.ext4 with NAME.vmlinuz beside it
+)
+
+// opened is a source as a tree.
+type opened struct {
+	tree.Source
+	kind   string
+	guest  *guestfs.Tree // of a disk
+	beside string        // of the root of an Amazon image: the beginning of its kernel's and ramdisk's names
+	image  string        // the whole disk in an export of Ganeti's
+	close  []func() error
+}
+
+// Close lets the source go.
+func (o *opened) Close() error {
+	var err error
+	for i := len(o.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, o.close[i]())
+	}
+	return err
+}
+
+// kindOf tells what a file is by its bytes, but for the root of an Amazon image, which
+// is told by the kernel beside it: a disk when nothing else fits.
+func kindOf(name string) (string, error) {
+	if stem, ok := strings.CutSuffix(name, ".ext4"); ok {
+		if _, err := os.Stat(stem + ".vmlinuz"); err == nil {
+			return kindAMI, nil
+		}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, 1024)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	if dump.Is(head[:n]) {
+		return kindDump, nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	in, err := tarball.Unpack(f)
+	if err != nil {
+		return kindDisk, nil
+	}
+	clear(head)
+	_, _ = io.ReadFull(in, head[:512])
+	if !bytes.HasPrefix(head[257:], []byte("ustar")) && (n < 6 || tarball.PackingOf(head[:6]) != tarball.Plain) {
+		return kindDisk, nil
+	}
+	return kindOfTar(head[:512], name)
+}
+
+// kindOfTar looks at the first member.
+func kindOfTar(head []byte, name string) (string, error) {
+	if !bytes.HasPrefix(head[257:], []byte("ustar")) {
+		return kindDisk, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	in, err := tarball.Unpack(f)
+	if err != nil {
+		return "", err
+	}
+	for read := tar.NewReader(in); ; {
+		h, err := read.Next()
+		if err != nil {
+			return kindTar, nil // the reader of the tree says what is wrong
+		}
+		switch {
+		case h.Typeflag == tar.TypeDir && path.Clean(h.Name) == ".":
+			continue
+		case exported(path.Clean(h.Name)):
+			return kindGaneti, nil
+		case strings.HasSuffix(h.Name, ".ovf"):
+			return kindDisk, nil
+		}
+		return kindTar, nil
+	}
+}
+
+// exported tells whether Ganeti's export has a file of this name.
+func exported(name string) bool {
+	return name == "boot.dump" || name == "root.dump" || name == "disk.img"
+}
+
+// IsTree tells whether a file is an archive, a dump or the root of an Amazon image
+// rather than a disk.
+func IsTree(name string) (bool, error) {
+	kind, err := kindOf(name)
+	return kind != kindDisk, err
+}
+
+// openTree opens whatever holds a tree.
+func openTree(ctx context.Context, run *disk.Runner, name string) (*opened, error) {
+	kind, err := kindOf(name)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{kind: kind}
+	switch kind {
+	case kindTar:
+		o.Source = tarball.File(name)
+	case kindDump:
+		o.Source, err = dumpPair(name)
+	case kindGaneti:
+		err = o.container(ctx, run, name)
+	default:
+		err = o.disk(ctx, run, name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// disk opens a disk; what its journals hold is replayed on an overlay.
+func (o *opened) disk(ctx context.Context, run *disk.Runner, name string) error {
+	layer, info, err := guestfs.Image(name)
+	if err != nil {
+		return err
+	}
+	if info.Content == disk.Packed {
+		return refuse("the source is packed with %s and holds no archive; unpack it first", info.Packing)
+	}
+	mode := guestfs.ReadOnly
+	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, mode)
+	if err != nil {
+		return err
+	}
+	for _, v := range d.Volumes {
+		if fs := v.FS(); fs != nil && fs.NeedsRecovery && mode == guestfs.ReadOnly {
+			mode = guestfs.Scratch
+		}
+	}
+	if mode == guestfs.Scratch {
+		if err := d.Close(); err != nil {
+			return err
+		}
+		if d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, mode); err != nil {
+			return err
+		}
+	}
+	o.close = append(o.close, d.Close)
+	if o.guest, err = d.Tree(); err != nil {
+		return err
+	}
+	o.Source = tree.FromDisk(o.guest)
+	if o.kind == kindAMI {
+		o.beside = strings.TrimSuffix(name, ".ext4")
+	}
+	return nil
+}
+
+// dumpPair is the tree of NAME-root.dump, or root.dump, with NAME-boot.dump beside
+// it at /boot.
+func dumpPair(name string) (tree.Source, error) {
+	dir, base := filepath.Split(name)
+	stem, ok := strings.CutSuffix(base, "root.dump")
+	if !ok {
+		if s, isBoot := strings.CutSuffix(base, "boot.dump"); isBoot {
+			if _, err := os.Stat(filepath.Join(dir, s+"root.dump")); err == nil {
+				return nil, refuse("name the other file of the pair: %s", s+"root.dump")
+			}
+		}
+		return dump.File(name), nil
+	}
+	boot := filepath.Join(dir, stem+"boot.dump")
+	if _, err := os.Stat(boot); errors.Is(err, os.ErrNotExist) {
+		return dump.File(name), nil
+	}
+	return tree.Join(dump.File(name), "/boot", dump.File(boot)), nil
+}
+
+// unreadable is the tree of a disk whose files cannot be read.
+type unreadable struct{ err error }
+
+// Walk implements [tree.Source].
+func (u unreadable) Walk(context.Context, tree.Visit) error { return u.err }
+
+// container unpacks Ganeti's export: a tar of root.dump and boot.dump, or of disk.img
+// where nothing could be mounted.
+func (o *opened) container(ctx context.Context, run *disk.Runner, name string) error {
+	dir, err := os.MkdirTemp("", "hearth-export-")
+	if err != nil {
+		return err
+	}
+	o.close = append(o.close, func() error { return os.RemoveAll(dir) })
+	err = tarball.File(name).Walk(ctx, tree.Bounded(tree.Limits{Files: 16}, func(e *tree.Entry, content io.Reader) error {
+		if !exported(e.Path[1:]) || content == nil {
+			return nil
+		}
+		return disk.CopySparse(ctx, filepath.Join(dir, path.Base(e.Path)), content)
+	}))
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(dir, "root.dump")
+	if _, err := os.Stat(root); err == nil {
+		o.Source, err = dumpPair(root)
+		return err
+	}
+	o.image = filepath.Join(dir, "disk.img")
+	if _, err := os.Stat(o.image); err != nil {
+		return refuse("the export has neither root.dump nor disk.img")
+	}
+	if err := o.disk(ctx, run, o.image); disk.KindOf(err) == disk.Unsupported {
+		o.Source = unreadable{err}
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// ReadManifest reads the tree in a disk, an archive, a dump pair or Ganeti's export.
+func ReadManifest(ctx context.Context, run *disk.Runner, name string, limits tree.Limits) (*tree.Manifest, error) {
+	o, err := openTree(ctx, run, name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := tree.NewManifest(ctx, bounded{o, limits})
+	return m, errors.Join(err, o.Close())
+}
+
+// bounded puts limits on a source.
+type bounded struct {
+	tree.Source
+	limits tree.Limits
+}
+
+// Walk implements [tree.Source].
+func (b bounded) Walk(ctx context.Context, visit tree.Visit) error {
+	return b.Source.Walk(ctx, tree.Bounded(b.limits, visit))
+}

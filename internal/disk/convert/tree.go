@@ -1,0 +1,281 @@
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/dump"
+	"hearth/internal/disk/tarball"
+	"hearth/internal/disk/tree"
+)
+
+// TreeOptions says what is made of a tree.
+type TreeOptions struct {
+	Source   string      // a disk, an archive, NAME-root.dump (and NAME-boot.dump), Ganeti's export, or NAME.ext4 of an AMI
+	Target   string      // the file to be made, or for dump and ami the beginning of its files' names
+	To       string      // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", or a format of a disk
+	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
+	Size     int64       // bytes of a disk; 0: what the tree needs and a third
+	Limits   tree.Limits // of the source
+}
+
+// TreeResult is what was made.
+type TreeResult struct {
+	From  string     `json:"from"`  // "disk", "tar", "dump", "ganeti" or "ami"
+	To    string     `json:"to"`    //
+	Files []string   `json:"files"` // absolute
+	Notes []string   `json:"notes"` // what was changed or is left out
+	AMI   *AMIResult `json:"ami,omitempty"`
+}
+
+// TreeTargets are the forms that only trees have.
+func TreeTargets() []string {
+	return []string{"tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk"}
+}
+
+// Tree makes of whatever holds a file tree another form of it, by way of the tree.
+// A disk is made bootable if the tree has a kernel.
+func Tree(ctx context.Context, run *disk.Runner, opt TreeOptions) (*TreeResult, error) {
+	target, err := filepath.Abs(opt.Target)
+	if err != nil {
+		return nil, err
+	}
+	opt.Target = target
+	work, err := os.MkdirTemp(filepath.Dir(target), ".hearth-convert-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	if opt.To == "ganeti-disk" {
+		m := &maker{run: run, opt: opt, work: work, out: &TreeResult{From: kindDisk, To: opt.To, Notes: []string{}}}
+		return m.out, m.wholeDisk(ctx)
+	}
+	src, err := openTree(ctx, run, opt.Source)
+	if err != nil {
+		return nil, err
+	}
+	m := &maker{run: run, opt: opt, work: work, src: src, out: &TreeResult{From: src.kind, To: opt.To, Notes: []string{}}}
+	return m.out, errors.Join(m.make(ctx), src.Close())
+}
+
+// maker is one conversion.
+type maker struct {
+	run  *disk.Runner
+	opt  TreeOptions
+	work string // beside the target, removed at the end
+	src  *opened
+	out  *TreeResult
+}
+
+func (m *maker) make(ctx context.Context) error {
+	switch m.opt.To {
+	case "tar", "tar.gz", "tar.zst":
+		return m.tar(ctx)
+	case "dump":
+		return m.dump(ctx)
+	case "ganeti":
+		return m.ganeti(ctx)
+	case "ami":
+		return m.ami(ctx)
+	}
+	return m.disk(ctx)
+}
+
+// publish gives the made files their names, all of which must be free.
+func (m *maker) publish(made ...[2]string) error {
+	for _, f := range made {
+		if err := free(f[1]); err != nil {
+			return err
+		}
+	}
+	for _, f := range made {
+		if err := publish(f[0], f[1]); err != nil {
+			return err
+		}
+		m.out.Files = append(m.out.Files, f[1])
+	}
+	return nil
+}
+
+func (m *maker) tar(ctx context.Context) error {
+	packing := map[string]tarball.Packing{"tar": tarball.Plain, "tar.gz": tarball.Gzip, "tar.zst": tarball.Zstd}[m.opt.To]
+	if m.opt.Compress != "" {
+		return refuse("say by --to how an archive is packed: tar, tar.gz or tar.zst")
+	}
+	if err := free(m.opt.Target); err != nil {
+		return err
+	}
+	name := filepath.Join(m.work, "archive")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	left, err := tarball.Write(ctx, f, packing, bounded{m.src, m.opt.Limits})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	m.leftOut(left)
+	return m.publish([2]string{name, m.opt.Target})
+}
+
+func (m *maker) leftOut(sockets []string) {
+	if n := len(sockets); n > 0 {
+		m.out.Notes = append(m.out.Notes, fmt.Sprintf("%d sockets are left out, such as %s: a service makes its own", n, sockets[0]))
+	}
+}
+
+// dumps writes boot.dump and root.dump into the folder for work.
+func (m *maker) dumps(ctx context.Context) error {
+	if !slices.Contains([]string{"", "zlib", "none"}, m.opt.Compress) {
+		return refuse("a dump is compressed by zlib or not at all (none), not by %s", m.opt.Compress)
+	}
+	opt := dump.Options{Compress: m.opt.Compress != "none"}
+	for _, p := range []struct {
+		name, dir string
+		tree      tree.Source
+	}{{"boot", "/boot", tree.Under(bounded{m.src, m.opt.Limits}, "/boot")}, {"root", "/", tree.Without(bounded{m.src, m.opt.Limits}, "/boot")}} {
+		opt.Label, opt.Dir = p.name, p.dir
+		err := m.file(p.name+".dump", func(f *os.File) error { return dump.Write(ctx, f, opt, p.tree) })
+		if err != nil {
+			return fmt.Errorf("%s.dump: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (m *maker) file(name string, write func(*os.File) error) error {
+	f, err := os.OpenFile(filepath.Join(m.work, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+func (m *maker) dump(ctx context.Context) error {
+	made := [][2]string{{filepath.Join(m.work, "boot.dump"), m.opt.Target + "-boot.dump"}, {filepath.Join(m.work, "root.dump"), m.opt.Target + "-root.dump"}}
+	for _, f := range made {
+		if err := free(f[1]); err != nil {
+			return err
+		}
+	}
+	if err := m.dumps(ctx); err != nil {
+		return err
+	}
+	return m.publish(made...)
+}
+
+// ganeti writes what the export script of ganeti-instance-image does: a tar of the
+// two dumps.
+func (m *maker) ganeti(ctx context.Context) error {
+	if err := free(m.opt.Target); err != nil {
+		return err
+	}
+	if err := m.dumps(ctx); err != nil {
+		return err
+	}
+	name := filepath.Join(m.work, "export")
+	err := m.file("export", func(f *os.File) error { return tarball.Bundle(f, m.work, "boot.dump", "root.dump") })
+	if err != nil {
+		return err
+	}
+	return m.publish([2]string{name, m.opt.Target})
+}
+
+// wholeDisk writes what the same script does for a disk that it does not mount: a tar
+// of the disk as qcow2.
+func (m *maker) wholeDisk(ctx context.Context) error {
+	if kind, err := kindOf(m.opt.Source); err != nil || kind != kindDisk {
+		return errors.Join(err, refuse("the source is no disk, but of the kind %s: make a disk of it first", kind))
+	}
+	if err := free(m.opt.Target); err != nil {
+		return err
+	}
+	opt := Options{Source: m.opt.Source, Target: filepath.Join(m.work, "disk.img"), Format: disk.QCOW2, Compress: m.opt.Compress}
+	if _, err := Disk(ctx, m.run, opt); err != nil {
+		return err
+	}
+	if err := m.file("export", func(f *os.File) error { return tarball.Bundle(f, m.work, "disk.img") }); err != nil {
+		return err
+	}
+	return m.publish([2]string{filepath.Join(m.work, "export"), m.opt.Target})
+}
+
+// ami takes a disk apart that was made of the tree.
+func (m *maker) ami(ctx context.Context) error {
+	source := m.opt.Source
+	if m.src.kind != kindDisk {
+		source = filepath.Join(m.work, "disk")
+		if err := m.rawDisk(ctx, source); err != nil {
+			return err
+		}
+	}
+	made, err := AMI(ctx, m.run, source, m.opt.Target)
+	if err != nil {
+		return err
+	}
+	m.out.AMI, m.out.Notes = made, append(m.out.Notes, made.Notes...)
+	for _, name := range []string{made.Kernel, made.Ramdisk, made.Root} {
+		if name != "" {
+			m.out.Files = append(m.out.Files, name)
+		}
+	}
+	return nil
+}
+
+// disk makes a disk of the tree.
+func (m *maker) disk(ctx context.Context) error {
+	format := disk.Format(m.opt.To)
+	if m.opt.Compress != "" && (format != disk.QCOW2 || m.opt.Compress != "zstd" && m.opt.Compress != "zlib") {
+		return refuse("only a qcow2 can be compressed, by zstd or zlib; not a %s by %s", format, m.opt.Compress)
+	}
+	if err := free(m.opt.Target); err != nil {
+		return err
+	}
+	if m.src.image != "" { // as it is
+		made, err := Disk(ctx, m.run, Options{Source: m.src.image, Target: m.opt.Target, Format: format, Compress: m.opt.Compress})
+		if err == nil {
+			m.out.Files = append(m.out.Files, made.File)
+		}
+		return err
+	}
+	raw := filepath.Join(m.work, "disk")
+	if err := m.rawDisk(ctx, raw); err != nil {
+		return err
+	}
+	if format == disk.Raw {
+		return m.publish([2]string{raw, m.opt.Target})
+	}
+	made := filepath.Join(m.work, "image")
+	target := disk.Target{Path: made, Format: format, Compress: m.opt.Compress != "", Method: m.opt.Compress}
+	if err := m.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
+		return err
+	}
+	return m.publish([2]string{made, m.opt.Target})
+}
+
+// DefaultTarget is the name for what is made of source, beside it.
+func DefaultTarget(source, to string) string {
+	stem := source
+	for _, end := range []string{"-root.dump", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tgz"} {
+		if s, ok := strings.CutSuffix(source, end); ok && filepath.Base(s) != "" {
+			stem = s
+			break
+		}
+	}
+	if stem == source {
+		stem = strings.TrimSuffix(source, filepath.Ext(source))
+	}
+	switch to {
+	case "ami", "dump":
+		return stem
+	case "ganeti", "ganeti-disk":
+		return stem + ".export.tar"
+	}
+	return stem + "." + to
+}

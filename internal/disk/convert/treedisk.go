@@ -1,0 +1,268 @@
+package convert
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/tree"
+)
+
+// treeLabel is that of the root file system.
+const treeLabel = "root"
+
+// rawDisk makes a disk of one partition from the tree: the file system has the UUID
+// by which the tree's /etc/fstab names its root, if it does, so that nothing in it
+// needs a change.
+func (m *maker) rawDisk(ctx context.Context, path string) error {
+	dir := filepath.Join(m.work, "tree")
+	s, err := tree.Stage(ctx, m.src, m.opt.Limits, dir)
+	if err != nil {
+		return err
+	}
+	size := s.Room()
+	if m.opt.Size > 0 {
+		if size = (m.opt.Size - bootdisk.Gap) / 4096 * 4096; size < s.Bytes {
+			return refuse("a disk of %d bytes is too small for %d bytes of files", m.opt.Size, s.Bytes)
+		}
+	}
+	uuid, byMenu, err := rootUUID(s)
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(m.work, "root")
+	if err := tree.MakeExt(ctx, m.run, root, disk.ExtOptions{Size: size, Label: treeLabel, UUID: uuid, Dir: dir}, s.Entries); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	id, err := strconv.ParseUint(uuid[:8], 16, 32)
+	if err != nil {
+		return err
+	}
+	boots, err := m.settleRoot(ctx, root, uuid, uint32(id), byMenu)
+	if err != nil {
+		return err
+	}
+	head := bootdisk.BareHead(bootdisk.Gap+size, uint32(id))
+	if boots {
+		if head, err = bootdisk.Head(ctx, m.run, m.work, bootdisk.Gap+size, uint32(id)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(bootdisk.Join(path, head, root), os.Remove(root))
+}
+
+// rootUUID is the one by which the tree's fstab or, where that says nothing of the
+// root, its boot loader's menu names it; else a new one.
+func rootUUID(s *tree.Staged) (uuid string, byMenu bool, err error) {
+	dir, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return "", false, err
+	}
+	defer dir.Close()
+	read := func(name string) string {
+		if e := s.Entries[name]; e == nil || e.Type() != tree.TypeFile || e.Size > 1<<20 {
+			return ""
+		}
+		b, rerr := dir.ReadFile(name[1:])
+		err = errors.Join(err, rerr)
+		return string(b)
+	}
+	for line := range strings.Lines(read("/etc/fstab")) {
+		f := strings.Fields(line)
+		if len(f) >= 3 && f[1] == "/" && !strings.HasPrefix(f[0], "#") {
+			if id, ok := strings.CutPrefix(f[0], "UUID="); ok && isUUID(id) {
+				return strings.ToLower(id), false, err
+			}
+			return newUUID(), false, err
+		}
+	}
+	for _, name := range []string{bootdisk.ConfigPath, "/boot/grub2/grub.cfg", "/boot/extlinux/extlinux.conf"} {
+		for word := range strings.FieldsSeq(read(name)) {
+			if id, ok := strings.CutPrefix(word, "root=UUID="); ok && isUUID(id) {
+				return strings.ToLower(id), true, err
+			}
+		}
+	}
+	return newUUID(), false, err
+}
+
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func isUUID(s string) bool {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	return err == nil && len(b) == 16 && len(s) == 36 && s[8] == '-'
+}
+
+// settleRoot writes fstab and the boot loader's menu, where they are not as they
+// must be already, and tells whether there is a kernel to boot.
+func (m *maker) settleRoot(ctx context.Context, image, uuid string, id uint32, byMenu bool) (bool, error) {
+	d, err := guestfs.Open(ctx, m.run, []disk.Layer{{Path: image, Format: disk.Raw}}, guestfs.ReadWrite)
+	if err != nil {
+		return false, err
+	}
+	t := d.TreeOf(d.Volumes[0])
+	if t == nil {
+		return false, errors.Join(refuse("the file system that was made cannot be read"), d.Close())
+	}
+	edit := t.Edit()
+	if err := m.fstab(t, edit, uuid, byMenu); err != nil {
+		return false, errors.Join(err, d.Close())
+	}
+	boots := m.menu(t, edit, uuid, id)
+	return boots, errors.Join(edit.Commit(ctx), d.Close())
+}
+
+// fstab names the root by its UUID, and puts lines out of use that name other
+// disks: the tree is on one partition now.
+func (m *maker) fstab(t *guestfs.Tree, edit *guestfs.Edit, uuid string, byMenu bool) error {
+	old, err := t.ReadFile("/etc/fstab", 64<<10)
+	if guestfs.Missing(err) {
+		if _, err := t.Lstat("/etc"); err == nil {
+			edit.Write("/etc/fstab", []byte("UUID="+uuid+" / ext4 defaults 0 1\n"), guestfs.Owner{Mode: 0o644})
+			m.out.Notes = append(m.out.Notes, "/etc/fstab was made")
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, notes := oneRoot(string(old), uuid, byMenu)
+	if text != string(old) {
+		edit.Rewrite("/etc/fstab", []byte(text), guestfs.Owner{Mode: 0o644})
+		m.out.Notes = append(m.out.Notes, notes...)
+	}
+	return nil
+}
+
+func oneRoot(text, uuid string, byMenu bool) (string, []string) {
+	var b strings.Builder
+	var notes []string
+	found := byMenu // a system that does without a line for its root is left so
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) < 3 || strings.HasPrefix(f[0], "#"):
+		case f[1] == "/":
+			found = true
+			if want := "UUID=" + uuid; !strings.EqualFold(f[0], want) {
+				line = strings.Replace(line, f[0], want, 1)
+				notes = append(notes, "/etc/fstab: the root is "+want+", not "+f[0])
+			}
+			if f[2] != "ext4" && f[2] != "auto" {
+				before, after, _ := strings.Cut(line, " "+f[2]+" ")
+				if after != "" {
+					line = before + " ext4 " + after
+				}
+				notes = append(notes, "/etc/fstab: the root is ext4, not "+f[2])
+			}
+		case otherDisk(f[0]):
+			notes = append(notes, "/etc/fstab: "+f[1]+" ("+f[0]+") is not in this image")
+			line = "# not in this image: " + line
+		}
+		b.WriteString(line)
+	}
+	if !found {
+		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
+			b.WriteString("\n")
+		}
+		b.WriteString("UUID=" + uuid + " / ext4 defaults 0 1\n")
+		notes = append(notes, "/etc/fstab: a line for the root was added")
+	}
+	return b.String(), notes
+}
+
+// otherDisk tells whether a name in fstab is that of a disk or a part of one.
+func otherDisk(name string) bool {
+	for _, p := range []string{"UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/sd", "/dev/vd", "/dev/xvd", "/dev/hd", "/dev/nvme", "/dev/mapper/", "/dev/disk/", "/dev/md"} {
+		if strings.HasPrefix(strings.ToUpper(name), strings.ToUpper(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// menu leaves a menu of ours that fits this disk, and writes one otherwise: the
+// kernel that the tree's own boot loader starts by default, or the newest.
+func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, uuid string, id uint32) bool {
+	kernel, ramdisk, args := "", "", ""
+	if e := guestos.DefaultEntry(t); e != nil && e.Kernel != "" {
+		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
+		old, _ := t.ReadFile(bootdisk.ConfigPath, 1<<20)
+		fits := slices.Contains(strings.Fields(args), "root=UUID="+uuid)
+		if e.Config == bootdisk.ConfigPath && strings.HasPrefix(string(old), bootdisk.ConfigMark) && fits {
+			return true
+		}
+		if len(old) > 0 {
+			m.out.Notes = append(m.out.Notes, bootdisk.ConfigPath+" was replaced")
+		}
+	} else if all := guestos.Kernels(t); len(all) > 0 {
+		kernel, ramdisk = all[0].Path, all[0].Ramdisk
+	} else if kernel, ramdisk = m.kernelBeside(edit); kernel == "" {
+		m.out.Notes = append(m.out.Notes, "there is no kernel in /boot, so the disk has no boot loader; 'hearth bake tarball' adds both")
+		return false
+	}
+	root := "UUID=" + uuid
+	if ramdisk == "" { // the kernel itself knows no UUIDs of file systems
+		root = fmt.Sprintf("PARTUUID=%08x-01", id)
+	}
+	line := []string{"root=" + root}
+	for f := range strings.FieldsSeq(args) {
+		if !strings.HasPrefix(f, "root=") && !strings.HasPrefix(f, "BOOT_IMAGE=") {
+			line = append(line, f)
+		}
+	}
+	if args == "" {
+		line = append(line, "ro")
+	}
+	if !strings.Contains(args, "console=ttyS") {
+		line = append(line, "console=tty0", "console=ttyS0,115200")
+	}
+	title := "Linux"
+	if os := guestos.Identify(t); os != nil {
+		title = cmp.Or(strings.NewReplacer(`"`, "", "\\", "", "$", "", "\n", "").Replace(os.Name), title)
+	}
+	menu := bootdisk.Menu{Title: title, Kernel: kernel, Ramdisk: ramdisk, Params: strings.Join(line, " ")}
+	edit.Write(bootdisk.ConfigPath, menu.Config(), guestfs.Owner{Mode: 0o644})
+	return true
+}
+
+// kernelBeside puts the kernel and the ramdisk of an Amazon image, which lie beside
+// its root, into the tree.
+func (m *maker) kernelBeside(edit *guestfs.Edit) (kernel, ramdisk string) {
+	if m.src.beside == "" {
+		return "", ""
+	}
+	put := func(end, name string) string {
+		b, err := os.ReadFile(m.src.beside + end)
+		if err != nil || len(b) > maxBootFile {
+			return ""
+		}
+		edit.Write(name, b, guestfs.Owner{Mode: 0o644})
+		m.out.Notes = append(m.out.Notes, name+" is "+filepath.Base(m.src.beside)+end)
+		return name
+	}
+	if kernel = put(".vmlinuz", "/boot/vmlinuz"); kernel != "" {
+		ramdisk = put(".initrd", "/boot/initrd")
+	}
+	return kernel, ramdisk
+}

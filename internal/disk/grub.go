@@ -1,0 +1,17 @@
+package disk
+
+import "context"
+
+// Platforms that [Runner.GRUBImage] makes GRUB for.
+const (
+	GRUBForBIOS = "i386-pc"
+	GRUBForUEFI = "x86_64-efi" // Debian has it in grub-efi-amd64-bin
+)
+
+// GRUBImage makes GRUB's core image for a platform in the file path: it looks for its
+// configuration in the folder prefix, and has modules built in. ToolMissing, with the
+// package, if GRUB for that platform is not installed.
+func (r *Runner) GRUBImage(ctx context.Context, platform, path, prefix string, modules ...string) error {
+	args := append([]string{"-O", platform, "-o", path, "-p", prefix}, modules...)
+	return r.create(ctx, path, Command{Name: "grub-mkimage", Args: args})
+}

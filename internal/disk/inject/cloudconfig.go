@@ -1,0 +1,56 @@
+package inject
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// CloudConfigPath is where ganeti-instance-image's cloud-init hook writes.
+const CloudConfigPath = "/etc/cloud/cloud.cfg.d/99_ganeti.cfg"
+
+// CloudConfig makes cloud-init's configuration of an instance from the parameters
+// of ganeti-instance-image's cloud-init hook: INSTANCE_NAME, CINIT_USER,
+// CINIT_SSH_KEY, CINIT_SSH_PWAUTH, CINIT_MANAGE_RESOLV_CONF, CINIT_DISABLE_ROOT,
+// DNS_SERVERS, DNS_SEARCH. It means what that hook's cloud_init.rb writes, but a
+// user or key that was not given is left out where that has null, and DNS may be
+// given in part. The same text is vendor-data with "#cloud-config" before it, which
+// is here already.
+func CloudConfig(get func(name string) string) ([]byte, error) {
+	host, user := get("INSTANCE_NAME"), get("CINIT_USER")
+	short, domain, _ := strings.Cut(host, ".")
+	manage := get("CINIT_MANAGE_RESOLV_CONF") == "yes"
+	config := map[string]any{
+		"hostname": short, "fqdn": host, "instance-id": host,
+		"disable_root": number(get("CINIT_DISABLE_ROOT")), "ssh_pwauth": number(get("CINIT_SSH_PWAUTH")),
+		"manage-resolv-conf": manage, "manage_resolv_conf": manage,
+		"cloud_init_modules": strings.Fields("migrator bootcmd write-files growpart resizefs set_hostname update_hostname update_etc_hosts resolv_conf rsyslog users-groups ssh"),
+		"resolv_conf":        nil,
+	}
+	if manage {
+		config["resolv_conf"] = map[string]any{
+			"nameservers": list(get("DNS_SERVERS")), "searchdomains": list(get("DNS_SEARCH")), "domain": domain,
+			"options": map[string]any{"rotate": true, "timeout": 1},
+		}
+	}
+	if user != "" {
+		who := map[string]any{"name": user, "primary-group": user, "groups": []string{"wheel", "adm", "systemd-journal"},
+			"sudo": []string{"ALL=(ALL) NOPASSWD:ALL"}, "shell": "/bin/bash", "lock_passwd": true}
+		if key := get("CINIT_SSH_KEY"); key != "" {
+			who["ssh-authorized-keys"] = []string{key}
+		}
+		config["users"], config["groups"] = []any{who}, []string{user}
+	}
+	b, err := yaml.Marshal(config)
+	return append([]byte("#cloud-config\n"), b...), err
+}
+
+func number(yes string) int {
+	if yes == "yes" {
+		return 1
+	}
+	return 0
+}
+
+// list is never null.
+func list(text string) []string { return append([]string{}, strings.Fields(text)...) }

@@ -1,0 +1,65 @@
+package inject
+
+import (
+	"slices"
+
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/identity"
+	"hearth/internal/disk/selinux"
+	"hearth/internal/disk/sysprep"
+)
+
+// labels has new files labelled as the guest's SELinux would. Where it cannot be
+// known how, the guest does it itself at its next boot.
+func (w *worker) labels() {
+	policy, present := selinux.Load(w.tree)
+	switch {
+	case policy != nil:
+		w.edit.Labels = policy.Label
+	case present:
+		w.edit.Write("/.autorelabel", nil, guestfs.Owner{Mode: 0o644})
+		w.out.Warnings = append(w.out.Warnings, "the guest's SELinux policy has no file_contexts: the guest labels its files at the next boot")
+	}
+}
+
+// fresh makes new what tells one guest from its clones. What cannot be made here
+// goes, and the guest makes it at its next boot: DUIDs, leases.
+func (w *worker) fresh() error {
+	made, err := identity.Fresh(w.tree)
+	if err != nil {
+		return err
+	}
+	var own []string
+	for _, f := range made.Files {
+		own = append(own, f.Path)
+		if n, err := w.tree.Stat(f.Path); err == nil {
+			own = append(own, n.Path)
+		}
+	}
+	gone := map[string]bool{}
+	for _, pattern := range sysprep.Patterns("host-keys", "duid", "random-seed", "leases", "net-rules") {
+		found, err := w.tree.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range found {
+			n, err := w.tree.Lstat(name)
+			if err != nil || gone[n.Path] || slices.Contains(own, name) || slices.Contains(own, n.Path) {
+				continue
+			}
+			gone[n.Path] = true
+			w.edit.Remove(n.Path)
+			w.out.Changed = append(w.out.Changed, n.Path)
+		}
+	}
+	for _, f := range made.Files {
+		if n, err := w.tree.Lstat(f.Path); err == nil && n.IsLink() {
+			continue // it leads to another of these, as D-Bus's machine-id does
+		}
+		w.edit.Write(f.Path, f.Data, guestfs.Owner{Mode: f.Mode})
+		w.out.Changed = append(w.out.Changed, f.Path)
+	}
+	w.out.HostKeys = append(w.out.HostKeys, made.HostKeys...)
+	w.out.Warnings = append(w.out.Warnings, made.Warnings...)
+	return nil
+}
