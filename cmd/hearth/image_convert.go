@@ -96,6 +96,9 @@ func (c conversion) byTree() (bool, error) {
 	if err == nil && files && (c.out == "-" || c.device || c.to == "ova") {
 		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a disk to begin with, and -o a file", c.source, c.to)
 	}
+	if err == nil && files && c.shrink {
+		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
+	}
 	return files, err
 }
 

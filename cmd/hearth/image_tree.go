@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -59,6 +60,9 @@ func filesWithin(gib float64) tree.Limits { return tree.Limits{Bytes: int64(gib 
 func byTree(source, to string) (bool, error) {
 	if slices.Contains(convert.TreeTargets(), to) {
 		return true, nil
+	}
+	if _, err := os.Stat(source); err != nil {
+		return false, nil // whatever it is, it is no file
 	}
 	return convert.IsTree(source)
 }

@@ -29,7 +29,7 @@ func (k *kitchen) materialise() (*rootfs, error) {
 			return nil, err
 		}
 	}
-	k.tree.touched = nil
+	k.tree.touched, k.tree.folders = nil, nil
 	for ; k.applied < len(k.chain); k.applied++ {
 		done := k.steps.begin("unpack layer "+k.chain[k.applied].Name, 0)
 		if err := done.end(k.tree.apply(k.chain[k.applied])); err != nil {
@@ -69,13 +69,13 @@ func (k *kitchen) change(l layer.Layer, do func(*rootfs) error) (*layer.Layer, e
 		return nil, err
 	}
 	names := slices.Sorted(maps.Keys(r.touched))
-	r.touched = nil
+	r.touched, r.folders = nil, nil
 	var there []string
 	for _, n := range names {
 		if r.has(n) {
 			there = append(there, n)
 		} else {
-			l.Removed = append(l.Removed, n[1:])
+			l.Removed = append(l.Removed, r.real(n)[1:])
 		}
 	}
 	made, err := k.put(l, func(w *tar.Writer) error { return r.write(w, there) })
@@ -89,9 +89,10 @@ func (k *kitchen) change(l layer.Layer, do func(*rootfs) error) (*layer.Layer, e
 func (r *rootfs) write(w *tar.Writer, names []string) error {
 	owners := map[string]filetree.Entry{}
 	for _, o := range r.owners {
-		owners[o.Path] = o
+		owners[r.real(o.Path)] = o
 	}
 	for _, name := range names {
+		name = r.real(name)
 		st, err := r.root.Lstat(name[1:])
 		if err != nil {
 			return err
@@ -110,6 +111,37 @@ func (r *rootfs) write(w *tar.Writer, names []string) error {
 		}
 	}
 	return nil
+}
+
+// real is a name whose folders are no links: where /lib leads to /usr/lib, a layer
+// has one name for a module and not two.
+func (r *rootfs) real(name string) string {
+	dir := path.Dir(name)
+	if dir == "/" {
+		return name
+	}
+	if r.folders == nil {
+		r.folders = map[string]string{}
+	}
+	found, ok := r.folders[dir]
+	if !ok {
+		found = r.real(dir)
+		for range 10 {
+			target, err := r.root.Readlink(found[1:])
+			if err != nil {
+				break
+			}
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(found), target)
+			}
+			if found = path.Clean(target); found == "/" {
+				return "/" + path.Base(name)
+			}
+			found = r.real(found)
+		}
+		r.folders[dir] = found
+	}
+	return path.Join(found, path.Base(name))
 }
 
 func (r *rootfs) writeOne(w *tar.Writer, h *tar.Header, st fs.FileInfo) (err error) {

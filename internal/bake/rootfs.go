@@ -16,12 +16,13 @@ import (
 // It is reached through os.Root only: no link in it leads out of the folder.
 type rootfs struct {
 	*staged
-	root *os.Root
+	root    *os.Root
+	folders map[string]string // what real has found; nil when folders may have changed
 }
 
 func openRootfs(s *staged) (*rootfs, error) {
 	root, err := os.OpenRoot(s.dir)
-	return &rootfs{s, root}, err
+	return &rootfs{staged: s, root: root}, err
 }
 
 // has tells whether there is a file, folder or link of this absolute name.

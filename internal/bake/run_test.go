@@ -64,6 +64,7 @@ func tiny(t *testing.T) string {
 	write(t, filepath.Join(dir, "tiny.yaml"), tinyRecipe)
 	write(t, filepath.Join(dir, "overlay/etc/motd.tmpl"), "{{.greeting}} from {{.hostname}}\n")
 	write(t, filepath.Join(dir, "overlay/etc/secret"), "s")
+	write(t, filepath.Join(dir, "overlay/bin/tool"), "t") // /bin leads to /usr/bin
 	return dir
 }
 
@@ -167,7 +168,7 @@ func checkTiny(t *testing.T, files map[string]tar.Header, motd string) {
 	if got := files["/etc/group"].Uname; !strings.Contains(got, "users:x:100:ec2-user,web\n") {
 		t.Errorf("group %q", got)
 	}
-	for name, want := range map[string][3]int64{"/etc/secret": {33, 34, 0o400}, "/etc/shadow": {0, 0, 0o640}, "/home/ec2-user/.ssh": {1002, 1002, 0o700}, "/home/ec2-user/.ssh/authorized_keys": {1002, 1002, 0o600}} {
+	for name, want := range map[string][3]int64{"/etc/secret": {33, 34, 0o400}, "/usr/bin/tool": {0, 0, 0o644}, "/etc/shadow": {0, 0, 0o640}, "/home/ec2-user/.ssh": {1002, 1002, 0o700}, "/home/ec2-user/.ssh/authorized_keys": {1002, 1002, 0o600}} {
 		h := files[name]
 		if got := [3]int64{int64(h.Uid), int64(h.Gid), h.Mode}; got != want {
 			t.Errorf("%s: %o, want %o", name, got, want)
@@ -176,7 +177,7 @@ func checkTiny(t *testing.T, files map[string]tar.Header, motd string) {
 	if files["/etc/runlevels/default/crond"].Linkname != "/etc/init.d/crond" || files["/bin"].Linkname != "usr/bin" {
 		t.Error("links lack")
 	}
-	for _, name := range []string{"/dev/null", "/etc/machine-id", "/etc/motd.tmpl"} {
+	for _, name := range []string{"/bin/tool", "/dev/null", "/etc/machine-id", "/etc/motd.tmpl"} {
 		if _, ok := files[name]; ok {
 			t.Errorf("%s is there", name)
 		}

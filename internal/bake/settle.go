@@ -16,7 +16,7 @@ import (
 // settle makes a system that of the recipe.
 func (k *kitchen) settle(r *rootfs, uuid string) error {
 	login := k.loginUser()
-	host := orElse(k.recipe.Hostname, k.recipe.Name)
+	host := orElse(k.recipe.Hostname, strings.ReplaceAll(k.recipe.Name, "_", "-"))
 	// Accounts first: what follows finds the login's account and leaves it.
 	for _, u := range append([]recipe.User{login}, k.recipe.Users...) {
 		if err := r.user(u); err != nil {

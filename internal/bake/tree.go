@@ -142,9 +142,15 @@ func (s *staged) add(e entry) error {
 // image, not in the folder, so that anyone can bake.
 func (o *oven) fileSystem(ctx context.Context, s *staged, image, label, uuid string, size int64) error {
 	done := o.steps.begin(fmt.Sprintf("fill the root file system (%d files)", s.files), size)
+	r, err := openRootfs(s)
+	if err != nil {
+		return done.end(err)
+	}
+	defer r.root.Close()
 	entries := map[string]*filetree.Entry{}
-	for i := range s.owners { // the last word counts
-		entries[s.owners[i].Path] = &s.owners[i]
+	for _, e := range s.owners { // the last word counts
+		e.Path = r.real(e.Path)
+		entries[e.Path] = &e
 	}
 	return done.end(filetree.MakeExt(ctx, &o.run, image, disk.ExtOptions{Size: size, Label: label, UUID: uuid, Dir: s.dir}, entries))
 }

@@ -1,12 +1,14 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
 
-// ExtOptions says what ext4 file system [Runner.MakeExt] makes.
+// ExtOptions says what file system [Runner.MakeExt] makes.
 type ExtOptions struct {
+	Type       string // "ext2", "ext3" or "ext4"; "": ext4
 	Size       int64  // bytes
 	Label      string // at most 16 bytes
 	UUID       string
@@ -14,11 +16,11 @@ type ExtOptions struct {
 	InodeRatio int64  // one inode per so many bytes; 0: mke2fs's own
 }
 
-// MakeExt makes an ext4 file system in the file path, which must not exist,
+// MakeExt makes an ext file system in the file path, which must not exist,
 // filled from a folder. Blocks have 4 KiB, for boot loaders read no smaller
 // ones (LAB 6). Nothing is mounted.
 func (r *Runner) MakeExt(ctx context.Context, path string, o ExtOptions) error {
-	args := []string{"-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", o.Label, "-U", o.UUID}
+	args := []string{"-q", "-F", "-t", cmp.Or(o.Type, "ext4"), "-b", "4096", "-m", "1", "-L", o.Label, "-U", o.UUID}
 	var read []string
 	if o.Dir != "" {
 		args, read = append(args, "-d", o.Dir), []string{o.Dir}

@@ -84,7 +84,7 @@ func (s *settings) python(suite string) []string {
 	for _, client := range []string{"NOVA", "CINDER", "NEUTRON", "GLANCE"} {
 		env = append(env, "OS_"+client+"CLIENT_EXEC_DIR=/usr/bin")
 	}
-	if suite == "cinder" {
+	if suite == "cinder" || suite == "samples" {
 		env = append(env, "OS_AUTH_URL="+s.cloud.Cloud.Base()+"/v3", "OS_USERNAME="+admin, "OS_PASSWORD="+password, "OS_PROJECT_NAME=admin",
 			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_VOLUME_API_VERSION=3")
 	}

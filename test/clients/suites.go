@@ -48,6 +48,7 @@ var areas = []area{
 	{"keystone", "v3", "keystoneclient/tests/functional"},
 	{"glance", "v2", "glanceclient/tests/functional/v2"},
 	{"libcloud", "compute", "libcloud"},
+	{"samples", "nova", ""},
 	{"terraform", admin, ""},
 	{"terraform", "demo", ""},
 }
@@ -61,6 +62,9 @@ const (
 //go:embed results.py
 var resultsPy []byte
 
+//go:embed python/samples.py
+var samplesPy []byte // replays the samples of an API reference
+
 //go:embed python/libcloud_test.py
 var libcloudPy []byte // the client comes without such tests; these are ours
 
@@ -72,6 +76,12 @@ func (a area) missing(ctx context.Context, s *settings) string {
 	if a.suite == "terraform" {
 		if os.Getenv("HEARTH_TERRAFORM_TESTS") == "" || os.Getenv("TF_ACC_TERRAFORM_PATH") == "" {
 			return "HEARTH_TERRAFORM_TESTS names no test program of terraform-provider-openstack, or TF_ACC_TERRAFORM_PATH no terraform or tofu"
+		}
+		return ""
+	}
+	if a.suite == "samples" {
+		if os.Getenv("HEARTH_NOVA_SOURCES") == "" {
+			return "HEARTH_NOVA_SOURCES names no sources of nova (github.com/openstack/nova, or Debian's source package)"
 		}
 		return ""
 	}
@@ -138,8 +148,12 @@ func (a area) command(ctx context.Context, s *settings) (*exec.Cmd, func(io.Read
 	if a.suite == "libcloud" {
 		folder, top = s.dir, s.dir
 	}
+	script := resultsPy
+	if a.suite == "samples" {
+		folder, script = os.Getenv("HEARTH_NOVA_SOURCES"), samplesPy
+	}
 	cmd := exec.CommandContext(ctx, python, "-", folder, top)
-	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.python(a.suite)...), bytes.NewReader(resultsPy)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(os.Environ(), s.python(a.suite)...), bytes.NewReader(script)
 	return cmd, parsePython
 }
 

@@ -138,6 +138,9 @@ var ends = []struct {
 func stageOf(line string) (stage, by string) {
 	for _, s := range signs {
 		if at := s.text.FindStringIndex(line); at != nil {
+			if s.stage == Prompt {
+				at[0] = 0 // the guest's name is before it
+			}
 			return s.stage, strings.TrimSpace(line[at[0]:])
 		}
 	}

@@ -238,7 +238,7 @@ func (f *follower) gone() (bool, string) {
 
 // timeout says what did not happen.
 func (f *follower) timeout() string {
-	why := ""
+	var why string
 	switch {
 	case !f.asked.IsZero():
 		why = "the guest did not switch itself off in time"

@@ -39,6 +39,7 @@ func (r *Report) lint(t *guestfs.Tree, _ *guestfs.Disk) {
 	l.root()
 	l.console()
 	l.drivers()
+	l.comfort()
 	l.moduleNames()
 	l.network()
 	l.access()

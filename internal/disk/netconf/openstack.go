@@ -3,6 +3,7 @@ package netconf
 import (
 	"bytes"
 	"encoding/json"
+	"math/bits"
 	"net/netip"
 	"strings"
 )
@@ -135,14 +136,13 @@ func prefix(address, netmask string) (netip.Prefix, error) {
 	if err != nil || merr != nil || a.BitLen() != m.BitLen() {
 		return netip.Prefix{}, refuse("the address %q with the mask %q", address, netmask)
 	}
-	bits := 0
+	length, ended := 0, false
 	for _, b := range m.AsSlice() {
-		for ; b&0x80 != 0; b <<= 1 {
-			bits++
-		}
-		if b != 0 {
+		ones := bits.LeadingZeros8(^b)
+		if b<<ones != 0 || ended && b != 0 {
 			return netip.Prefix{}, refuse("the mask %q has holes", netmask)
 		}
+		length, ended = length+ones, ended || ones < 8
 	}
-	return netip.PrefixFrom(a, bits), nil
+	return netip.PrefixFrom(a, length), nil
 }

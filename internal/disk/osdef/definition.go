@@ -38,7 +38,7 @@ type Partition struct {
 }
 
 // features are what a definition can turn off, and what each does.
-var features = []string{"cloud-init", "grub", "interfaces", "overlays", "ssh"}
+var features = []string{"grub", "overlays", "ssh"}
 
 // Import makes a definition of files of settings, the later over the earlier: the
 // defaults file, then that of a variant.

@@ -138,6 +138,9 @@ func (a *api) detach(r *wire.Request, id string, raw json.RawMessage) (*wire.Res
 	if err != nil {
 		return nil, err
 	}
+	if id := text(in.ID); id != "" && !cloud.IsID(id) {
+		return nil, cloud.E("cinder.detach", cloud.Invalid, "Invalid input for field/attribute attachment_id. Value: %s. '%s' is not a 'uuid'", id, id)
+	}
 	return wire.Accepted(nil), a.svc.Detach(r.Context(), r.Caller, id, text(in.ID))
 }
 

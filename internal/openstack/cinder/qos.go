@@ -1,6 +1,7 @@
 package cinder
 
 import (
+	"maps"
 	"strconv"
 
 	"hearth/internal/cloud"
@@ -106,20 +107,17 @@ func (a *api) setQoS(r *wire.Request) (*wire.Response, error) {
 	if err := onlyObject(r, "qos_specs", &in); err != nil {
 		return nil, err
 	}
-	_, err := a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {
+	texts, consumer, err := qosTexts(in)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.svc.ChangeQoS(r.Context(), r.PathValue("id"), func(q *cloud.VolumeQoS) error {
 		q.Specs = orEmpty(q.Specs)
-		for k, v := range in {
-			if k == "consumer" {
-				q.Consumer = said(v)
-				continue
-			}
-			text, ok := v.(string)
-			if !ok && v != nil { // when they are changed they are text, as cinder's schema has it
-				return cloud.E("cinder.setQoS", cloud.Invalid, "Invalid input for field/attribute %s. Value: %v. %v is not of type 'string', 'null'", k, v, v)
-			}
-			q.Specs[k] = text
+		maps.Copy(q.Specs, texts)
+		if consumer != nil {
+			q.Consumer = *consumer
 		}
-		return wire.First(checkConsumer(q.Consumer), checkSpecs(q.Specs))
+		return checkConsumer(q.Consumer)
 	})
 	return wire.JSON(wire.M{"qos_specs": in}), err
 }
@@ -174,4 +172,23 @@ func (a *api) associate(on bool) wire.Handler {
 
 func (a *api) disassociateAll(r *wire.Request) (*wire.Response, error) {
 	return wire.Accepted(nil), a.svc.Associate(r.Context(), r.PathValue("id"), "", false)
+}
+
+// qosTexts reads the values of a change, which are text, as cinder's schema has it; of
+// them the consumer is apart. They are judged before whose they are.
+func qosTexts(in map[string]any) (texts map[string]string, consumer *string, err error) {
+	texts = map[string]string{}
+	for k, v := range in {
+		if k == "consumer" {
+			who := said(v)
+			consumer = &who
+			continue
+		}
+		text, ok := v.(string)
+		if !ok && v != nil {
+			return nil, nil, cloud.E("cinder.setQoS", cloud.Invalid, "Invalid input for field/attribute %s. Value: %v. %v is not of type 'string', 'null'", k, v, v)
+		}
+		texts[k] = text
+	}
+	return texts, consumer, checkSpecs(texts)
 }

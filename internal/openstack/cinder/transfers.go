@@ -91,12 +91,15 @@ func (a *api) deleteTransfer(r *wire.Request) (*wire.Response, error) {
 
 func (a *api) acceptTransfer(r *wire.Request) (*wire.Response, error) {
 	var in struct {
-		Key string `json:"auth_key"`
+		Key *string `json:"auth_key"`
 	}
 	if err := strictObject(r, "accept", &in, "auth_key"); err != nil {
 		return nil, err
 	}
-	t, err := a.svc.AcceptTransfer(r.Context(), r.Caller, r.PathValue("id"), in.Key)
+	if in.Key == nil {
+		return nil, cloud.E("cinder.accept", cloud.Invalid, "Invalid input for field/attribute accept. 'auth_key' is a required property")
+	}
+	t, err := a.svc.AcceptTransfer(r.Context(), r.Caller, r.PathValue("id"), *in.Key)
 	if err != nil {
 		return nil, err
 	}

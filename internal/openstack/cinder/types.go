@@ -205,8 +205,8 @@ func (a *api) typeAction(r *wire.Request) (*wire.Response, error) {
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, malformed(err)
 	}
-	if err := wire.Length("project", in.Project, 1, 255); err != nil {
-		return nil, err
+	if !cloud.IsID(in.Project) {
+		return nil, cloud.E(op, cloud.Invalid, "Invalid input for field/attribute project. Value: %s. '%s' is not a 'uuid'", in.Project, in.Project)
 	}
 	_, err = a.svc.ChangeType(r.Context(), r.Caller, r.PathValue("id"), func(t *cloud.VolumeType) error {
 		i := slices.Index(t.Projects, in.Project)

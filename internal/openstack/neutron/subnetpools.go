@@ -83,7 +83,8 @@ func renderPool(_ *wire.Request, p cloud.SubnetPool) wire.M {
 	}
 	m := wire.M{
 		"id": p.ID, "name": p.Name, "tenant_id": p.ProjectID, "project_id": p.ProjectID, "prefixes": prefixes, "ip_version": p.IPVersion,
-		"default_prefixlen": strconv.Itoa(p.DefaultPrefix), "min_prefixlen": strconv.Itoa(p.MinPrefix), "max_prefixlen": strconv.Itoa(p.MaxPrefix), // texts, as neutron has them "default_quota": nil,
+		"default_prefixlen": strconv.Itoa(p.DefaultPrefix), "min_prefixlen": strconv.Itoa(p.MinPrefix), "max_prefixlen": strconv.Itoa(p.MaxPrefix), // texts, as neutron has them
+		"default_quota":    nil,
 		"address_scope_id": null(p.AddressScopeID), "shared": p.Shared, "is_default": p.IsDefault,
 	}
 	if p.DefaultQuota > 0 {

@@ -27,8 +27,10 @@ func bytesOf(r *wire.Request) ([]byte, error) {
 	header := r.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(header)
 	switch {
-	case header == "":
+	case header == "" && r.ContentLength != 0:
 		return nil, invalid("content-type header required")
+	case header == "":
+		return nil, cloud.E("placement", cloud.MediaType, "The media type None is not supported, use application/json")
 	case err != nil || kind != "application/json":
 		return nil, cloud.E("placement", cloud.MediaType, "The media type %s is not supported, use application/json", header)
 	}

@@ -61,7 +61,8 @@ func resourcesOf(text string) (map[string]int, error) {
 	out := map[string]int{}
 	for part := range strings.SplitSeq(text, ",") {
 		class, amount, ok := strings.Cut(part, ":")
-		n, err := strconv.Atoi(amount)
+		class = strings.TrimSpace(class)
+		n, err := strconv.Atoi(strings.TrimSpace(amount))
 		if !ok || err != nil || !classPattern.MatchString(class) {
 			return nil, wrong
 		}

@@ -293,6 +293,12 @@ func (s *Service) Reshape(ctx context.Context, inventories map[string]Reshaped, 
 				return err
 			}
 		}
+		for id := range inventories { // what a provider has was changed before and after its claims, as placement counts
+			err := s.changeTx(tx, after, op, id, nil, func(world, schedule.Provider, *cloud.ResourceProvider) error { return nil })
+			if err != nil {
+				return err
+			}
+		}
 		for _, claim := range after.claims() {
 			p, _ := after.provider(claim.ProviderID)
 			if _, has := p.Inventories[claim.Class]; !has {

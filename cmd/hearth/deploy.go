@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hearth/internal/cloud"
+	"hearth/internal/config"
+	"hearth/internal/disk"
+	"hearth/internal/disk/deploy"
+	"hearth/internal/disk/ganeti"
+	"hearth/internal/disk/osdef"
+)
+
+// deployFlags is what 'hearth deploy' is told.
+type deployFlags struct {
+	definition, dir, osDir, variant, size string
+	memory                                int64
+	set, nics                             []string
+	asJSON                                bool
+	opt                                   deploy.Options
+}
+
+// newDeploy is 'hearth deploy'.
+func newDeploy(cfg *config.Config) *cobra.Command {
+	f := &deployFlags{}
+	cmd := &cobra.Command{
+		Use: "deploy --disk DISK [--definition NAME|FILE] [--image FILE]", Short: "Put a tarball, a dump or a disk image onto a blank disk", Args: cobra.NoArgs,
+		Long: "Put an image onto a blank disk, by a definition: partitions, file systems, boot loader, fstab,\n" +
+			"serial console, overlay and hooks, as ganeti-instance-image does, without root, loop devices or\n" +
+			"mounts. What the image is, its bytes tell. The disk is a raw file, which is made, or a block device.\n\n" +
+			"  hearth deploy --definition default --image debian-12-x86_64.tar.gz --disk web1.raw --size 10G --memory 512 --instance-name web1\n" +
+			"  hearth deploy --os-dir /usr/share/ganeti/os/debootstrap --disk web1.raw --size 10G --instance-name web1",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.settle(cfg); err != nil {
+				return err
+			}
+			f.opt.Log = cmd.ErrOrStderr()
+			if f.osDir != "" {
+				return f.foreign(cmd)
+			}
+			r, err := (&deploy.Deployer{Run: &disk.Runner{}}).Deploy(cmd.Context(), f.opt)
+			if err != nil {
+				return err
+			}
+			if f.asJSON {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			printDeployed(cmd, r, f.opt.Target)
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.definition, "definition", "", "a definition kept by 'hearth os-def', NAME or NAME@VERSION, or a file of one or of settings (default: ganeti-instance-image's defaults)")
+	fl.StringVar(&f.dir, "dir", "", "folder of the definitions (default: in the data directory)")
+	fl.StringVar(&f.opt.Image, "image", "", "tarball, dump or disk image (default: the one that the definition names)")
+	fl.StringVar(&f.opt.Target, "disk", "", "the disk: a raw file or a block device")
+	fl.StringVar(&f.size, "size", "", "size of a new file: 10G, 512M")
+	fl.BoolVar(&f.opt.Overwrite, "overwrite", false, "what is on the disk may go")
+	fl.StringVar(&f.opt.Name, "instance-name", "", "name of the instance, short or in full")
+	fl.Int64Var(&f.memory, "memory", 0, "memory of the instance in MB, which is the default of SWAP_SIZE")
+	fl.StringVar(&f.opt.KernelPath, "kernel-path", "", "the kernel lies outside of the disk, here: no /boot partition is made")
+	fl.BoolVar(&f.opt.Serial, "serial", true, "boot loader, kernel and a login speak on the serial line")
+	fl.StringArrayVar(&f.set, "set", nil, "SETTING=VALUE over the definition's; may be repeated")
+	fl.StringArrayVar(&f.nics, "nic", nil, "MAC address of a network card, for hooks; may be repeated")
+	fl.StringVar(&f.osDir, "os-dir", "", "run the create script of a definition of Ganeti's in this folder in place of all this; --set are its parameters")
+	fl.StringVar(&f.variant, "variant", "", "variant of --os-dir (default: the first of its list)")
+	fl.BoolVar(&f.asJSON, "json", false, "report as JSON")
+	_ = cmd.MarkFlagRequired("disk")
+	return cmd
+}
+
+// settle makes options of the flags.
+func (f *deployFlags) settle(cfg *config.Config) (err error) {
+	o := &f.opt
+	if o.Size, err = bytesOf(f.size); err != nil {
+		return err
+	}
+	o.Memory, o.Settings = f.memory<<20, map[string]string{}
+	for _, s := range f.set {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return fmt.Errorf("--set %s: want SETTING=VALUE", s)
+		}
+		o.Settings[name] = value
+	}
+	for i, mac := range f.nics {
+		o.Environ = append(o.Environ, fmt.Sprintf("NIC_%d_MAC=%s", i, mac))
+	}
+	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+o.Target, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
+	switch {
+	case f.definition == "":
+	case strings.ContainsAny(f.definition, "/") || strings.HasSuffix(f.definition, ".yaml") || strings.HasSuffix(f.definition, ".json"):
+		o.Definition, err = osdef.Read(f.definition)
+	default:
+		dir := osdef.Dir(f.dir)
+		if dir == "" {
+			dir = osdef.Dir(cfg.Paths().OSDefs())
+		}
+		o.Definition, err = dir.Get(f.definition)
+	}
+	return err
+}
+
+// foreign runs a definition of Ganeti's.
+func (f *deployFlags) foreign(cmd *cobra.Command) error {
+	path, err := filepath.Abs(f.opt.Target)
+	if err != nil {
+		return err
+	}
+	if f.osDir, err = filepath.Abs(f.osDir); err != nil {
+		return err
+	}
+	made := false
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if f.opt.Size == 0 {
+			return fmt.Errorf("%s is not there: say with --size how large it is to be", path)
+		}
+		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, f.opt.Size)); err != nil {
+			return err
+		}
+		made = true
+	}
+	def := &ganeti.Foreign{Dir: f.osDir, Variant: f.variant, Name: f.opt.Name, Disks: []string{path}, Memory: f.opt.Memory, NICs: f.nics, Kernel: f.opt.KernelPath, Serial: f.opt.Serial,
+		Settings: f.opt.Settings, UUID: cloud.NewID(), Log: cmd.ErrOrStderr()}
+	err = def.Run(cmd.Context(), "verify")
+	if err == nil {
+		err = def.Run(cmd.Context(), "create")
+	}
+	if err != nil && made {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+func printDeployed(cmd *cobra.Command, r *deploy.Report, target string) {
+	w := cmd.OutOrStdout()
+	fmt.Fprintf(w, "%s: %s of type %s, %d MB\n", target, filepath.Base(r.Image), r.Type, r.Size>>20)
+	for _, p := range r.Partitions {
+		fmt.Fprintf(w, "  %d  %6d MB  %-8s %-5s %s\n", p.Number, p.Size>>20, p.Mount, p.FileSystem, p.UUID)
+	}
+	if r.CommandLine != "" {
+		fmt.Fprintf(w, "  kernel: %s\n", r.CommandLine)
+	}
+	for _, h := range r.Hooks {
+		fmt.Fprintf(w, "  hook %s\n", h)
+	}
+	for _, text := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", text)
+	}
+}
+
+// ganetiScript answers a script that Ganeti started.
+func ganetiScript(ctx context.Context, places ganeti.Places, script string) error {
+	env, err := ganeti.ParseEnv(os.Environ())
+	if err != nil {
+		return err
+	}
+	return (&ganeti.Answer{Run: &disk.Runner{}, Env: env, Places: places, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
+}
+
+// bytesOf reads a size such as 10G or 512M; a bare number is bytes, "" is 0.
+func bytesOf(size string) (int64, error) {
+	if size == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(strings.TrimSuffix(strings.ToUpper(size), "IB"), "KMGT")
+	unit := strings.TrimSuffix(strings.ToUpper(size), "IB")[len(digits):]
+	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[unit]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known || n <= 0 || n > 1<<60>>shift {
+		return 0, fmt.Errorf("the size %q is none: write 10G or 512M", size)
+	}
+	return n << shift, nil
+}

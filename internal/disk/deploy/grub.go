@@ -1,0 +1,243 @@
+package deploy
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
+)
+
+// grubModules are enough for a menu of ours and for what update-grub of a
+// distribution makes of it later.
+var grubModules = []string{"biosdisk", "part_msdos", "part_gpt", "ext2", "normal", "linux", "linux16", "configfile", "serial", "terminal", "terminfo", "echo", "test", "true", "search", "search_fs_uuid",
+	"search_fs_file", "search_label", "loadenv", "gzio", "minicmd", "sleep", "ls", "cat", "halt", "reboot"}
+
+// grubBoot is where Debian's grub-pc-bin has the first sector.
+const grubBoot = "/usr/lib/grub/i386-pc/boot.img"
+
+// bootSectors writes GRUB into the gap behind the MBR, or into the partition that a
+// GPT has for it, as LAB 6 has it.
+func (b *build) bootSectors(ctx context.Context, f *os.File) error {
+	at := int64(sector)
+	if b.table.gpt {
+		bios := b.table.find("bios")
+		if bios == nil {
+			return refuse("a GPT that boots by BIOS has a partition with mount: bios, of a megabyte, for GRUB; the layout has none")
+		}
+		at = bios.Start
+	}
+	first, err := os.ReadFile(grubBoot)
+	if err != nil {
+		return &disk.Error{Kind: disk.ToolMissing, Op: "deploy", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+	}
+	part, dir := b.bootPart()
+	name := "msdos"
+	if b.table.gpt {
+		name = "gpt"
+	}
+	path := filepath.Join(b.work, "core.img")
+	if err := b.Run.GRUB(ctx, path, fmt.Sprintf("(hd0,%s%d)%s/grub", name, part.Number, dir), grubModules...); err != nil {
+		return err
+	}
+	core, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if len(first) < 440 || int64(len(core)) > mib-sector {
+		return refuse("GRUB does not fit: boot.img has %d bytes, the core %d", len(first), len(core))
+	}
+	binary.LittleEndian.PutUint64(first[0x5c:], uint64(at/sector))   // where boot.img finds the core
+	binary.LittleEndian.PutUint64(core[0x1f4:], uint64(at/sector+1)) // where the core goes on
+	if _, err := f.WriteAt(first[:440], 0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(core, at)
+	return err
+}
+
+// bootPart is the partition that has the boot files, and their folder in it.
+func (b *build) bootPart() (*Part, string) {
+	if p := b.table.find("/boot"); p != nil {
+		return p, ""
+	}
+	return b.table.find("/"), "/boot"
+}
+
+// rootArg names the root file system to a kernel: by UUID, which its ramdisk looks
+// up, or by the partition's number, which a kernel without one understands.
+func (b *build) rootArg(ramdisk string) string {
+	root := b.table.find("/")
+	if ramdisk == "" && !b.table.gpt {
+		return fmt.Sprintf("root=PARTUUID=%08x-%02d", b.table.id, root.Number)
+	}
+	return "root=UUID=" + root.UUID
+}
+
+// bootMenu writes GRUB's menu for the kernels that the tree has, and what makes
+// update-grub keep it so.
+func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
+	kernels := guestos.Kernels(tree)
+	if len(kernels) == 0 {
+		return refuse("the image has no kernel in /boot, so it would not boot; put one in, or say with --kernel-path that the kernel lies outside")
+	}
+	before := ""
+	if e := guestos.DefaultEntry(tree); e != nil {
+		before = e.Args
+	}
+	_, dir := b.bootPart()
+	var menu strings.Builder
+	menu.WriteString("# Made by hearth deploy.\n")
+	if b.opt.Serial {
+		menu.WriteString("if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n")
+	}
+	menu.WriteString("set default=0\nset timeout=1\n")
+	for i, k := range kernels {
+		inPart := func(name string) string { return dir + strings.TrimPrefix(name, "/boot") }
+		args := b.arguments(before, k.Ramdisk)
+		if i == 0 {
+			b.report.CommandLine = args
+		}
+		fmt.Fprintf(&menu, "menuentry \"Linux %s\" {\n\tlinux16 %s %s\n", strings.ReplaceAll(k.Version, `"`, ""), inPart(k.Path), args)
+		if k.Ramdisk != "" {
+			fmt.Fprintf(&menu, "\tinitrd16 %s\n", inPart(k.Ramdisk))
+		}
+		menu.WriteString("}\n")
+	}
+	edit.Write("/boot/grub/grub.cfg", []byte(menu.String()), guestfs.Owner{Mode: 0o600})
+	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
+		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
+	}
+	return nil
+}
+
+// arguments is the kernel's command line: what the image's own was, with the new
+// root, and each word that is wanted once.
+func (b *build) arguments(before, ramdisk string) string {
+	words := []string{b.rootArg(ramdisk), "ro"}
+	for w := range strings.FieldsSeq(before) {
+		switch name, _, _ := strings.Cut(w, "="); name {
+		case "root", "ro", "rw", "BOOT_IMAGE", "rootfstype", "resume", "initrd":
+		default:
+			words = append(words, w)
+		}
+	}
+	return strings.Join(withArgs(words, b.wanted()), " ")
+}
+
+// wanted are the words that the definition and the serial line ask for.
+func (b *build) wanted() []string {
+	want := strings.Fields(b.spec.KernelArgs)
+	if b.opt.Serial && !strings.Contains(" "+b.spec.KernelArgs, " console=ttyS0") {
+		want = append(want, "console=tty0", "console=ttyS0,115200n8")
+	}
+	return want
+}
+
+// withArgs adds words that are not there; the last console is the one that counts.
+func withArgs(words, want []string) []string {
+	for _, w := range want {
+		name, _, _ := strings.Cut(w, ",")
+		found := false
+		for _, have := range words {
+			have, _, _ := strings.Cut(have, ",")
+			found = found || have == name
+		}
+		if !found {
+			words = append(words, w)
+		}
+	}
+	return words
+}
+
+// grubDefaults edits /etc/default/grub.
+func (b *build) grubDefaults(text string) string {
+	have := guestos.Variables(text)
+	set := func(name, value string) {
+		line := name + `="` + value + `"` + "\n"
+		var out strings.Builder
+		done := false
+		for l := range strings.Lines(text) {
+			if strings.HasPrefix(l, name+"=") {
+				if !done {
+					out.WriteString(line)
+				}
+				done = true
+				continue
+			}
+			out.WriteString(l)
+		}
+		if !done {
+			if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") {
+				out.WriteString("\n")
+			}
+			out.WriteString(line)
+		}
+		text = out.String()
+	}
+	set("GRUB_CMDLINE_LINUX", strings.Join(withArgs(strings.Fields(have["GRUB_CMDLINE_LINUX"]), b.wanted()), " "))
+	if b.opt.Serial {
+		set("GRUB_TERMINAL", "console serial")
+		set("GRUB_SERIAL_COMMAND", "serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1")
+	}
+	return text
+}
+
+// ownMenu adds words to the kernels' command lines in the configuration that a disk
+// image has for its own boot loader.
+func (b *build) ownMenu(tree *guestfs.Tree, edit *guestfs.Edit) {
+	want := b.wanted()
+	if len(want) == 0 {
+		return
+	}
+	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
+		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
+	}
+	done := false
+	for _, pattern := range []string{"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf", "/boot/extlinux/extlinux.conf", "/boot/extlinux.conf",
+		"/extlinux.conf", "/boot/syslinux/syslinux.cfg", "/syslinux.cfg", "/boot/loader/entries/*.conf"} {
+		found, _ := tree.Glob(pattern)
+		for _, name := range found {
+			old, err := tree.ReadFile(name, maxText)
+			if err != nil {
+				continue
+			}
+			if text, ok := addToMenu(string(old), want); ok {
+				done = true
+				if text != string(old) {
+					edit.Rewrite(name, []byte(text), guestfs.Owner{Mode: 0o644})
+				}
+			}
+		}
+	}
+	if !done {
+		b.warn("no boot loader was found whose kernels could be given %q", strings.Join(want, " "))
+	}
+}
+
+// addToMenu adds words to the lines of a configuration that start a kernel, be it
+// GRUB's, extlinux's or an entry of its own; ok when there is such a line.
+func addToMenu(text string, want []string) (out string, ok bool) {
+	var b strings.Builder
+	for l := range strings.Lines(text) {
+		line := strings.TrimRight(l, "\r\n")
+		f := strings.Fields(line)
+		if len(f) > 0 {
+			word := strings.ToLower(f[0])
+			args := len(f) > 2 && (word == "linux" || word == "linux16" || word == "linuxefi" || word == "kernel") || len(f) > 1 && (word == "append" || word == "options")
+			if args {
+				ok = true
+				if more := withArgs(f, want); len(more) > len(f) {
+					line += " " + strings.Join(more[len(f):], " ")
+				}
+			}
+		}
+		b.WriteString(line + l[len(strings.TrimRight(l, "\r\n")):])
+	}
+	return b.String(), ok
+}

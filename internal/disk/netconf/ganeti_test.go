@@ -1,0 +1,57 @@
+package netconf
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"hearth/internal/disk"
+)
+
+func folder(files map[string]string) fstest.MapFS {
+	dir := fstest.MapFS{}
+	for name, text := range files {
+		dir[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return dir
+}
+
+// TestReadDir reads the example of ganeti-instance-image's README.
+func TestReadDir(t *testing.T) {
+	d, err := ReadDir(folder(map[string]string{
+		"subnets/vlan42":                  "NETMASK=\"255.255.255.0\"\nGATEWAY=\"192.168.1.1\"\nDNS_DOMAIN=\"example.org\"\nDNS_SEARCH=\"example.org example.net\"\nDNS_SERVERS=\"8.8.8.8 4.4.4.4\"\n",
+		"subnets/bare":                    "NETMASK=255.255.0.0\nDNS_DOMAIN=example.org\n",
+		"subnets/.vlan42.swp":             "\x00",
+		"subnets/vlan42~":                 "nonsense",
+		"instances/myinstance.osuosl.org": "ADDRESS=192.168.1.100\nSUBNET=vlan42\n",
+		"instances/b.example.org":         "ADDRESS=10.1.0.5\nSUBNET=bare\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := d.Network("myinstance.osuosl.org")
+	want := Network{NICs: []NIC{{Name: "eth0", Addresses: prefixes("192.168.1.100/24"), Gateway4: addr("192.168.1.1"), DNS: []netip.Addr{addr("8.8.8.8"), addr("4.4.4.4")}, Search: []string{"example.org", "example.net"}}}}
+	if !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	got, ok = d.Network("b.example.org")
+	if want := (Network{NICs: []NIC{{Name: "eth0", Addresses: prefixes("10.1.0.5/16"), Search: []string{"example.org"}}}}); !ok || !reflect.DeepEqual(got, want) || d.Subnets["bare"].CIDR.String() != "10.1.0.0/16" {
+		t.Errorf("%+v %v", got, d.Subnets)
+	}
+	if _, ok := d.Network("other"); ok {
+		t.Error("an instance that nobody named")
+	}
+	for want, files := range map[string]map[string]string{
+		"subnets/a":   {"subnets/a": "NETMASK=255.0.255.0"},
+		"GATEWAY":     {"subnets/a": "NETMASK=255.255.255.0\nGATEWAY=x"},
+		"no subnet":   {"instances/a": "ADDRESS=10.0.0.1\nSUBNET=b"},
+		"not in the":  {"subnets/a": "NETMASK=24\nGATEWAY=10.0.0.1", "instances/a": "ADDRESS=10.0.1.1\nSUBNET=a"},
+		"the ADDRESS": {"subnets/a": "NETMASK=24\nGATEWAY=10.0.0.1", "instances/a": "SUBNET=a"},
+	} {
+		if _, err := ReadDir(folder(files)); disk.KindOf(err) != disk.Refused || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", files, err)
+		}
+	}
+}
