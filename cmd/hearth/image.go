@@ -21,7 +21,7 @@ import (
 // newImage is 'hearth image'.
 func newImage(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Look into images, change and convert them, bring them into the cloud"}
-	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert(), newShrink(), newGrow(), newBootTest(cfg), newMount(), newUmount(), newManifest(), newImageFromServer(cfg), newImageLint())
+	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert(), newShrink(), newGrow(), newBootTest(cfg), newMount(), newUmount(), newManifest(), newImageFromServer(cfg), newImageLint(), newImportDir(cfg), newDownload(cfg))
 	return cmd
 }
 

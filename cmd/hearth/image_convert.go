@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,16 +15,21 @@ import (
 
 // newConvert is 'hearth image convert'.
 func newConvert() *cobra.Command {
-	var to, out, compress string
-	var gib, limit float64
-	var asJSON, shrink bool
+	var c conversion
 	cmd := &cobra.Command{
-		Use: "convert FILE --to qcow2|raw|vmdk|vdi|vhd|vhdx|ami|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
+		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|ami|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
 			"format is what its bytes say. What is made gets its name when it is whole.\n\n" +
+			"The image is a file, a block device, an http or https address, or - for standard input. A raw\n" +
+			"disk is worked on as it comes; a stream of another format is put into a file first, in the\n" +
+			"folder for temporary files (TMPDIR). '-o -' writes a raw or qcow2 to standard output. With\n" +
+			"'--device' the disk is written over the block device that -o names.\n\n" +
+			"'--compress zlib' packs a qcow2 for every reader, 'zstd' for QEMU 5.1 and later, faster.\n\n" +
 			"'--to ami' takes a disk with an ext root file system apart into OUT.vmlinuz and OUT.initrd,\n" +
 			"which its boot loader starts by default, and OUT.ext4, its root as small as it gets: what\n" +
-			"'hearth image import-ami' uploads. A vmdk is made streamOptimized, a vhd dynamic.\n\n" +
+			"'hearth image import-ami' uploads. '--to ova' makes a virtual machine that other hypervisors\n" +
+			"import, with a manifest; of an OVA the disk is taken, and what it says of the machine is shown as\n" +
+			"properties for the image. A vmdk is made streamOptimized, a vhd dynamic.\n\n" +
 			"By way of the file tree: a disk becomes an archive (tar, tar.gz, tar.zst) of all that its\n" +
 			"/etc/fstab mounts of it, a pair of dumps (OUT-boot.dump, OUT-root.dump, as dump -0 -z writes\n" +
 			"them) or Ganeti's export (a tar of these, or of\n" +
@@ -33,72 +37,122 @@ func newConvert() *cobra.Command {
 			"becomes each of these too, or a disk of one ext4 partition that boots from GRUB, or an AMI. So\n" +
 			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, source := &disk.Runner{Timeout: 24 * time.Hour}, args[0]
-			files, err := byTree(source, to)
-			if err != nil {
-				return err
-			}
-			if files && shrink {
-				return errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
-			}
-			if files {
-				return convertTree(cmd, convert.TreeOptions{Source: source, Target: out, To: to, Compress: compress, Size: int64(gib * (1 << 30)), Limits: filesWithin(limit)}, asJSON)
-			}
-			if out == "" {
-				out = strings.TrimSuffix(source, filepath.Ext(source))
-				if to != "ami" {
-					out += "." + to
-				}
-			}
-			if to == "ami" {
-				made, err := convert.AMI(cmd.Context(), run, source, out)
+			c.run, c.source = &disk.Runner{Timeout: 24 * time.Hour}, args[0]
+			if files, err := c.byTree(); err != nil || files {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(cmd.OutOrStdout(), made)
-				}
-				printAMI(cmd.OutOrStdout(), made)
-				return nil
+				return convertTree(cmd, c.tree(), c.asJSON)
 			}
-			if shrink {
-				return shrinkTo(cmd, source, out, to, compress, asJSON)
-			}
-			made, err := convert.Disk(cmd.Context(), run, convert.Options{Source: source, Target: out, Format: disk.Format(to), Compress: compress, Progress: showProgress(cmd.ErrOrStderr(), filepath.Base(out))})
-			if err != nil {
+			if err := c.settle(); err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), made)
+			switch c.to {
+			case "ami":
+				return c.ami(cmd)
+			case "ova":
+				return c.ova(cmd)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s  %s of %d bytes, from %s\n", made.File, made.Format, made.VirtualSize, made.From)
-			return nil
+			if c.shrink {
+				return c.shrunk(cmd)
+			}
+			return c.disk(cmd)
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "qcow2", "what is made")
-	cmd.Flags().StringVarP(&out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format)")
-	cmd.Flags().BoolVar(&shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
-	cmd.Flags().StringVar(&compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
-	cmd.Flags().Float64Var(&gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
-	cmd.Flags().Float64Var(&limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "report as JSON")
+	cmd.Flags().StringVar(&c.to, "to", "qcow2", "what is made")
+	cmd.Flags().StringVarP(&c.out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format); - for standard output")
+	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
+	cmd.Flags().Float64Var(&c.gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
+	cmd.Flags().Float64Var(&c.limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
+	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
+	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
+	c.machineFlags(cmd)
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "report as JSON")
 	return cmd
+}
+
+// conversion is what 'hearth image convert' is told.
+type conversion struct {
+	run                       *disk.Runner
+	source, to, out, compress string
+	device, shrink, asJSON    bool
+	gib, limit                float64 // of what goes by way of the file tree
+	machine                   machine
+	number                    int // of the disk in an OVA
+}
+
+// byTree tells whether the conversion goes by way of the file tree, which reads and
+// writes files only. An OVA is an archive, but not of a tree.
+func (c conversion) byTree() (bool, error) {
+	if !slices.Contains(convert.TreeTargets(), c.to) {
+		if c.source == "-" || fromWeb(c.source) {
+			return false, nil
+		}
+		if packed, err := isOVA(c.source); err != nil || packed {
+			return false, err
+		}
+	}
+	files, err := byTree(c.source, c.to)
+	if err == nil && files && (c.out == "-" || c.device || c.to == "ova") {
+		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a disk to begin with, and -o a file", c.source, c.to)
+	}
+	if err == nil && files && c.shrink {
+		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
+	}
+	return files, err
+}
+
+// tree is what the file tree's conversion is told.
+func (c conversion) tree() convert.TreeOptions {
+	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
+}
+
+// ami takes a disk apart.
+func (c conversion) ami(cmd *cobra.Command) error {
+	made, err := convert.AMI(cmd.Context(), c.run, c.source, c.out)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return printJSON(cmd.OutOrStdout(), made)
+	}
+	printAMI(cmd.OutOrStdout(), made)
+	return nil
+}
+
+// shrunk makes a disk that is as small as what is on it.
+func (c conversion) shrunk(cmd *cobra.Command) error {
+	if c.source == "-" || c.out == "-" || fromWeb(c.source) || c.device {
+		return errors.New("--shrink needs files to read and to write, not a stream or a device")
+	}
+	return shrinkTo(cmd, c.source, c.out, c.to, c.compress, c.asJSON)
+}
+
+// disk makes a disk of another format.
+func (c conversion) disk(cmd *cobra.Command) error {
+	opt, stop, err := c.options(cmd)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	made, err := convert.Disk(cmd.Context(), c.run, opt)
+	if err != nil {
+		return err
+	}
+	report := cmd.OutOrStdout()
+	if opt.Output != nil {
+		report, made.File = cmd.ErrOrStderr(), "standard output"
+	}
+	if c.asJSON {
+		return printJSON(report, made)
+	}
+	printMade(report, made)
+	return nil
 }
 
 func printAMI(w io.Writer, r *convert.AMIResult) {
 	fmt.Fprintf(w, "kernel    %s  (%s)\nramdisk   %s\nroot      %s  (%d bytes)\nboot with os_command_line=%q\n", r.Kernel, r.Version, r.Ramdisk, r.Root, r.RootSize, r.CommandLine)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
-	}
-}
-
-// showProgress says every few seconds how far a long work is, and at what rate.
-func showProgress(w io.Writer, name string) func(convert.Progress) {
-	told := time.Now()
-	return func(p convert.Progress) {
-		if now := time.Now(); now.Sub(told) > 2*time.Second && p.Total > 0 {
-			told = now
-			fmt.Fprintf(w, "  %s: %d %%, %.1f MiB/s, %s left\n", name, 100*p.Done/p.Total, p.Rate/(1<<20), p.Left.Round(time.Second))
-		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// The formats of other hypervisors. They are stored, not booted from: what is
+// The formats of other hypervisors. Nodes make them raw before guests boot. What is
 // checked is that they are whole, that they name no other file, and how large
 // the disk in them is. Errors are of kind Refused or Unsupported.
 
@@ -26,6 +26,9 @@ func checkForeign(f Format, r io.ReaderAt, size int64) (virtual int64, err error
 	}
 	if err == nil && virtual < 0 {
 		err = fail(Refused, "read "+string(f)+" header", "the size of the disk is beyond all bounds")
+	}
+	if err == nil && virtual > DefaultMaxVirtualSize {
+		err = fail(TooBig, "read "+string(f)+" header", "the disk would have %d bytes, the limit is %d", virtual, int64(DefaultMaxVirtualSize))
 	}
 	return virtual, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 )
 
 // Limits bounds what an image may ask of the host.
@@ -67,7 +68,10 @@ func ParseQCOW2(r io.ReaderAt, size int64, lim Limits) (*QCOW2Header, error) {
 	if err := checkQCOW2Tables(h, size, lim); err != nil {
 		return nil, err
 	}
-	return h, checkQCOW2Extensions(b, h)
+	if err := checkQCOW2Extensions(b, h); err != nil {
+		return h, err
+	}
+	return h, checkL1(r, h)
 }
 
 func readQCOW2(b []byte) (*QCOW2Header, error) {
@@ -182,6 +186,32 @@ func checkQCOW2Tables(h *QCOW2Header, size int64, lim Limits) error {
 	}
 	// The last cluster of the table may end past the end of a sparse file.
 	return inside("reference count table", h.RefTableOffset, 8, cluster, size)
+}
+
+// checkL1 refuses a table that names one L2 table twice, which no image does: a few
+// bytes would be a disk of terabytes. Of an image that has not come whole, which r
+// ends within, nothing is said.
+func checkL1(r io.ReaderAt, h *QCOW2Header) error {
+	raw := make([]byte, h.L1Entries*8)
+	if n, err := r.ReadAt(raw, h.L1Offset); n < len(raw) {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	tables := make([]uint64, 0, h.L1Entries)
+	for i := range h.L1Entries {
+		if at := binary.BigEndian.Uint64(raw[8*i:]) & qcow2Offset; at != 0 {
+			tables = append(tables, at)
+		}
+	}
+	slices.Sort(tables)
+	for i := range tables[:max(0, len(tables)-1)] {
+		if tables[i] == tables[i+1] {
+			return refuse("two entries of the L1 table name one L2 table, at byte %d", tables[i])
+		}
+	}
+	return nil
 }
 
 func inside(what string, off, length, cluster, size int64) error {

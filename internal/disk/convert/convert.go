@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/ova"
 )
 
 // Options says what is made.
 type Options struct {
 	Source   string      // a file or a block device
 	Input    io.Reader   // read once, in place of Source
+	Disk     int         // which of those in an OVA, from 1 on; 0: the only one
 	Length   int64       // of Input, bytes; 0 or less if it is not known
 	Target   string      // the file to be made, which must not exist
 	Device   bool        // Target is a block device, which is written over
@@ -45,6 +47,9 @@ type Result struct {
 	VirtualSize int64       `json:"virtual_size"`
 	Stored      int64       `json:"stored"` // bytes the file takes on this host
 	File        string      `json:"file"`
+
+	Machine    *ova.Machine      `json:"machine,omitempty"` // of the package that the source is
+	Properties map[string]string `json:"properties,omitempty"`
 }
 
 func refuse(format string, args ...any) error {
@@ -63,6 +68,9 @@ func Disk(ctx context.Context, run *disk.Runner, opt Options) (*Result, error) {
 	}
 	defer in.close()
 	r := &Result{From: in.format, Format: opt.Format, File: opt.Target}
+	if r.Machine = in.machine; r.Machine != nil {
+		r.Properties = in.machine.Properties()
+	}
 	switch {
 	case opt.Output != nil:
 		err = toStream(ctx, run, in, opt, r)

@@ -11,16 +11,18 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/ova"
 )
 
 // input is the disk to be converted.
 type input struct {
-	format disk.Format
-	whole  bool      // it is read in process: feed is there
-	feed   disk.Feed // can be taken once
-	layer  disk.Layer
-	size   int64 // of the disk
-	closes []func()
+	format  disk.Format
+	whole   bool      // it is read in process: feed is there
+	feed    disk.Feed // can be taken once
+	layer   disk.Layer
+	size    int64        // of the disk
+	machine *ova.Machine // of a package
+	closes  []func()
 }
 
 func (in *input) close() {
@@ -44,11 +46,55 @@ func openInput(ctx context.Context, opt Options) (*input, error) {
 		}
 		path = in.layer.Path
 	}
-	if err := in.open(path); err != nil {
+	path, err := in.unpack(ctx, path, opt.Disk)
+	if err == nil {
+		err = in.open(path)
+	}
+	if err != nil {
 		in.close()
 		return nil, err
 	}
 	return in, nil
+}
+
+// unpack takes the disk out of a package of a virtual machine; any other file is
+// given back as it is.
+func (in *input) unpack(ctx context.Context, path string, number int) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if !ova.Is(f) {
+		if number != 0 {
+			return "", refuse("there is one disk in an image; only an OVA may have several")
+		}
+		return path, nil
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	p, err := ova.Open(f, st.Size())
+	if err != nil {
+		return "", err
+	}
+	dir, err := in.temp()
+	if err != nil {
+		return "", err
+	}
+	in.machine = p.Machine
+	path = filepath.Join(dir, "disk")
+	return path, p.Extract(ctx, number, path)
+}
+
+// temp is a folder for temporary files.
+func (in *input) temp() (string, error) {
+	dir, err := os.MkdirTemp("", "hearth-convert-")
+	if err == nil {
+		in.closes = append(in.closes, func() { os.RemoveAll(dir) })
+	}
+	return dir, err
 }
 
 // stream takes a stream as the disk if it is a raw one and need not be a file; any
@@ -66,7 +112,7 @@ func (in *input) stream(ctx context.Context, opt Options) (done bool, err error)
 		return false, err
 	}
 	src = io.MultiReader(bytes.NewReader(head[:n]), src)
-	raw := info.Format == disk.Raw || info.Format == disk.ISO
+	raw := (info.Format == disk.Raw || info.Format == disk.ISO) && !ova.Is(bytes.NewReader(head[:n]))
 	if raw && (opt.Device || opt.Format == disk.Raw || opt.Format == disk.QCOW2) {
 		length := int64(-1)
 		if opt.Length > 0 {
@@ -80,11 +126,10 @@ func (in *input) stream(ctx context.Context, opt Options) (done bool, err error)
 
 // spool puts a stream into a file, in the folder for temporary files.
 func (in *input) spool(ctx context.Context, src io.Reader) error {
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	dir, err := in.temp()
 	if err != nil {
 		return err
 	}
-	in.closes = append(in.closes, func() { os.RemoveAll(dir) })
 	in.layer.Path = filepath.Join(dir, "source")
 	return disk.CopySparse(ctx, in.layer.Path, atMost(src))
 }

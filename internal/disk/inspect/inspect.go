@@ -9,11 +9,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/ova"
 )
 
 // Report is what is known of an image.
@@ -35,6 +37,7 @@ type Report struct {
 	Default     *guestos.Entry   `json:"default_entry"`
 	Agent       []string         `json:"agents"` // "cloud-init", "hearth-guest", "qemu-guest-agent"
 	Checks      []Check          `json:"checks"`
+	Machine     *ova.Machine     `json:"machine,omitempty"` // of the package whose disk it is
 }
 
 // Volume is a partition, or the whole disk.
@@ -69,6 +72,55 @@ type Check struct {
 // Image looks at the image in a file. What is wrong with the header of a format is
 // an error; what is wrong within the disk is in the report.
 func Image(ctx context.Context, run *disk.Runner, path string) (*Report, error) {
+	p, file, err := openPackage(path)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return image(ctx, run, path)
+	}
+	defer file.Close()
+	dir, err := os.MkdirTemp("", "hearth-inspect-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	unpacked := filepath.Join(dir, "disk")
+	if err := p.Extract(ctx, min(1, len(p.Machine.Disks)), unpacked); err != nil { // its first is what it starts from
+		return nil, err
+	}
+	r, err := image(ctx, run, unpacked)
+	if err != nil {
+		return nil, err
+	}
+	r.File, r.Machine, r.Stored = path, p.Machine, stored(path)
+	for _, n := range p.Notes {
+		r.Checks = append(r.Checks, Check{"package", Info, n})
+	}
+	return r, nil
+}
+
+// openPackage opens an OVA; nil for any other file.
+func openPackage(path string) (*ova.Package, *os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ova.Is(f) {
+		return nil, nil, f.Close()
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	p, err := ova.Open(f, st.Size())
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return p, f, nil
+}
+
+func image(ctx context.Context, run *disk.Runner, path string) (*Report, error) {
 	layer, info, err := guestfs.Image(path)
 	if err != nil {
 		return nil, err

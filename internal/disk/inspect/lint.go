@@ -306,6 +306,10 @@ func Write(w io.Writer, r *Report) {
 		fmt.Fprintf(w, " (%s)", r.Compression)
 	}
 	fmt.Fprintf(w, "\nsize        %s, %s stored\n", size(r.VirtualSize), size(r.Stored))
+	if m := r.Machine; m != nil {
+		fmt.Fprintf(w, "machine     %s: %d processors, %d MiB, %d network cards, %d disks\n", m.Name, m.CPUs, m.MemoryMB, len(m.NICs), len(m.Disks))
+		fmt.Fprintf(w, "properties  %s\n", strings.Join(m.Lines(), " "))
+	}
 	if r.Content != "" && len(r.Volumes) == 0 {
 		fmt.Fprintf(w, "content     %s %s\n", r.Content, r.Packing)
 	}

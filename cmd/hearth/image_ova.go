@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hearth/internal/disk/convert"
+	"hearth/internal/disk/ova"
+)
+
+// machine is what is said of the machine in an OVA.
+type machine struct {
+	name, firmware string
+	cpus           int
+	ram            int64
+	nics           []string
+}
+
+func (c *conversion) machineFlags(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&c.number, "disk", 0, "which disk of an OVA, from 1 on (default: the only one)")
+	cmd.Flags().StringVar(&c.machine.name, "name", "", "of the machine in an OVA (default: the file's name)")
+	cmd.Flags().IntVar(&c.machine.cpus, "cpus", 0, "of the machine in an OVA (default: those of an OVA that is converted, else 1)")
+	cmd.Flags().Int64Var(&c.machine.ram, "ram", 0, "of the machine in an OVA, MiB (default: that of an OVA that is converted, else 1024)")
+	cmd.Flags().StringArrayVar(&c.machine.nics, "nic", nil, "NETWORK[:MODEL] of a network card in an OVA, any number of times; the model is E1000, E1000e, VmxNet3 or VirtIO (default: one)")
+	cmd.Flags().StringVar(&c.machine.firmware, "firmware", "", "bios or efi, of the machine in an OVA")
+}
+
+// ova makes a virtual machine in a file.
+func (c conversion) ova(cmd *cobra.Command) error {
+	m := ova.Machine{Name: c.machine.name, CPUs: c.machine.cpus, MemoryMB: c.machine.ram, Firmware: c.machine.firmware}
+	if m.Name == "" {
+		m.Name = strings.TrimSuffix(filepath.Base(c.out), filepath.Ext(c.out))
+	}
+	if m.Firmware != "" && m.Firmware != "bios" && m.Firmware != "efi" {
+		return fmt.Errorf("--firmware %s: want bios or efi", m.Firmware)
+	}
+	for _, n := range c.machine.nics {
+		network, model, ok := strings.Cut(n, ":")
+		if !ok {
+			model = "E1000"
+		}
+		m.NICs = append(m.NICs, ova.NIC{Network: network, Model: model})
+	}
+	opt, stop, err := c.options(cmd)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	made, err := convert.OVA(cmd.Context(), c.run, opt, m)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return printJSON(cmd.OutOrStdout(), made)
+	}
+	printMade(cmd.OutOrStdout(), made)
+	return nil
+}
+
+// isOVA tells whether a file is an OVA.
+func isOVA(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return ova.Is(f), nil
+}
+
+// printMade says what was made, and what a package said of its machine.
+func printMade(w io.Writer, r *convert.Result) {
+	fmt.Fprintf(w, "%s  %s of %d bytes, from %s\n", r.File, r.Format, r.VirtualSize, r.From)
+	if m := r.Machine; m != nil {
+		fmt.Fprintf(w, "machine %s: %d processors, %d MiB, %d network cards\n", m.Name, m.CPUs, m.MemoryMB, len(m.NICs))
+		if r.Format != "ova" {
+			fmt.Fprintf(w, "for its image: %s\n", strings.Join(m.Lines(), " "))
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package imagedir
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"hearth/internal/disk/disktest"
+)
+
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	mbr := strings.Repeat("\x00", 510) + "\x55\xaa"
+	for name, text := range map[string]string{
+		"debian-12-amd64.tar.gz": "t", "gentoo-x86_64-root.dump": "d", "gentoo-x86_64-boot.dump": "d", "old-i386-root.dump": "d",
+		"lost-x86_64-boot.dump": "d", "ember-x86_64.img": mbr, "arm-arm64.raw": mbr, "README": "x", "nothing.img": mbr, "x-vax.img": mbr,
+		"packed-x86_64.img": "\x1f\x8b", "trap-x86_64.qcow2": string(disktest.Hostile()[0].Data),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link-x86_64.img")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "dir-x86_64.img"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	images, others, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	want := []Image{
+		{"arm", "aarch64", Disk, "raw", in("arm-arm64.raw"), ""},
+		{"debian-12", "x86_64", Tarball, "", in("debian-12-amd64.tar.gz"), ""},
+		{"ember", "x86_64", Disk, "raw", in("ember-x86_64.img"), ""},
+		{"gentoo", "x86_64", Dump, "", in("gentoo-x86_64-root.dump"), in("gentoo-x86_64-boot.dump")},
+		{"old", "i686", Dump, "", in("old-i386-root.dump"), ""},
+	}
+	if !reflect.DeepEqual(images, want) {
+		t.Errorf("%+v\nwant %+v", images, want)
+	}
+	for i, w := range []struct{ name, says string }{{"README", "ending"}, {"lost-x86_64-boot.dump", "missing"}, {"nothing.img", "NAME-ARCH"}, {"packed-x86_64.img", "packed"}, {"trap-x86_64.qcow2", "backing file"}, {"x-vax.img", "NAME-ARCH"}} {
+		if i >= len(others) || others[i].Path != in(w.name) || !strings.Contains(others[i].Why, w.says) {
+			t.Errorf("%d: %+v, want %+v", i, others, w)
+			break
+		}
+	}
+}
