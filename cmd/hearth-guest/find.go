@@ -59,8 +59,8 @@ func (g *guest) find(deadline time.Time) (*instance, error) {
 	}
 }
 
-// look tries all sources once.
-func (g *guest) look() (*instance, error) {
+// lookAround tries all sources once.
+func (g *guest) lookAround() (*instance, error) {
 	if dev := configDrive(); dev != "" {
 		i, err := g.fromDrive(dev)
 		if err == nil {

@@ -11,7 +11,8 @@ import (
 )
 
 // patience is how long a boot waits for the network and the metadata service
-// before it goes on without: a console login must stay possible.
+// before it goes on without, and leaves the search to the background: a console
+// login must stay possible.
 const patience = 2 * time.Minute
 
 // guest is the system the agent works on: all paths are under root, which is
@@ -20,6 +21,7 @@ type guest struct {
 	root    string
 	console io.Writer
 	conf    config
+	look    func() (*instance, error) // tries all sources of metadata once
 }
 
 // config is /etc/hearth-guest.conf: lines of key=value.
@@ -30,6 +32,7 @@ type config struct {
 
 func newGuest(root string, console io.Writer) *guest {
 	g := &guest{root: root, console: console, conf: config{User: "root"}}
+	g.look = g.lookAround
 	b, _ := os.ReadFile(g.path("etc/hearth-guest.conf"))
 	for line := range strings.Lines(string(b)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -71,8 +74,11 @@ func (g *guest) boot() {
 	}
 	data, err := g.find(time.Now().Add(patience))
 	if err != nil {
-		g.say("no metadata: %v", err)
+		g.say("no metadata yet, the search goes on: %v", err)
 		data = &instance{}
+		if err := g.writeFile(unfoundFile, nil, 0o600); err != nil {
+			g.say("%v", err)
+		}
 	}
 	g.apply(data)
 	if err := os.WriteFile(mark, nil, 0o644); err != nil {
@@ -82,28 +88,35 @@ func (g *guest) boot() {
 
 // apply makes this system the instance that data describes.
 func (g *guest) apply(data *instance) {
-	fresh := g.isNew(data.UUID)
-	step := func(what string, err error) {
-		if err != nil {
-			g.say("%s: %v", what, err)
-		}
+	if g.isNew(data.UUID) {
+		g.dropHostKeys()
 	}
+	g.step("host keys", g.makeHostKeys("ed25519", "ecdsa"))
+	g.settle(data)
+	g.step("late work", g.startLate())
+}
+
+// settle gives this system the name, keys, volumes and script of the instance.
+func (g *guest) settle(data *instance) {
 	if data.Hostname != "" {
-		step("host name", g.setHostname(data.Hostname))
+		g.step("host name", g.setHostname(data.Hostname))
 	}
 	g.mountAll(data.Mounts)
-	step("ssh keys", g.installKeys(data.publicKeys()))
-	if fresh {
-		g.dropHostKeys()
-		if len(data.UserData) > 0 {
-			step("user-data", g.storeUserData(data.UserData))
-		}
+	g.step("ssh keys", g.installKeys(data.publicKeys()))
+	if !g.isNew(data.UUID) {
+		return
 	}
-	step("host keys", g.makeHostKeys("ed25519", "ecdsa"))
-	if fresh && data.UUID != "" {
-		step("instance id", g.writeFile("var/lib/hearth-guest/instance-id", []byte(data.UUID+"\n"), 0o644))
+	if len(data.UserData) > 0 {
+		g.step("user-data", g.storeUserData(data.UserData))
 	}
-	step("late work", g.startLate())
+	g.step("instance id", g.writeFile("var/lib/hearth-guest/instance-id", []byte(data.UUID+"\n"), 0o644))
+}
+
+// step tells of one that failed.
+func (g *guest) step(what string, err error) {
+	if err != nil {
+		g.say("%s: %v", what, err)
+	}
 }
 
 // isNew says whether this disk runs as an instance it was not before. Without

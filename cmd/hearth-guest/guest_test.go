@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -291,4 +292,38 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTheSearchGoesOn: the cloud was down while this guest booted.
+func TestTheSearchGoesOn(t *testing.T) {
+	g, console := testGuest(t, "user=ember\n")
+	i, err := parseInstance([]byte(meta))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.UserData = []byte("#!/bin/sh\necho ran >>" + g.path("ran") + "\n")
+	g.writeFile(unfoundFile, nil, 0o600)
+	g.writeFile("etc/ssh/ssh_host_ed25519_key", []byte("the running server's"), 0o600)
+	tries := 0
+	g.look = func() (*instance, error) {
+		if tries++; tries == 1 {
+			return nil, errors.New("no route")
+		}
+		return i, nil
+	}
+	for range 2 { // the second has nothing to do
+		g.findLate()
+		g.runUserData()
+	}
+	for rel, want := range map[string]string{
+		"etc/hostname": "vm1\n", "home/ember/.ssh/authorized_keys": "ssh-ed25519 A\nssh-rsa B\n", "var/lib/hearth-guest/instance-id": "u-1\n",
+		"ran": "ran\n", "etc/ssh/ssh_host_ed25519_key": "the running server's",
+	} {
+		if got := g.content(rel); got != want {
+			t.Errorf("%s holds %q, want %q\n%s", rel, got, want, console)
+		}
+	}
+	if tries != 2 {
+		t.Errorf("%d tries", tries)
+	}
 }

@@ -7,11 +7,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
 	scriptFile = "var/lib/hearth-guest/user-data"
 	todoFile   = "var/lib/hearth-guest/user-data.todo"
+
+	unfoundFile = "run/hearth-guest.unfound" // this boot went on without metadata
 )
 
 // storeUserData keeps the script and a mark that it has to run. Only scripts
@@ -49,8 +52,29 @@ func (g *guest) late() {
 		}
 		g.showHostKeys()
 	})
-	both.Go(g.runUserData)
+	both.Go(func() {
+		g.findLate()
+		g.runUserData()
+	})
 	both.Wait()
+}
+
+// findLate goes on with the search that boot gave up: a cloud that was down for a
+// while must not lock anyone out of what booted meanwhile. The ssh server runs, with
+// the host keys that it has.
+func (g *guest) findLate() {
+	if _, err := os.Stat(g.path(unfoundFile)); err != nil {
+		return
+	}
+	data, err := g.find(time.Now().AddDate(100, 0, 0))
+	if err != nil {
+		g.say("no metadata: %v", err)
+		return
+	}
+	g.settle(data)
+	if err := os.Remove(g.path(unfoundFile)); err != nil {
+		g.say("%v", err)
+	}
 }
 
 // runUserData runs the script once per instance: the mark goes before it

@@ -207,7 +207,7 @@ func TestLockRefusesDrift(t *testing.T) {
 	if _, err := runTiny(t, dir, true); err == nil || !strings.Contains(err.Error(), "vmlinuz.tar has the sum") {
 		t.Error(err)
 	}
-	write(t, filepath.Join(dir, "tiny.lock"), "versoin: 1\n")
+	write(t, filepath.Join(dir, "tiny.lock"), "vintage: 1\n")
 	if _, err := runTiny(t, dir, false); err == nil || !strings.Contains(err.Error(), "tiny.lock") {
 		t.Error(err)
 	}

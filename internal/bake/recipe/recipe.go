@@ -102,7 +102,7 @@ type Disk struct {
 // Agents set a guest up at its first boot.
 func Agents() []string { return []string{"hearth", "cloud-init", "none"} }
 
-// KernelSources: of the distribution by its package manager with its own ramdisk;
+// KernelSources is where the kernel comes from: of the distribution by its package manager with its own ramdisk;
 // the one in the base's /boot; Debian's for clouds, unpacked; a tarball. The last three
 // with Hearth's ramdisk, unless the tarball has one.
 func KernelSources() []string { return []string{"distribution", "base", "hearth", "tarball"} }

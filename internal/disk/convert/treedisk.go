@@ -204,7 +204,7 @@ func otherDisk(name string) bool {
 // menu leaves a menu of ours that fits this disk, and writes one otherwise: the
 // kernel that the tree's own boot loader starts by default, or the newest.
 func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, uuid string, id uint32) bool {
-	kernel, ramdisk, args := "", "", ""
+	var kernel, ramdisk, args string
 	if e := guestos.DefaultEntry(t); e != nil && e.Kernel != "" {
 		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
 		old, _ := t.ReadFile(bootdisk.ConfigPath, 1<<20)

@@ -213,7 +213,7 @@ func (b *build) environ(target string) ([]string, error) {
 	for _, s := range b.spec.List(true) {
 		env = append(env, s.Name+"="+s.Value)
 	}
-	rootDev, bootDev := "", ""
+	var rootDev, bootDev string
 	if b.table != nil {
 		rootDev = fmt.Sprintf("%s-%d", b.raw, b.table.find("/").Number)
 		if p := b.table.find("/boot"); p != nil {

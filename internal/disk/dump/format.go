@@ -15,6 +15,7 @@ package dump
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -150,7 +151,7 @@ func (h *header) bytes() []byte {
 
 // truncated says so of a dump that ends too early.
 func truncated(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return refuse("the dump ends too early")
 	}
 	return err

@@ -109,7 +109,7 @@ func Run(ctx context.Context, j Job) error {
 	defer cancel()
 	last := &tail{to: j.Log}
 	err := start(timed, j, last)
-	why := ""
+	var why string
 	var exit *exec.ExitError
 	switch {
 	case err == nil && timed.Err() == nil:

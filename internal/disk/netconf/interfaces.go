@@ -73,14 +73,11 @@ func (w *writer) stanzas(b *strings.Builder, c card) {
 	}
 	fixed := func(six bool) {
 		list := c.of(six)
-		family, length := "inet", ""
+		family, length := "inet", mask(list[0])
 		if six {
-			family = "inet6"
+			family, length = "inet6", fmt.Sprint(list[0].Bits())
 		}
 		begin(family, "static")
-		if length = mask(list[0]); six {
-			length = fmt.Sprint(list[0].Bits())
-		}
 		line("    address %s\n    netmask %s", list[0].Addr(), length)
 		if c.deaf() && six && w.plan.Way == Ifupdown {
 			line("    accept_ra 0")

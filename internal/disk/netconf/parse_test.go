@@ -28,7 +28,7 @@ search: [example.org]
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	for _, bad := range []string{"", "nics: 5", "nic: []", "nics: [{adress: 1}]", "nics: []", "\x00", "nics: [{addresses: [192.0.2.5]}]"} {
+	for _, bad := range []string{"", "nics: 5", "nic: []", "nics: [{place: 1}]", "nics: []", "\x00", "nics: [{addresses: [192.0.2.5]}]"} {
 		if got, err := Parse([]byte(bad)); disk.KindOf(err) != disk.Refused {
 			t.Errorf("%q is %+v, %v", bad, got, err)
 		}

@@ -170,19 +170,19 @@ func (p *parser) value() (string, error) {
 // quoted reads to the end of double quotes.
 func (p *parser) quoted(b *strings.Builder) error {
 	for b.Len() <= maxValue {
-		switch c := p.peek(); {
-		case c == 0:
+		switch p.peek() {
+		case 0:
 			return p.refuse("a quote that does not end, or a zero byte")
-		case c == '"':
+		case '"':
 			p.next()
 			return nil
-		case c == '`':
+		case '`':
 			return p.refuse("%q is for a shell", "`")
-		case c == '$':
+		case '$':
 			if err := p.variable(b); err != nil {
 				return err
 			}
-		case c == '\\':
+		case '\\':
 			p.next()
 			switch c := p.next(); c {
 			case '\n':

@@ -94,7 +94,7 @@ func (s *Staged) put(root *os.Root, e *Entry, content io.Reader) error {
 }
 
 // parents wants each folder on the way to be one of the tree: a name that goes
-// through a link is refused, whereever that leads.
+// through a link is refused, wherever that leads.
 func (s *Staged) parents(root *os.Root, dir string) error {
 	if dir == "/" {
 		return nil
