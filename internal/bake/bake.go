@@ -2,11 +2,8 @@ package bake
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"hearth/internal/bake/layer"
 	"hearth/internal/disk"
 )
 
@@ -224,7 +222,7 @@ func (o *oven) publish(res *Result, moves []move) error {
 	}
 	var entries []entry
 	for _, m := range moves {
-		sum, size, err := hash(m.from)
+		sum, size, err := layer.Sum(m.from)
 		if err != nil {
 			return done.end(err)
 		}
@@ -246,15 +244,4 @@ func (o *oven) publish(res *Result, moves []move) error {
 		}
 	}
 	return done.end(os.WriteFile(res.Manifest, append(b, '\n'), 0o644))
-}
-
-func hash(path string) (string, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), n, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"hearth/internal/bake/layer"
 	"hearth/internal/bake/recipe"
 )
 
@@ -90,7 +91,7 @@ func (k *kitchen) inputs() error {
 		if _, ok := k.lock.Inputs[base]; ok {
 			return fmt.Errorf("two files of the recipe are called %s: the lock knows them by that", base)
 		}
-		s, _, err := hash(k.recipe.Path(name))
+		s, _, err := layer.Sum(k.recipe.Path(name))
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func digest(name string) (string, error) {
 		return "", err
 	}
 	if !st.IsDir() {
-		s, _, err := hash(name)
+		s, _, err := layer.Sum(name)
 		return s, err
 	}
 	h := sha256.New()
@@ -75,7 +75,7 @@ func digest(name string) (string, error) {
 		case d.Type() == fs.ModeSymlink:
 			content, err = os.Readlink(p)
 		case d.Type().IsRegular():
-			content, _, err = hash(p)
+			content, _, err = layer.Sum(p)
 		}
 		fmt.Fprintf(h, "%q %o %q\n", rel, info.Mode(), content)
 		return err

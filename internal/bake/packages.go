@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"hearth/internal/bake/layer"
 )
 
 // deb is one package in the cache.
@@ -48,7 +50,7 @@ func (o *oven) fetch(ctx context.Context, names ...string) (map[string]deb, erro
 			return nil, fmt.Errorf("apt does not know the package %s; run apt-get update", name)
 		}
 		o.packages = append(o.packages, strings.TrimSuffix(d.file, ".deb"))
-		if sum, size, err := hash(d.path); err != nil || size != d.size || sum != d.sum {
+		if sum, size, err := layer.Sum(d.path); err != nil || size != d.size || sum != d.sum {
 			missing, total = append(missing, name), total+d.size
 		}
 	}
@@ -73,7 +75,7 @@ func (o *oven) download(ctx context.Context, dir string, names []string, debs ma
 		if err != nil {
 			break
 		}
-		if sum, _, herr := hash(debs[name].path); herr != nil || sum != debs[name].sum {
+		if sum, _, herr := layer.Sum(debs[name].path); herr != nil || sum != debs[name].sum {
 			err = fmt.Errorf("the package %s arrived with a wrong check sum; run apt-get update and try again", name)
 		}
 	}

@@ -88,7 +88,7 @@ func (s *Store) Get(key string) (*Layer, error) {
 		return nil, nil
 	}
 	l.Path = s.path(key, ".tar.zst")
-	sum, size, err := sumOf(l.Path)
+	sum, size, err := Sum(l.Path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (sum != l.SHA256 || size != l.Size) {
 		return nil, nil
 	}
@@ -222,7 +222,8 @@ func EachFile(r io.Reader, do func(*tar.Header, io.Reader) error) error {
 	}
 }
 
-func sumOf(path string) (string, int64, error) {
+// Sum is the SHA-256 of a file, in hexadecimal, and its length in bytes.
+func Sum(path string) (string, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err

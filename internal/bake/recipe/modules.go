@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hearth/internal/disk/inspect/words"
 )
 
 // guestModules are those that recipes for virtual machines name, and what they
@@ -89,7 +91,7 @@ func MisspeltModule(name string) string {
 	}
 	best, least := "", 3
 	for _, m := range guestModules {
-		if d := Distance(name, m); d < least && len(m) > 5 {
+		if d := words.Distance(name, m, least); d < least && len(m) > 5 {
 			best, least = m, d
 		}
 	}

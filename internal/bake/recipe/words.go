@@ -3,6 +3,8 @@ package recipe
 import (
 	"reflect"
 	"strings"
+
+	"hearth/internal/disk/inspect/words"
 )
 
 // fieldsOf lists the YAML words of a struct of this package by its name.
@@ -25,7 +27,7 @@ func fieldsOf(goType string) (list []string) {
 func didYouMean(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := Distance(word, k); d < least {
+		if d := words.Distance(word, k, least); d < least {
 			best, least = k, d
 		}
 	}
@@ -36,24 +38,4 @@ func didYouMean(word string, known []string) string {
 		return ""
 	}
 	return "; there are " + strings.Join(known, ", ")
-}
-
-// Distance is that of Levenshtein.
-func Distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -10,6 +10,7 @@ import (
 
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/inspect/words"
 )
 
 // linter looks for what a cloud's guest needs.
@@ -226,7 +227,7 @@ func (l *linter) similar(name string) string {
 	best, least := "", 3
 	for _, names := range l.modules {
 		for n := range names {
-			if d := distance(name, n, least); d < least || d == least && best != "" && n < best {
+			if d := words.Distance(name, n, least); d < least || d == least && best != "" && n < best {
 				best, least = n, d
 			}
 		}
@@ -235,29 +236,6 @@ func (l *linter) similar(name string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// distance is that of Levenshtein, up to a limit.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit || len(a) > 64 {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 func (l *linter) network() {
