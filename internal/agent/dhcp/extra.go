@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/rfc1035label"
 
 	"hearth/internal/cloud"
 )
@@ -20,6 +21,7 @@ const (
 	number16
 	number8
 	number32
+	domains // labels as in DNS, one after another (RFC 3397)
 )
 
 // option is an option of DHCPv4.
@@ -37,7 +39,7 @@ var names = map[string]option{
 	"nis-server": {41, addresses}, "ntp-server": {42, addresses}, "netbios-ns": {44, addresses}, "netbios-dd": {45, addresses},
 	"netbios-nodetype": {46, number8}, "lease-time": {51, number32}, "vendor-class": {60, text}, "tftp-server": {66, text},
 	"server-ip-address": {150, addresses}, "tftp-server-address": {150, addresses}, "bootfile-name": {67, text},
-	"smtp-server": {69, addresses}, "pop3-server": {70, addresses}, "domain-search": {119, text}, "sip-server": {120, addresses},
+	"smtp-server": {69, addresses}, "pop3-server": {70, addresses}, "domain-search": {119, domains}, "sip-server": {120, addresses},
 }
 
 // numbered are the forms of the codes that names has, for options by number.
@@ -93,6 +95,8 @@ func encodeOption(f form, value string) ([]byte, bool) {
 			raw = append(raw, a.AsSlice()...)
 		}
 		return raw, true
+	case domains:
+		return encodeDomains(value)
 	case number8:
 		bits = 8
 	case number16:
@@ -109,4 +113,19 @@ func encodeOption(f form, value string) ([]byte, bool) {
 		raw = append(raw, byte(n>>shift))
 	}
 	return raw, true
+}
+
+// encodeDomains writes names that commas part.
+func encodeDomains(value string) ([]byte, bool) {
+	var list []string
+	for _, name := range strings.Split(value, ",") {
+		name = strings.TrimSuffix(strings.TrimSpace(name), ".")
+		for label := range strings.SplitSeq(name, ".") {
+			if label == "" || len(label) > 63 {
+				return nil, false
+			}
+		}
+		list = append(list, name)
+	}
+	return (&rfc1035label.Labels{Labels: list}).ToBytes(), true
 }
