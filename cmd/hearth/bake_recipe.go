@@ -83,11 +83,7 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 	if st, err := os.Stat(name); err == nil && st.IsDir() {
 		name = filepath.Join(name, "recipe.yaml")
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	r, err := recipe.Parse(text, name)
+	r, err := recipe.Read(name)
 	if err != nil || base == "" {
 		return r, err
 	}

@@ -129,12 +129,12 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 		return nil, err
 	}
 	files, links := map[string][]byte{}, map[string]string{}
-	err = eachFile(out, func(h *tar.Header, r io.Reader) error {
-		name := path.Clean(h.Name)
-		if !want(name) {
+	err = layer.EachFile(out, func(h *tar.Header, r io.Reader) error {
+		name, link := path.Clean(h.Name), h.Typeflag == tar.TypeSymlink
+		if !link && h.Typeflag != tar.TypeReg || !want(name) {
 			return nil
 		}
-		if h.Typeflag == tar.TypeSymlink {
+		if link {
 			links[name] = path.Join(path.Dir(name), h.Linkname)
 			return nil
 		}
@@ -152,24 +152,6 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 		}
 	}
 	return files, err
-}
-
-func eachFile(r io.Reader, f func(*tar.Header, io.Reader) error) error {
-	t := tar.NewReader(r)
-	for {
-		h, err := t.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeSymlink {
-			if err := f(h, t); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 // command runs a program of the host's distribution to its end and gives its

@@ -17,9 +17,8 @@ import (
 // maxRecipe bounds a recipe's text, bytes.
 const maxRecipe = 1 << 20
 
-// Load reads a recipe from a file and checks it. Errors have the form
-// FILE:LINE: sentence, one a line.
-func Load(file string) (*Recipe, error) {
+// Read reads a recipe from a file. Errors have the form FILE:LINE: sentence, one a line.
+func Read(file string) (*Recipe, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -29,7 +28,12 @@ func Load(file string) (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := Parse(text, file)
+	return Parse(text, file)
+}
+
+// Load reads a recipe from a file and checks it; errors are as Read's.
+func Load(file string) (*Recipe, error) {
+	r, err := Read(file)
 	if err != nil {
 		return nil, err
 	}

@@ -65,12 +65,23 @@ func (s *Service) TakeScheduled(ctx context.Context) error {
 	plans := map[string]Schedule{} // by volume
 	err := s.store.View(ctx, func(tx *store.Tx) error {
 		list, err := tx.Volumes.List(store.Query{})
+		if err != nil {
+			return err
+		}
+		ofServers, err := serverSchedules(tx)
+		if err != nil {
+			return err
+		}
 		for _, v := range list {
-			if plan := scheduleTx(tx, v); plan.Keep > 0 && !v.Deleted && v.Seen.Ready {
+			plan := ofServers[v.ID]
+			if text := v.Metadata[SnapshotSchedule]; text != "" { // its own goes first; one that cannot be read means none
+				plan, _ = ParseSchedule(text)
+			}
+			if plan.Keep > 0 && !v.Deleted && v.Seen.Ready {
 				plans[v.ID] = plan
 			}
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -84,31 +95,35 @@ func (s *Service) TakeScheduled(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// scheduleTx is a volume's own schedule, or that of a server that has it; the zero one
-// for none. Metadata of servers is not checked when it is set: what cannot be read
-// means none.
-func scheduleTx(tx *store.Tx, v cloud.Volume) Schedule {
-	if text := v.Metadata[SnapshotSchedule]; text != "" {
-		plan, err := ParseSchedule(text)
-		if err != nil {
-			return Schedule{}
-		}
-		return plan
-	}
-	list, err := tx.VolumeAttachments.List(store.Where(store.Eq("volume_id", v.ID)))
+// serverSchedules are the schedules of servers, by the volumes that they have plugged:
+// two queries for all, none of them for each volume. Metadata of servers is not checked
+// when it is set: what cannot be read means none.
+func serverSchedules(tx *store.Tx) (map[string]Schedule, error) {
+	servers, err := tx.Servers.List(store.Query{})
 	if err != nil {
-		return Schedule{}
+		return nil, err
 	}
-	for _, a := range list {
-		server, err := tx.Servers.Get(a.ServerID)
-		if err != nil || !a.Plug || a.CDROM {
-			continue
-		}
-		if plan, err := ParseSchedule(server.Metadata[SnapshotSchedule]); err == nil && plan.Keep > 0 {
-			return plan
+	plans := map[string]Schedule{} // by server
+	for _, v := range servers {
+		if plan, err := ParseSchedule(v.Metadata[SnapshotSchedule]); err == nil && plan.Keep > 0 {
+			plans[v.ID] = plan
 		}
 	}
-	return Schedule{}
+	if len(plans) == 0 {
+		return nil, nil
+	}
+	attachments, err := tx.VolumeAttachments.List(store.Query{})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]Schedule{}
+	for _, a := range attachments {
+		plan, ok := plans[a.ServerID]
+		if _, taken := out[a.VolumeID]; ok && a.Plug && !a.CDROM && !taken {
+			out[a.VolumeID] = plan
+		}
+	}
+	return out, nil
 }
 
 func (s *Service) takeTx(tx *store.Tx, id string, plan Schedule) error {
