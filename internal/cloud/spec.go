@@ -12,6 +12,7 @@ import (
 // what its metadata service and config drive say.
 type InstanceSpec struct {
 	ID, Name, Hostname, ProjectID, UserID string
+	Request                               string // the API's id of the request that asked last, for the logs of node and hypervisor; "" for none
 	Intent                                Intent
 	VCPUs, MemoryMB                       int
 	RootGB, EphemeralGB, SwapMB           int   // RootGB 0: the image's size; EphemeralGB is all ephemeral disks together

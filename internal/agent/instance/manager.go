@@ -163,7 +163,7 @@ func (m *Manager) Apply(_ context.Context, spec cloud.InstanceSpec) error {
 		return cloud.E(op, cloud.Invalid, "%q cannot be the id of an instance", spec.ID)
 	}
 	if spec.Intent.Deleted {
-		return m.Remove(m.ctx, spec.ID)
+		return m.remove(spec.ID, spec.Request)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,14 +184,17 @@ func (m *Manager) Apply(_ context.Context, spec cloud.InstanceSpec) error {
 
 // Remove writes down that an instance is to go, and gives up what is being
 // done for it. No error when there is none.
-func (m *Manager) Remove(_ context.Context, id string) error {
+func (m *Manager) Remove(_ context.Context, id string) error { return m.remove(id, "") }
+
+// remove is Remove, for a request that is to be in the log; "" for none.
+func (m *Manager) remove(id, request string) error {
 	m.mu.Lock()
 	w := m.workers[id]
 	m.mu.Unlock()
 	if w == nil {
 		return nil
 	}
-	if err := w.condemn(); err != nil {
+	if err := w.condemn(request); err != nil {
 		return err
 	}
 	m.hub.tell(w.status)

@@ -111,15 +111,15 @@ func same(a, b cloud.InstanceSpec) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// condemn writes down that the instance is to go.
-func (w *worker) condemn() error {
+// condemn writes down that the instance is to go, and whose request that was.
+func (w *worker) condemn(request string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.spec.Intent.Deleted {
 		return nil
 	}
 	spec := w.spec
-	spec.Intent.Deleted = true
+	spec.Intent.Deleted, spec.Request = true, request
 	w.m.Hook("instance.condemn.before")
 	if err := w.m.write(w.dir, specName, spec, true); err != nil {
 		return hostError("instance.Remove", err)
