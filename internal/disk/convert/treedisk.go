@@ -15,6 +15,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/bootloader"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/tree"
@@ -27,6 +28,10 @@ const treeLabel = "root"
 // by which the tree's /etc/fstab names its root, if it does, so that nothing in it
 // needs a change.
 func (m *maker) rawDisk(ctx context.Context, path string) error {
+	loader, firmware, err := bootloader.Settle(m.opt.Loader, "")
+	if err != nil {
+		return err
+	}
 	dir := filepath.Join(m.work, "tree")
 	s, err := tree.Stage(ctx, m.src, m.opt.Limits, dir)
 	if err != nil {
@@ -53,17 +58,15 @@ func (m *maker) rawDisk(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	boots, err := m.settleRoot(ctx, root, uuid, uint32(id), byMenu)
+	d := bootloader.Disk{Loader: loader, Firmware: firmware, Path: path, Root: root, UUID: uuid, ID: uint32(id), Work: m.work}
+	boots, err := m.settleRoot(ctx, &d, byMenu)
 	if err != nil {
 		return err
 	}
-	head := bootdisk.BareHead(bootdisk.Gap+size, uint32(id))
-	if boots {
-		if head, err = bootdisk.Head(ctx, m.run, m.work, bootdisk.Gap+size, uint32(id)); err != nil {
-			return err
-		}
+	if !boots {
+		return errors.Join(bootdisk.Join(path, bootdisk.BareHead(bootdisk.Gap+size, d.ID), root), os.Remove(root))
 	}
-	return errors.Join(bootdisk.Join(path, head, root), os.Remove(root))
+	return errors.Join(d.Make(ctx, m.run), os.Remove(root))
 }
 
 // rootUUID is the one by which the tree's fstab or, where that says nothing of the
@@ -113,10 +116,10 @@ func isUUID(s string) bool {
 	return err == nil && len(b) == 16 && len(s) == 36 && s[8] == '-'
 }
 
-// settleRoot writes fstab and the boot loader's menu, where they are not as they
-// must be already, and tells whether there is a kernel to boot.
-func (m *maker) settleRoot(ctx context.Context, image, uuid string, id uint32, byMenu bool) (bool, error) {
-	d, err := guestfs.Open(ctx, m.run, []disk.Layer{{Path: image, Format: disk.Raw}}, guestfs.ReadWrite)
+// settleRoot writes fstab, finds the boot loader's menu, and tells whether there is a
+// kernel to boot. A menu of ours that fits the disk stays as it is.
+func (m *maker) settleRoot(ctx context.Context, out *bootloader.Disk, byMenu bool) (bool, error) {
+	d, err := guestfs.Open(ctx, m.run, []disk.Layer{{Path: out.Root, Format: disk.Raw}}, guestfs.ReadWrite)
 	if err != nil {
 		return false, err
 	}
@@ -125,11 +128,33 @@ func (m *maker) settleRoot(ctx context.Context, image, uuid string, id uint32, b
 		return false, errors.Join(refuse("the file system that was made cannot be read"), d.Close())
 	}
 	edit := t.Edit()
-	if err := m.fstab(t, edit, uuid, byMenu); err != nil {
+	if err := m.fstab(t, edit, out.UUID, byMenu); err != nil {
 		return false, errors.Join(err, d.Close())
 	}
-	boots := m.menu(t, edit, uuid, id)
-	return boots, errors.Join(edit.Commit(ctx), d.Close())
+	boots := m.menu(t, edit, out)
+	if err := edit.Commit(ctx); err != nil {
+		return false, errors.Join(err, d.Close())
+	}
+	if boots && out.Loader == bootloader.SystemdBoot {
+		err = m.besideLoader(d, out)
+	}
+	return boots, errors.Join(err, d.Close())
+}
+
+// besideLoader reads the kernel and the ramdisk that go to the loader's own partition.
+func (m *maker) besideLoader(d *guestfs.Disk, out *bootloader.Disk) (err error) {
+	if out.Menu.Ramdisk == "" {
+		return refuse("the kernel has no initial ramdisk, and by itself it knows its root by the number of a partition of an MBR only: take grub or extlinux")
+	}
+	t := d.TreeOf(d.Volumes[0])
+	if t == nil {
+		return refuse("the file system that was made cannot be read")
+	}
+	if out.Kernel, err = t.ReadFile(out.Menu.Kernel, maxBootFile); err == nil {
+		out.Ramdisk, err = t.ReadFile(out.Menu.Ramdisk, maxBootFile)
+	}
+	m.out.Notes = append(m.out.Notes, "systemd-boot starts copies of "+out.Menu.Kernel+" and "+out.Menu.Ramdisk+" in \\hearth of the EFI system partition: an upgrade has to copy its own there")
+	return err
 }
 
 // fstab names the root by its UUID, and puts lines out of use that name other
@@ -201,18 +226,19 @@ func otherDisk(name string) bool {
 	return false
 }
 
-// menu leaves a menu of ours that fits this disk, and writes one otherwise: the
-// kernel that the tree's own boot loader starts by default, or the newest.
-func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, uuid string, id uint32) bool {
+// menu makes the menu of the disk: the kernel that the tree's own boot loader starts by
+// default, or the newest. One of GRUB's that is ours and fits stays as it is.
+func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) bool {
+	uuid := out.UUID
 	var kernel, ramdisk, args string
 	if e := guestos.DefaultEntry(t); e != nil && e.Kernel != "" {
 		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
 		old, _ := t.ReadFile(bootdisk.ConfigPath, 1<<20)
 		fits := slices.Contains(strings.Fields(args), "root=UUID="+uuid)
-		if e.Config == bootdisk.ConfigPath && strings.HasPrefix(string(old), bootdisk.ConfigMark) && fits {
+		if out.Loader == bootloader.GRUB && e.Config == bootdisk.ConfigPath && strings.HasPrefix(string(old), bootdisk.ConfigMark) && fits {
 			return true
 		}
-		if len(old) > 0 {
+		if len(old) > 0 && out.Loader == bootloader.GRUB {
 			m.out.Notes = append(m.out.Notes, bootdisk.ConfigPath+" was replaced")
 		}
 	} else if all := guestos.Kernels(t); len(all) > 0 {
@@ -223,7 +249,7 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, uuid string, id uint32
 	}
 	root := "UUID=" + uuid
 	if ramdisk == "" { // the kernel itself knows no UUIDs of file systems
-		root = fmt.Sprintf("PARTUUID=%08x-01", id)
+		root = fmt.Sprintf("PARTUUID=%08x-01", out.ID)
 	}
 	line := []string{"root=" + root}
 	for f := range strings.FieldsSeq(args) {
@@ -242,7 +268,7 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, uuid string, id uint32
 		title = cmp.Or(strings.NewReplacer(`"`, "", "\\", "", "$", "", "\n", "").Replace(os.Name), title)
 	}
 	menu := bootdisk.Menu{Title: title, Kernel: kernel, Ramdisk: ramdisk, Params: strings.Join(line, " ")}
-	edit.Write(bootdisk.ConfigPath, menu.Config(), guestfs.Owner{Mode: 0o644})
+	out.Menu = menu
 	return true
 }
 

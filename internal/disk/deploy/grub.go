@@ -190,10 +190,10 @@ func (b *build) grubDefaults(text string) string {
 
 // ownMenu adds words to the kernels' command lines in the configuration that a disk
 // image has for its own boot loader.
-func (b *build) ownMenu(tree *guestfs.Tree, edit *guestfs.Edit) {
+func (b *build) ownMenu(d *guestfs.Disk, tree *guestfs.Tree, edit *guestfs.Edit) error {
 	want := b.wanted()
 	if len(want) == 0 {
-		return
+		return nil
 	}
 	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
 		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
@@ -215,9 +215,11 @@ func (b *build) ownMenu(tree *guestfs.Tree, edit *guestfs.Edit) {
 			}
 		}
 	}
-	if !done {
+	efi, err := efiEntries(d, want)
+	if err == nil && !done && !efi {
 		b.warn("no boot loader was found whose kernels could be given %q", strings.Join(want, " "))
 	}
+	return err
 }
 
 // addToMenu adds words to the lines of a configuration that start a kernel, be it

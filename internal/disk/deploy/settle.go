@@ -130,7 +130,9 @@ func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
 	case b.table != nil:
 		b.report.CommandLine = strings.Join(withArgs([]string{b.rootArg("initrd"), "ro"}, b.wanted()), " ")
 	default:
-		b.ownMenu(t, edit)
+		if err := b.ownMenu(d, t, edit); err != nil {
+			return err
+		}
 	}
 	if err := b.putOverlay(ctx, edit); err != nil {
 		return err

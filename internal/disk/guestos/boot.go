@@ -298,7 +298,7 @@ func beside(dir, name string) string {
 // entryFile reads the newest entry of the Boot Loader Specification.
 func entryFile(t Files) *Entry {
 	var best *Entry
-	for _, pattern := range []string{"/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf"} {
+	for _, pattern := range []string{"/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf", "/loader/entries/*.conf"} {
 		found, _ := t.Glob(pattern)
 		slices.Sort(found)
 		for _, name := range found {

@@ -5,7 +5,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -189,6 +188,7 @@ func (r *Report) look(d *guestfs.Disk) error {
 		r.Kernels = ks
 	}
 	r.Default = guestos.DefaultEntry(tree)
+	r.efi(d)
 	r.agents(tree)
 	r.lint(tree, d)
 	return nil
@@ -198,34 +198,6 @@ func (r *Report) agents(t guestos.Files) {
 	for _, a := range []struct{ name, program string }{{"cloud-init", "cloud-init"}, {"hearth-guest", "hearth-guest"}, {"qemu-guest-agent", "qemu-ga"}, {"ignition", "ignition"}} {
 		if guestos.Program(t, a.program) {
 			r.Agent = append(r.Agent, a.name)
-		}
-	}
-}
-
-// firmware looks what could start the disk: code in the first sector, a
-// partition for UEFI.
-func (r *Report) firmware(d *guestfs.Disk) {
-	head := make([]byte, 2<<20)
-	n, err := d.Reader().ReadAt(head, 0)
-	if err != nil && n == 0 {
-		return
-	}
-	head = head[:n]
-	boot := head[:min(440, n)]
-	if len(bytes.TrimLeft(boot, "\x00")) > 0 && n >= 512 && head[510] == 0x55 && head[511] == 0xaa {
-		r.Firmware = append(r.Firmware, "bios")
-		switch {
-		case bytes.Contains(boot, []byte("GRUB")):
-			r.Loader = "grub"
-		case bytes.Contains(head[:512], []byte("SYSLINUX")), bytes.Contains(head[:512], []byte("EXTLINUX")), bytes.Contains(head[:512], []byte("isolinux")), bytes.Contains(boot, []byte("Missing operating system")):
-			r.Loader = "syslinux"
-		case bytes.Contains(head[:512], []byte("LILO")):
-			r.Loader = "lilo"
-		}
-	}
-	for _, v := range d.Volumes {
-		if v.Type == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B" || v.Type == "ef" {
-			r.Firmware = append(r.Firmware, "uefi")
 		}
 	}
 }

@@ -33,10 +33,11 @@ func (r *Report) judge(name string, good bool, level, ok, bad string) {
 	}
 }
 
-func (r *Report) lint(t *guestfs.Tree, _ *guestfs.Disk) {
+func (r *Report) lint(t *guestfs.Tree, d *guestfs.Disk) {
 	l := &linter{Report: r, t: t, modules: map[string]map[string]bool{}}
 	l.readModules()
 	l.boot()
+	l.loader(d)
 	l.root()
 	l.console()
 	l.drivers()

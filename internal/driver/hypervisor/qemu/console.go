@@ -24,6 +24,9 @@ func trim(path string, max int64) error {
 		return err
 	}
 	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // the agent and the keeper cut in turns
+		return err
+	}
 	info, err := f.Stat()
 	if err != nil || info.Size() <= max {
 		return err

@@ -86,7 +86,7 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 		}
 	}
 	if err == nil {
-		return newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax), nil
+		return d.newGuest(h, p, mon), nil
 	}
 	return nil, errors.Join(failed(ctx, h, p, log, err), end(opStart, h, p))
 }
