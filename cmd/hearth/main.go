@@ -56,7 +56,7 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root, &cfg)
 	root.AddCommand(
 		newUp(&cfg), newDown(&cfg), newWait(&cfg), newInit(&cfg), newAuth(&cfg), newOpenrc(&cfg), newCloudsYAML(&cfg),
-		newDoctor(&cfg), newExplain(&cfg), newFlavors(&cfg), newVolume(&cfg), newServer(&cfg), newTrash(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(),
+		newDoctor(&cfg), newExplain(&cfg), newFlavors(&cfg), newNetwork(&cfg), newVolume(&cfg), newServer(&cfg), newTrash(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(),
 		newBake(&cfg), newImage(&cfg), newBench(&cfg), newDemo(&cfg), newRoutes(&cfg), newOldNames(),
 	)
 	root.AddCommand(newOldTools(&cfg)...)
