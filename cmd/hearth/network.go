@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/attributestags"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/extradhcpopts"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
@@ -18,6 +21,7 @@ import (
 
 	"hearth/internal/config"
 	"hearth/internal/disk/netconf"
+	"hearth/internal/service/compute"
 )
 
 // newNetwork is 'hearth network': what people bring along from elsewhere.
@@ -28,9 +32,9 @@ func newNetwork(cfg *config.Config) *cobra.Command {
 		Long: "Reads DIR/subnets/NAME and DIR/instances/FQDN as ganeti-instance-image has them below\n" +
 			"/etc/ganeti/instance-image/networks. A subnet becomes a network and a subnet of its name, an instance\n" +
 			"a port of its name with its fixed address. What is there already stays: the import can be repeated.\n" +
-			"DNS_DOMAIN goes with the port by DHCP; DNS_SEARCH has no word in OpenStack and is left out.\n" +
-			"A server gets the address of its port:\n\n" +
-			"  openstack server create --port myinstance.example.org … myinstance.example.org",
+			"DNS_DOMAIN and DNS_SEARCH go with the port, as options of DHCP. A server of a port's name gets the\n" +
+			"port, when it is made on the network, again and again:\n\n" +
+			"  openstack server create --network vlan42 … myinstance.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := netconf.ReadDir(os.DirFS(args[0]))
 			if err != nil {
@@ -50,11 +54,11 @@ func newNetwork(cfg *config.Config) *cobra.Command {
 }
 
 func networkClient(ctx context.Context, cfg *config.Config) (*gophercloud.ServiceClient, error) {
-	client, err := dial(ctx, cfg)
+	client, err := dialAny(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return openstack.NewNetworkV2(client, gophercloud.EndpointOpts{Region: cfg.Region})
+	return openstack.NewNetworkV2(client, gophercloud.EndpointOpts{Region: regionOf(cfg)})
 }
 
 // importNetworks makes what is not there yet, and tells of each.
@@ -79,7 +83,7 @@ func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir 
 	}
 	for _, name := range slices.Sorted(maps.Keys(dir.Instances)) {
 		i := dir.Instances[name]
-		port, err := importPort(ctx, client, made[i.Subnet], name, i, dir.Subnets[i.Subnet].Domain)
+		port, err := importPort(ctx, client, made[i.Subnet], name, i.Address, options(dir.Subnets[i.Subnet], i.Address))
 		if err != nil {
 			return fmt.Errorf("port %s: %w", name, err)
 		}
@@ -136,21 +140,46 @@ func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, networ
 	return made.ID, nil
 }
 
-func importPort(ctx context.Context, client *gophercloud.ServiceClient, in [2]string, name string, i netconf.Instance, domain string) (string, error) {
+// importPort makes a port that waits for the server of its name.
+func importPort(ctx context.Context, client *gophercloud.ServiceClient, in [2]string, name string, address netip.Addr, with []extradhcpopts.CreateExtraDHCPOpt) (string, error) {
 	pages, err := ports.List(client, ports.ListOpts{Name: name, NetworkID: in[0]}).AllPages(ctx)
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
-	if have, err := ports.ExtractPorts(pages); err != nil || len(have) > 0 {
-		return first(have, func(p ports.Port) string { return p.ID }), err
-	}
-	var opts ports.CreateOptsBuilder = ports.CreateOpts{NetworkID: in[0], Name: name, FixedIPs: []ports.IP{{SubnetID: in[1], IPAddress: i.Address.String()}}}
-	if domain != "" && i.Address.Is4() {
-		opts = extradhcpopts.CreateOptsExt{CreateOptsBuilder: opts, ExtraDHCPOpts: []extradhcpopts.CreateExtraDHCPOpt{{OptName: "domain-name", OptValue: domain, IPVersion: gophercloud.IPv4}}}
-	}
-	p, err := ports.Create(ctx, client, opts).Extract()
+	have, err := ports.ExtractPorts(pages)
 	if err != nil {
 		return "", err
 	}
-	return p.ID, nil
+	id := first(have, func(p ports.Port) string { return p.ID })
+	if id == "" {
+		var opts ports.CreateOptsBuilder = ports.CreateOpts{NetworkID: in[0], Name: name, FixedIPs: []ports.IP{{SubnetID: in[1], IPAddress: address.String()}}}
+		if len(with) > 0 {
+			opts = extradhcpopts.CreateOptsExt{CreateOptsBuilder: opts, ExtraDHCPOpts: with}
+		}
+		p, err := ports.Create(ctx, client, opts).Extract()
+		if err != nil {
+			return "", refusal(err)
+		}
+		id = p.ID
+	} else if !hasAddress(have[0], address) {
+		return "", fmt.Errorf("there is a port of this name already, %s, and it does not have %s: rename or delete it", id, address)
+	}
+	return id, refusal(attributestags.Add(ctx, client, "ports", id, compute.KeptPortTag).ExtractErr())
+}
+
+func hasAddress(p ports.Port, address netip.Addr) bool {
+	return slices.ContainsFunc(p.FixedIPs, func(ip ports.IP) bool { return ip.IPAddress == address.String() })
+}
+
+// options are what DHCP tells an instance of its subnet beside its address.
+func options(s netconf.Subnet, address netip.Addr) (list []extradhcpopts.CreateExtraDHCPOpt) {
+	if !address.Is4() {
+		return nil
+	}
+	for name, value := range map[string]string{"domain-name": s.Domain, "domain-search": strings.Join(s.Search, ",")} {
+		if value != "" {
+			list = append(list, extradhcpopts.CreateExtraDHCPOpt{OptName: name, OptValue: value, IPVersion: gophercloud.IPv4})
+		}
+	}
+	return list
 }
