@@ -26,6 +26,7 @@ type Foreign struct {
 	Serial    bool
 	Settings  map[string]string // OSP_ parameters
 	Reinstall bool
+	Debug     bool
 	OldName   string // for rename
 	Limit     time.Duration
 	In        io.Reader
@@ -66,6 +67,9 @@ func (f *Foreign) Environ(api, script string) ([]string, error) {
 	for name, value := range f.Settings {
 		env["OSP_"+strings.ToUpper(name)] = value
 	}
+	if f.Debug {
+		env["DEBUG_LEVEL"] = "1"
+	}
 	if f.Reinstall {
 		env["INSTANCE_REINSTALL"] = "1"
 	}
@@ -92,8 +96,11 @@ func (f *Foreign) Run(ctx context.Context, script string) error {
 	if err != nil {
 		return err
 	}
-	if script == "verify" && api != "20" {
-		return nil // there was none before
+	if !slices.Contains(Scripts(), script) {
+		return fmt.Errorf("there is no script %q; there are %s", script, strings.Join(Scripts(), ", "))
+	}
+	if _, err := os.Stat(filepath.Join(f.Dir, script)); script == "verify" && (api == "10" || errors.Is(err, os.ErrNotExist)) {
+		return nil // there was none before, and it need not be there
 	}
 	if f.Variant == "" {
 		if list, err := words(filepath.Join(f.Dir, "variants.list")); err == nil && len(list) > 0 {
