@@ -34,7 +34,7 @@ func newImageFromServer(cfg *config.Config) *cobra.Command {
 		Use: "from-server NAME-OR-ID", Short: "Shut a server down and make an image of the disk that it boots from", Args: cobra.ExactArgs(1),
 		Long: "Shuts a server down and makes an image of the disk that it boots from: of a volume too, of which nova's own images hold but a\n" +
 			"snapshot. How fast the guest shuts down is looked at: one that does not mind its power button is told what it lacks. With --live it\n" +
-			"runs on, and the image is what the disk would be after a power cut.\n\n" +
+			"runs on, and the image is what the disk would be after a power cut; a volume is not read while its guest runs.\n\n" +
 			"With --to it is files here that are made, in any form that 'hearth image convert' knows (qcow2, vmdk, ova, tar.gz, dump, ami …),\n" +
 			"and no image stays in the cloud. 'ganeti-image' is the same by its old name: see 'hearth old-names'.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,6 +93,9 @@ func (at reach) imageOf(ctx context.Context, server, name string, live bool, say
 	volume, err := bootVolume(ctx, at.nova, s)
 	if err != nil {
 		return "", err
+	}
+	if volume != "" && live && s.Status != "SHUTOFF" {
+		return "", fmt.Errorf("server %s runs from volume %s, which its guest holds: stop it first, or make a snapshot of the volume ('openstack volume snapshot create --force') and a volume of that", s.Name, volume)
 	}
 	id := ""
 	if volume == "" {
