@@ -75,11 +75,15 @@ func readImport(body map[string]any) (task cloud.ImageTask, err error) {
 	if stores, ok := body["stores"].([]any); ok && len(stores) > 0 {
 		return task, badImport("There are no stores to choose from here: leave 'stores' out.")
 	}
+	format, ok := body["hearth_disk_format"].(string)
+	if _, there := body["hearth_disk_format"]; there && !ok {
+		return task, badImport("'hearth_disk_format' must be a string: the disk format that the image is converted to.")
+	}
 	uri, _ := method["uri"].(string)
 	if name == cloud.ImportWebDownload && uri == "" {
 		return task, badImport("The method web-download requires a 'uri'.")
 	}
-	task = cloud.ImageTask{Method: name, URI: uri, Request: body}
+	task = cloud.ImageTask{Method: name, URI: uri, Format: format, Request: body}
 	if name == cloud.ImportGlanceDownload {
 		task.Remote, err = remoteImage(method)
 	}

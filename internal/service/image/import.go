@@ -57,6 +57,9 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id, token str
 			return task, err
 		}
 	}
+	if err := s.convertible(task.Format); err != nil {
+		return task, err
+	}
 	if task.Method == cloud.ImportGlanceDownload {
 		if task.Remote == nil || !cloud.IsID(task.Remote.ID) {
 			return task, cloud.E(op, cloud.Invalid, "Remote image id does not look like a UUID")
