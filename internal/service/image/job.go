@@ -161,13 +161,20 @@ func (s *Service) promote(ctx context.Context, task cloud.ImageTask, img cloud.I
 	return s.change(ctx, img, s.succeed(task, found))
 }
 
-// fetch makes an image of what an address serves.
+// fetch makes an image of what an address serves, or if that fails, one of its mirrors.
 func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Image) error {
-	body, length, err := s.opts.Source.Open(ctx, task.URI)
-	if err != nil {
-		return err
+	var failures []error
+	for _, uri := range append([]string{task.URI}, task.Mirrors...) {
+		body, length, err := s.opts.Source.Open(ctx, uri)
+		if err == nil {
+			err = s.fetchBody(ctx, task, img, body, length, nil)
+		}
+		if err == nil || ctx.Err() != nil || cloud.Is(err, cloud.Gone) || len(task.Mirrors) == 0 {
+			return err
+		}
+		failures = append(failures, fmt.Errorf("%s: %s", uri, cloud.Message(err)))
 	}
-	return s.fetchBody(ctx, task, img, body, length, nil)
+	return cloud.E("image.Import", cloud.Invalid, "None of the addresses gives the image: %w", errors.Join(failures...))
 }
 
 // fetchBody makes an image of what is read, and of what is said of it.
@@ -187,7 +194,7 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 	if err != nil {
 		return err
 	}
-	got, err := s.receive(ctx, stage, checked)
+	got, err := s.receive(ctx, img, stage, checked)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (s *Service) remade(ctx context.Context, as cloud.Image, path string) (stag
 		return stage, got, found, err
 	}
 	defer f.Close()
-	if got, err = s.receive(ctx, stage, f); err == nil {
+	if got, err = s.receive(ctx, cloud.Image{}, stage, f); err == nil {
 		found, err = s.judge(as, stage, got.size)
 	}
 	return stage, got, found, err

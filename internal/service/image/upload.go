@@ -149,7 +149,7 @@ func (s *Service) take(ctx context.Context, img cloud.Image, body io.Reader) err
 		return err
 	}
 	defer stage.Discard()
-	got, err := s.receive(ctx, stage, body)
+	got, err := s.receive(ctx, img, stage, body)
 	if err != nil {
 		return err
 	}
