@@ -82,6 +82,7 @@ type InstanceVolume struct {
 	Swaps     string
 	SwapsDisk string // of that volume, on the node's storage
 	SizeGB    int
+	Key       Secret // what its disk is encrypted under, by LUKS; "" for one in the clear
 	Label     string // of the file system that the guest is to mount at the path Mount; both "" for none
 	Mount     string
 	// Image is what the volume is to hold when the instance starts on the root disk of

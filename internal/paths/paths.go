@@ -51,6 +51,9 @@ func (d Data) Operator() string { return d.join("operator.json") }
 // directory without a login.
 func (d Data) Control() string { return d.join("control.sock") }
 
+// Renditions is where images are made of others on their way out.
+func (d Data) Renditions() string { return d.join("renditions") }
+
 // Blobs is where the image service keeps bytes.
 func (d Data) Blobs() string { return d.join("images") }
 
@@ -59,6 +62,9 @@ func (d Data) Backups() string { return d.join("backups") }
 
 // Node is where the agent of this host keeps everything of its own.
 func (d Data) Node() string { return d.join("node") }
+
+// VolumeKeys has the key that the keys of encrypted volumes are sealed under.
+func (d Data) VolumeKeys() string { return d.join("volume-keys.key") }
 
 // CA is where the cloud's own certificate authority is.
 func (d Data) CA() string { return d.join("ca") }

@@ -63,7 +63,7 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
 		}
 		spec.Meta = k.instanceMeta(tx, s)
-		if err := addVolumes(tx, &spec, s); err != nil {
+		if err := k.addVolumes(tx, &spec, s); err != nil {
 			return err
 		}
 		if boot := spec.BootVolume(); boot != nil && s.Reimaged > 0 && s.Reimaged == s.Intent.Disk.Turn && s.Seen.Turn != s.Reimaged {

@@ -24,6 +24,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
 	"hearth/internal/driver/storage"
+	"hearth/internal/vault"
 )
 
 // Ports plugs guests into the node's networks. network.Driver is one.
@@ -67,6 +68,7 @@ type Config struct {
 	Heavy         int                 // disks made and guests started at a time; 0: twice the processors
 	Attempts      int                 // tries of a step whose failure may pass; 0: 6
 	NoSync        bool                // leave out fsync, for tests
+	Secrets       Secrets             // seals the keys of volumes in what is written down; nil: under a key in memory
 	Used          func(digest string) // told of each image that a start takes from the cache; may be nil
 }
 
@@ -119,6 +121,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Hook == nil {
 		c.Hook = func(string) {}
+	}
+	if c.Secrets == nil {
+		c.Secrets = vault.New()
 	}
 	c.ShutdownGrace = orDefault(c.ShutdownGrace, time.Minute)
 	c.Fetches = orDefault(c.Fetches, 4)

@@ -97,7 +97,7 @@ func (w *worker) want(spec cloud.InstanceSpec) error {
 	case same(spec, old):
 		return nil
 	}
-	if err := w.m.write(w.dir, specName, spec, true); err != nil {
+	if err := w.m.writeSpec(w.dir, spec); err != nil {
 		return hostError(op, err)
 	}
 	w.spec = spec
@@ -121,7 +121,7 @@ func (w *worker) condemn(request string) error {
 	spec := w.spec
 	spec.Intent.Deleted, spec.Request = true, request
 	w.m.Hook("instance.condemn.before")
-	if err := w.m.write(w.dir, specName, spec, true); err != nil {
+	if err := w.m.writeSpec(w.dir, spec); err != nil {
 		return hostError("instance.Remove", err)
 	}
 	w.m.Hook("instance.condemn.after")

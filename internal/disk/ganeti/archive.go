@@ -78,7 +78,13 @@ func (a *Answer) dumps(ctx context.Context, spec *osdef.Resolved, dir string) ([
 	if spec.NoMount || spec.Layout != nil {
 		return nil, nil
 	}
-	d, err := guestfs.Open(ctx, a.Run, []disk.Layer{{Path: a.Env.Export, Format: disk.Raw}}, guestfs.Scratch)
+	chain := []disk.Layer{{Path: a.Env.Export, Format: disk.Raw}}
+	d, err := guestfs.Open(ctx, a.Run, chain, guestfs.ReadOnly)
+	if err == nil && slices.ContainsFunc(d.Volumes, unclean) { // its journals are replayed, on the side
+		if err = d.Close(); err == nil {
+			d, err = guestfs.Open(ctx, a.Run, chain, guestfs.Scratch)
+		}
+	}
 	if err != nil {
 		fmt.Fprintln(a.Log, "the whole disk is exported:", err)
 		return nil, nil
@@ -86,6 +92,8 @@ func (a *Answer) dumps(ctx context.Context, spec *osdef.Resolved, dir string) ([
 	names, err := a.dumpsOf(ctx, d, spec, dir)
 	return names, errors.Join(err, d.Close())
 }
+
+func unclean(v *guestfs.Volume) bool { return v.FS() != nil && v.FS().NeedsRecovery }
 
 func (a *Answer) dumpsOf(ctx context.Context, d *guestfs.Disk, spec *osdef.Resolved, dir string) ([]string, error) {
 	want := []string{"boot", "swap", "root"}

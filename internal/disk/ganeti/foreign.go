@@ -27,13 +27,16 @@ type Foreign struct {
 	Settings  map[string]string // OSP_ parameters
 	Reinstall bool
 	Debug     bool
-	OldName   string // for rename
-	Limit     time.Duration
+	OldName   string        // for rename
+	Limit     time.Duration // of a script; 0: an hour
 	In        io.Reader
 	Out       io.Writer
 	Log       io.Writer
 	UUID      string
 }
+
+// foreignLimit is how long a script may take: some install a whole system.
+const foreignLimit = time.Hour
 
 // versions of the interface that are spoken, the best first.
 var versions = []string{"20", "15", "10"}
@@ -114,7 +117,11 @@ func (f *Foreign) Run(ctx context.Context, script string) error {
 	if err != nil {
 		return err
 	}
-	return hooks.Run(ctx, hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: f.Limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log})
+	limit := f.Limit
+	if limit == 0 {
+		limit = foreignLimit
+	}
+	return hooks.Run(ctx, hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log})
 }
 
 // api is the best version that both speak.

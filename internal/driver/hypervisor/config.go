@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"hearth/internal/cloud"
 )
 
 // Config is a guest as it is to be started. It is plain data but for the open tap devices.
@@ -87,6 +89,8 @@ type Disk struct {
 	Bus       string // "" is virtio, of a CD-ROM ide
 	Serial    string // what the guest sees; /dev/disk/by-id
 	BootIndex int    // 1 is tried first; 0 is never booted from
+	// Key is the passphrase of a disk that is encrypted by LUKS: the guest sees what is in it. "" for others.
+	Key cloud.Secret
 	// Backing is the file below a qcow2 overlay of our own making. Whatever the overlay's header says is not read;
 	// with a nil Backing nothing is below.
 	Backing *Backing

@@ -120,6 +120,8 @@ func (s *Service) rebuildVolume(tx *store.Tx, op string, c cloud.Caller, r Rebui
 			return nil
 		case !r.Reimage:
 			continue
+		case d.Key != nil:
+			return cloud.E(op, cloud.Invalid, "Invalid volume: the volume %s, which the server boots from, is encrypted, and is not given another image: delete the server and make a volume of the image.", d.ID)
 		}
 		if err := inherit(tx, op, c, image, v); err != nil {
 			return err
@@ -242,7 +244,7 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string, volum
 			if err != nil {
 				return err
 			}
-			if image.ContainerFormat != "bare" || image.Digest == "" {
+			if image.ContainerFormat != "bare" && !image.Packaged() || image.Digest == "" {
 				return unacceptable(op, imageID, "a server is rescued by a disk image")
 			}
 			if err := imageFits(op, image, v.Flavor); err != nil {

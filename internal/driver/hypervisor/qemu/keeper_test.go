@@ -75,6 +75,14 @@ func TestKeepLogs(t *testing.T) {
 		t.Errorf("%d bytes are left of 190000", n)
 	}
 	write(1_000_000)
+	held, err := os.Open(log) // by a guest that was taken over
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 	tick <- time.Now()
 	tick <- time.Now()
 	if n := size(); n > 110_000 || n < 100_000 {

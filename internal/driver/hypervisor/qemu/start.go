@@ -86,7 +86,11 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 		}
 	}
 	if err == nil {
-		return d.newGuest(h, p, mon), nil
+		g := d.newGuest(h, p, mon)
+		if err := g.forgetKeys(ctx, cfg); err != nil {
+			return nil, errors.Join(err, g.Quit(ctx), g.Close())
+		}
+		return g, nil
 	}
 	return nil, errors.Join(failed(ctx, h, p, log, err), end(opStart, h, p))
 }
