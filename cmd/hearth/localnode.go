@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -106,14 +105,7 @@ func newNetworkDriver(cfg *config.Config, log *slog.Logger) (*linux.Driver, erro
 
 // newHypervisor makes QEMU's driver.
 func newHypervisor(cfg *config.Config, log *slog.Logger) *qemu.Driver {
-	var keeper []string
-	if self, err := os.Executable(); err == nil {
-		keeper = []string{self, keepLogs}
-	} else {
-		log.Warn("nobody keeps the guests' logs short while Hearth is away", "err", err)
-	}
 	return qemu.New(qemu.Options{
-		Keeper: keeper,
 		Binary: cfg.Compute.QEMU, Accel: cfg.Compute.Accel, CacheDir: cfg.Paths().Node(), Log: log,
 		Users: qemu.UserRange{First: uint32(cfg.Compute.UIDBase), Count: uint32(cfg.Compute.UIDCount)},
 	})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +24,6 @@ func trim(path string, max int64) error {
 		return err
 	}
 	defer f.Close()
-	takeTurn(f)
 	info, err := f.Stat()
 	if err != nil || info.Size() <= max {
 		return err
@@ -39,23 +37,6 @@ func trim(path string, max int64) error {
 		}
 	}
 	return rewrite(f, excess)
-}
-
-// turnTries and turnWait bound the wait for the other one who cuts.
-const (
-	turnTries = 5
-	turnWait  = 10 * time.Millisecond
-)
-
-// takeTurn lets the agent and the keeper cut one after the other. QEMU has the file too: whoever took it over could hold
-// the lock for ever, so it is not waited for long, and the log is cut all the same.
-func takeTurn(f *os.File) {
-	for range turnTries {
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return
-		}
-		time.Sleep(turnWait)
-	}
 }
 
 // rewrite keeps what is after the first excess bytes.

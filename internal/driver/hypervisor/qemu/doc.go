@@ -13,7 +13,7 @@
 //
 // The serial console is a socket that also appends to a log file. QEMU does not bound such a file, so the
 // driver cuts its head off, every few seconds while it watches the guest and at once when it recovers one. While no
-// agent runs, a small process of its own does so for all guests of the host: see [KeepLogs].
+// agent runs, the log grows as fast as the guest prints.
 //
 // Guests live in sessions of their own. A service manager must be told to end hearth alone (systemd: KillMode=process).
 package qemu

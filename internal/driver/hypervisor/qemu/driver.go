@@ -25,19 +25,13 @@ type Options struct {
 	CacheDir   string    // where the measured speed is kept until the next boot; "" measures in each process
 	Users      UserRange // of guests, when this process is root; zero for DefaultUsers. Otherwise guests run as this process does.
 	ConsoleMax int64     // bytes that a console log may have; 0 for 1 MiB
-	// Keeper is a program and its first words that calls [KeepLogs] with the two that are added: folder, and bytes. It
-	// is started with the first guest and outlives this process; none: logs of guests grow while it is away.
-	Keeper    []string
-	KeeperEnv []string // besides its own
-	Log       *slog.Logger
+	Log        *slog.Logger
 }
 
 // Driver is the hypervisor.Driver of QEMU.
 type Driver struct {
 	options Options
 	users   *users
-
-	keeper sync.Mutex // held while one is looked for and started
 
 	mu   sync.Mutex
 	caps *hypervisor.Capabilities
@@ -74,7 +68,7 @@ func (d *Driver) Recover(ctx context.Context, h hypervisor.Handle) (hypervisor.G
 		return nil, cloud.E(op, cloud.Unavailable, "guest %s runs (process %d) but its monitor in %s does not answer: "+
 			"somebody else holds it, or QEMU hangs: %w", h.ID, h.PID, h.Dir, err)
 	}
-	return d.newGuest(h, p, mon), nil
+	return newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax), nil
 }
 
 // find takes hold of the process of a handle; NotFound with what became of it.

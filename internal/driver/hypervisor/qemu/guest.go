@@ -29,7 +29,6 @@ type guest struct {
 	mon        *qmp.Client
 	log        *slog.Logger
 	consoleMax int64
-	keep       func(root string) // sees to it that logs are kept short when this process is gone
 
 	events chan hypervisor.Event
 	moved  chan struct{} // signalled when what Save began has got further
@@ -38,8 +37,8 @@ type guest struct {
 	ended  chan struct{} // closed when follow has ended
 }
 
-func (d *Driver) newGuest(h hypervisor.Handle, p *process, mon *qmp.Client) *guest {
-	g := &guest{handle: h, proc: p, mon: mon, log: d.options.Log.With("guest", h.ID), consoleMax: d.options.ConsoleMax, keep: d.keep,
+func newGuest(h hypervisor.Handle, p *process, mon *qmp.Client, log *slog.Logger, consoleMax int64) *guest {
+	g := &guest{handle: h, proc: p, mon: mon, log: log.With("guest", h.ID), consoleMax: consoleMax,
 		events: make(chan hypervisor.Event, eventBacklog), moved: make(chan struct{}, 1), closed: make(chan struct{}), ended: make(chan struct{})}
 	go g.follow()
 	return g
@@ -63,7 +62,6 @@ func (g *guest) follow() {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	g.trimLogs()
-	g.keep(filepath.Dir(g.handle.Dir))
 	incoming := g.mon.Events()
 	for {
 		select {
@@ -83,7 +81,6 @@ func (g *guest) follow() {
 			return
 		case <-tick.C:
 			g.trimLogs()
-			g.keep(filepath.Dir(g.handle.Dir))
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 		}
 	}
 	if err == nil {
-		g := d.newGuest(h, p, mon)
+		g := newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax)
 		if err := g.forgetKeys(ctx, cfg); err != nil {
 			return nil, errors.Join(err, g.Quit(ctx), g.Close())
 		}

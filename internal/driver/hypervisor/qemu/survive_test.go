@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"hearth/internal/driver/hypervisor"
@@ -19,9 +18,6 @@ const starterEnv = "HEARTH_TEST_STARTER"
 func TestMain(m *testing.M) {
 	if raw := os.Getenv(starterEnv); raw != "" {
 		starter(raw)
-	}
-	if slices.Contains(os.Environ(), keeperEnv) {
-		keeperMain()
 	}
 	os.Exit(m.Run())
 }
