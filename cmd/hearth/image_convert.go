@@ -34,10 +34,10 @@ func newConvert() *cobra.Command {
 			"/etc/fstab mounts of it, a pair of dumps (OUT-boot.dump, OUT-root.dump, as dump -0 -z writes\n" +
 			"them) or Ganeti's export (a tar of these, or of\n" +
 			"the disk as it is: ganeti-disk); an archive, a pair (NAME-root.dump) or an export\n" +
-			"becomes each of these too, or a disk of one ext4 partition that boots from GRUB, or an AMI. So\n" +
+			"becomes each of these too, or a disk of one partition (--fs) that boots from GRUB, or an AMI. So\n" +
 			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c.run, c.source = &disk.Runner{Timeout: 24 * time.Hour}, args[0]
+			c.run, c.source = imageRunner(24*time.Hour), args[0]
 			if files, err := c.byTree(); err != nil || files {
 				if err != nil {
 					return err
@@ -63,6 +63,7 @@ func newConvert() *cobra.Command {
 	cmd.Flags().StringVarP(&c.out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format); - for standard output")
 	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
 	cmd.Flags().Float64Var(&c.gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
+	cmd.Flags().StringVar(&c.fs, "fs", "", "the root of a disk that is made of files: ext4, xfs or btrfs (default: ext4)")
 	cmd.Flags().Float64Var(&c.limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
 	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
 	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
@@ -75,6 +76,7 @@ func newConvert() *cobra.Command {
 type conversion struct {
 	run                       *disk.Runner
 	source, to, out, compress string
+	fs                        string // of the root of a disk that is made of files
 	device, shrink, asJSON    bool
 	gib, limit                float64 // of what goes by way of the file tree
 	machine                   machine
@@ -96,6 +98,9 @@ func (c conversion) byTree() (bool, error) {
 	if err == nil && files && (c.out == "-" || c.device || c.to == "ova") {
 		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a disk to begin with, and -o a file", c.source, c.to)
 	}
+	if err == nil && !files && c.fs != "" {
+		err = errors.New("--fs says what a disk that is made of an archive's files has; this one's files stay where they are (make a tar of it first)")
+	}
 	if err == nil && files && c.shrink {
 		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
 	}
@@ -104,7 +109,7 @@ func (c conversion) byTree() (bool, error) {
 
 // tree is what the file tree's conversion is told.
 func (c conversion) tree() convert.TreeOptions {
-	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
+	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, FS: c.fs, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
 }
 
 // ami takes a disk apart.

@@ -22,6 +22,7 @@ type TreeOptions struct {
 	To       string      // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", or a format of a disk
 	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
 	Size     int64       // bytes of a disk; 0: what the tree needs and a third
+	FS       string      // of a disk: "ext4", "xfs" or "btrfs"; "": ext4
 	Limits   tree.Limits // of the source
 }
 
