@@ -85,6 +85,8 @@ type oven struct {
 	packages []string
 	mirror   []string          // that mmdebstrap asks; none: its own choice
 	wants    func(string) bool // tells which forms are made; nil: all but raw
+	distro   string            // ID of os-release; "": the recipe's name
+	machine  string            // that the image was made and is tested on; "": the one of this Hearth's guests
 	log      func(string)      // is given what programs say; nil: nobody
 }
 
@@ -212,6 +214,18 @@ type move struct {
 	to           *string
 }
 
+// cpuBaseline is what the code of these images wants: Debian's amd64, busybox and all that is
+// unpacked here run on every processor with 64 bits.
+const cpuBaseline = "x86-64-v1"
+
+// properties are those that an image should have in glance. Empty ones are left out.
+func (o *oven) properties(res *Result) map[string]string {
+	all := map[string]string{"hw_disk_bus": "virtio", "hw_vif_model": "virtio", "hw_machine_type": orElse(o.machine, "pc"), "hearth_cpu_baseline": cpuBaseline,
+		"os_distro": orElse(o.distro, o.Recipe), "default_user": res.User, "os_command_line": res.CommandLine}
+	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
+	return all
+}
+
 // publish writes the manifest and moves all files to OutDir.
 func (o *oven) publish(res *Result, moves []move) error {
 	done := o.steps.begin("check sums", 0)
@@ -230,8 +244,7 @@ func (o *oven) publish(res *Result, moves []move) error {
 		entries = append(entries, entry{filepath.Base(*m.to), size, sum})
 	}
 	res.Manifest = filepath.Join(o.OutDir, o.Recipe+".json")
-	b, err := json.MarshalIndent(map[string]any{"recipe": o.Recipe, "user": res.User, "files": entries, "packages": o.packages,
-		"properties": map[string]string{"hw_disk_bus": "virtio", "hw_vif_model": "virtio", "os_distro": o.Recipe, "default_user": res.User, "os_command_line": res.CommandLine}}, "", "  ")
+	b, err := json.MarshalIndent(map[string]any{"recipe": o.Recipe, "user": res.User, "files": entries, "packages": o.packages, "properties": o.properties(res)}, "", "  ")
 	if err != nil {
 		return done.end(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hearth/internal/bake/installer"
 	"hearth/internal/bake/layer"
 	"hearth/internal/bake/recipe"
 	"hearth/internal/bake/sbom"
@@ -19,11 +20,12 @@ import (
 // RunOptions says how a recipe is baked.
 type RunOptions struct {
 	Recipe    *recipe.Recipe
-	OutDir    string // made if it lacks
-	CacheDir  string // layers and packages; "": hearth/bake in the user's cache folder (XDG)
-	CacheSize int64  // bytes of all layers; 0: layer.DefaultMax
-	Locked    bool   // refuse what is not as the lock file has it
-	Refresh   bool   // make all layers anew: mirrors have moved on
+	OutDir    string          // made if it lacks
+	CacheDir  string          // layers and packages; "": hearth/bake in the user's cache folder (XDG)
+	CacheSize int64           // bytes of all layers; 0: layer.DefaultMax
+	Locked    bool            // refuse what is not as the lock file has it
+	Refresh   bool            // make all layers anew: mirrors have moved on
+	Fetch     installer.Fetch // gets installers from the web; nil: nothing does
 	Progress  func(Step)
 	Log       func(string)      // is given what scripts and package managers say
 	Layer     func(LayerReport) // is told of each layer when it is there

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hearth/internal/bake/installer"
 )
 
 // Levels of a [Finding].
@@ -63,13 +65,13 @@ func (r *Recipe) Check() []Finding {
 func (c *checker) base() {
 	b := c.Base
 	named := 0
-	for _, s := range []string{b.Bootstrap, b.Tarball, b.Image} {
+	for _, s := range []string{b.Bootstrap, b.Tarball, b.Image, b.Installer} {
 		if s != "" {
 			named++
 		}
 	}
 	if named != 1 {
-		c.problem("base", "base should have one of bootstrap, tarball and image; it has %d", named)
+		c.problem("base", "base should have one of bootstrap, tarball, image and installer; it has %d", named)
 		return
 	}
 	switch b.Bootstrap {
@@ -105,9 +107,33 @@ func (c *checker) base() {
 	}
 	c.file("base.tarball", b.Tarball, true)
 	c.file("base.image", b.Image, true)
+	c.installer()
 	if b.SHA256 != "" && !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(b.SHA256) {
 		c.problem("base.sha256", "a SHA-256 sum has 64 hexadecimal digits in lower case")
 	}
+}
+
+// installer holds an installer and its answers against each other.
+func (c *checker) installer() {
+	b := c.Base
+	if (b.Installer == "") != (b.Answers == "") {
+		c.problem("base", "an installer goes with its answers: base.installer and base.answers")
+		return
+	}
+	if b.Installer == "" {
+		return
+	}
+	if !installer.FromWeb(b.Installer) {
+		c.file("base.installer", b.Installer, false)
+	}
+	if _, _, err := c.ReadAnswers(); err != nil {
+		c.problem("base.answers", "%v", err)
+	}
+}
+
+// ReadAnswers reads the answers for the installer, and tells their kind.
+func (r *Recipe) ReadAnswers() (kind string, answers []byte, err error) {
+	return installer.ReadAnswers(r.Base.Answers, r.Path)
 }
 
 // file complains of a named file that is not there.

@@ -22,11 +22,13 @@ type Recipe struct {
 	lines map[string]int // of each field, by its path such as users[0].name
 }
 
-// Base is what the image starts from: one of its first three.
+// Base is what the image starts from: one of its first four.
 type Base struct {
 	Bootstrap  string   `yaml:"bootstrap"` // debian or ubuntu, by mmdebstrap; ember
 	Tarball    string   `yaml:"tarball"`   // root file system, packed by gzip, bzip2, xz, zstd or not
 	Image      string   `yaml:"image"`     // disk with an ext root
+	Installer  string   `yaml:"installer"` // an installer: an ISO or a folder, here or on the web; with Answers
+	Answers    string   `yaml:"answers"`   // FILE or KIND=FILE
 	Suite      string   `yaml:"suite"`
 	Mirror     string   `yaml:"mirror"` // may be a snapshot's address; "": the distribution's own
 	Components []string `yaml:"components"`
