@@ -14,7 +14,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestfs/guestfstest"
 	"hearth/internal/disk/resize"
-	"hearth/internal/disk/tree"
+	filetree "hearth/internal/disk/tree"
 	"hearth/internal/disk/tree/treetest"
 )
 
@@ -48,16 +48,16 @@ func TestE2EFileSystems(t *testing.T) {
 	for _, kind := range []string{"xfs", "btrfs"} {
 		t.Run(kind, func(t *testing.T) {
 			image, small := filepath.Join(dir, kind), filepath.Join(dir, kind+".small")
-			s, err := tree.Stage(ctx, treetest.All(), tree.Limits{}, filepath.Join(dir, kind+".tree"))
+			s, err := filetree.Stage(ctx, treetest.All(), filetree.Limits{}, filepath.Join(dir, kind+".tree"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			o := disk.ExtOptions{Size: 64 << 20, Label: "x", UUID: "4bd3b3a7-0cbe-4a6c-95c4-1a2b3c4d5e6f", Dir: s.Dir}
-			if err := tree.MakeExt(ctx, run, image, o, s.Entries); err != nil {
+			if err := filetree.MakeExt(ctx, run, image, o, s.Entries); err != nil {
 				t.Fatal(err)
 			}
 			o.Size = 512 << 20
-			if err := tree.Transplant(ctx, run, image, kind, o); err != nil {
+			if err := filetree.Transplant(ctx, run, image, kind, o); err != nil {
 				t.Fatal(err)
 			}
 			same := func(what, path string) {
@@ -70,7 +70,7 @@ func TestE2EFileSystems(t *testing.T) {
 				if v.Content != kind || v.UUID != o.UUID || v.Label != "x" || !v.Mirrored() {
 					t.Fatalf("%s: %+v", what, v)
 				}
-				treetest.Equal(t, what, treetest.Manifest(t, treetest.All()), treetest.Manifest(t, tree.FromDisk(d.TreeOf(v))))
+				treetest.Equal(t, what, treetest.Manifest(t, treetest.All()), treetest.Manifest(t, filetree.FromDisk(d.TreeOf(v))))
 			}
 			same("made", image)
 			if r, _, err := resize.Grow(ctx, run, resize.Options{Source: image, Size: 768 << 20}); err != nil || r.Size != 768<<20 {
