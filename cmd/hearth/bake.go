@@ -65,7 +65,8 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.Modules, "modules", "", "folder or archive with the modules of --kernel, as lib/modules/VERSION")
 	cmd.Flags().StringVar(&opt.Overlay, "overlay", "", "folder or archive to put over a system with Hearth's agent, last of all")
 	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
-	cmd.Flags().StringVar(&opt.Firmware, "firmware", "bios", "what the disk boots under: bios, or hybrid for UEFI too")
+	cmd.Flags().StringVar(&opt.Loader, "loader", "", "boot loader: grub, extlinux (bios) or systemd-boot (uefi) (default: grub, or systemd-boot for uefi)")
+	cmd.Flags().StringVar(&opt.Firmware, "firmware", "", "what the disk boots under: bios, uefi, or hybrid for both (default: the loader's, for grub bios)")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
 	return cmd
 }

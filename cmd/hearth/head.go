@@ -15,6 +15,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
+	"hearth/internal/disk/rendition"
 	"hearth/internal/driver/backup"
 	"hearth/internal/driver/storage/blob"
 	"hearth/internal/node"
@@ -93,7 +94,9 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 		Compliance: compliance(cfg.Identity),
 	})
-	h.image = image.New(st, clock, blobs, image.Options{Log: log, Source: downloads, Elsewhere: glance.NewElsewhere(imageServices{h.identity}.find), MaxSize: int64(cfg.Image.MaxGB) << 30})
+	h.image = image.New(st, clock, blobs, image.Options{
+		Log: log, Shop: rendition.New(cfg.Paths().Renditions(), int64(cfg.Image.ConvertGB)<<30), ConvertTo: cfg.Image.ConvertTo, Source: downloads, Elsewhere: glance.NewElsewhere(imageServices{h.identity}.find), MaxSize: int64(cfg.Image.MaxGB) << 30,
+	})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)

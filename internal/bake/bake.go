@@ -13,6 +13,8 @@ import (
 
 	"hearth/internal/bake/layer"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/bootloader"
 )
 
 // Options says what to bake.
@@ -30,7 +32,8 @@ type Options struct {
 	Kernel   string // of a tarball; "": its own, or Debian's for clouds
 	Modules  string // of Kernel: a folder or an archive
 	Overlay  string // a folder or an archive that is put over a system with Hearth's agent
-	Firmware string // that the disk boots under: "" or "bios", or "hybrid": UEFI too
+	Loader   string // that boots the disk: grub, extlinux or systemd-boot; "": grub, or systemd-boot for uefi
+	Firmware string // that the disk boots under: bios, uefi or hybrid; "": the loader's first
 	Raw      bool   // keep the bootable disk as raw too
 	Progress func(Step)
 }
@@ -59,11 +62,12 @@ type system struct {
 	kernel  []byte
 	ramdisk []byte
 	root    *staged     // the root file system
-	boot    []disk.File // what the bootable disk has besides it
-	label   string      // of the root file system
-	uuid    string      // of the root file system
-	params  string      // of the kernel
-	minSize int64       // of the root file system, bytes
+	boot    []disk.File // what the bootable disk has besides it, but for the loader's own
+	menu    bootdisk.Menu
+	label   string // of the root file system
+	uuid    string // of the root file system
+	params  string // of the kernel
+	minSize int64  // of the root file system, bytes
 	user    string
 	small   bool // its qcow2 is packed as small as can be, however long that takes
 }
@@ -93,9 +97,6 @@ type oven struct {
 // Bake makes the images of a recipe in OutDir. Files of a former run are
 // replaced only when all are done. It runs as any user.
 func Bake(ctx context.Context, opt Options) (Result, error) {
-	if err := checkFirmware(opt.Firmware); err != nil {
-		return Result{}, err
-	}
 	cook, ok := recipes()[opt.Recipe]
 	if !ok {
 		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
@@ -119,6 +120,9 @@ func Bake(ctx context.Context, opt Options) (Result, error) {
 // newOven checks the options and makes the folders.
 func newOven(opt Options) (*oven, error) {
 	var err error
+	if opt.Loader, opt.Firmware, err = bootloader.Settle(opt.Loader, opt.Firmware); err != nil {
+		return nil, err
+	}
 	if opt.OutDir, err = filepath.Abs(opt.OutDir); err != nil {
 		return nil, err
 	}
@@ -150,8 +154,9 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	root := filepath.Join(o.work, "root")
 	size := sys.minSize
 	if o.Size > 0 {
-		if size = (o.Size - o.besides()) / blockSize * blockSize; size < sys.minSize {
-			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+o.besides())
+		besides := o.disk(sys, root).Besides()
+		if size = (o.Size - besides) / blockSize * blockSize; size < sys.minSize {
+			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+besides)
 		}
 	}
 	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {

@@ -45,7 +45,42 @@ type Image struct {
 	Tags                        []string
 	Properties                  map[string]string // kernel_id, ramdisk_id, hw_*, os_*, anything
 	CreatedAt, UpdatedAt        time.Time
-	UploadID                    string // the upload under way, so a dropped one can be told from a new one
+	UploadID                    string    // the upload under way, so a dropped one can be told from a new one
+	Made                        *MadeDisk `json:",omitempty"` // what nodes boot where the data is a file tree; nil of disks
+}
+
+// MadeDisk is the raw disk that was made of an archive or a dump, once for all nodes.
+// VirtualSize of its image is its size.
+type MadeDisk struct {
+	Digest string // "sha512:<hex>"
+	Size   int64  // bytes
+}
+
+// MadeDigest is that of the disk that was made of the data; "" for none.
+func (i Image) MadeDigest() string {
+	if i.Made == nil {
+		return ""
+	}
+	return i.Made.Digest
+}
+
+// Packaged tells whether the data is a package of a virtual machine (OVA), of which the
+// first disk is meant.
+func (i Image) Packaged() bool { return i.ContainerFormat == ContainerOVA }
+
+// ContainerOVA is the container format of a virtual machine in a file.
+const ContainerOVA = "ova"
+
+// Ref is what a node needs of the image.
+func (i Image) Ref() ImageRef {
+	ref := ImageRef{ID: i.ID, Digest: i.Digest, Format: i.DiskFormat, Size: i.Size, VirtualSize: i.VirtualSize}
+	switch {
+	case i.Made != nil:
+		ref.Digest, ref.Format, ref.Size = i.Made.Digest, "raw", i.Made.Size
+	case i.Packaged():
+		ref.Format = ContainerOVA
+	}
+	return ref
 }
 
 // KernelID is the image of the kernel that an AMI boots with; "" for others.
@@ -68,7 +103,7 @@ func (m ImageMember) Key() string { return m.ImageID + "/" + m.ProjectID }
 type ImageRef struct {
 	ID          string
 	Digest      string // of the bytes: "sha512:<hex>"
-	Format      string // raw, qcow2, iso, aki, ari, ami
+	Format      string // raw, qcow2, vmdk, vdi, vhd, vhdx, ova, iso, aki, ari, ami
 	Size        int64  // bytes to fetch
 	VirtualSize int64  // bytes of the disk it holds
 }

@@ -32,6 +32,8 @@ type ImageTask struct {
 	Status               ImageTaskStatus
 	Method, URI          string         // URI of a web-download
 	Remote               *RemoteImage   // of a glance-download
+	Mirrors              []string       // of a web-download: where else the same bytes are
+	Format               string         // the disk format that the bytes are converted to; "" as the operator has it
 	Request              map[string]any // the body of the request, for who reads the task
 	Message              string         // what went wrong, or how far it is
 	Done, Total          int64          // bytes that arrived, and are expected; -1 for not known

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,8 @@ type Identity struct {
 // Image sets glance up.
 type Image struct {
 	MaxGB      int    `yaml:"max_gb" help:"largest image, in GiB, uploaded or virtual"`
+	ConvertTo  string `yaml:"convert_to" help:"disk format that imported images are converted to (glance's image_conversion.output_format): qcow2, raw or vmdk; empty: they stay as they are"`
+	ConvertGB  int    `yaml:"convert_gb" help:"room for images that are made of others on their way out, in GiB; the largest disk of which one is made is a quarter of it"`
 	ImportFrom string `yaml:"import_from" help:"networks beside the public internet that web-download may fetch from, such as 10.0.0.0/8,127.0.0.0/8"`
 }
 
@@ -96,7 +99,7 @@ func Default() Config {
 		Data: string(paths.Default()), Listen: "127.0.0.1:5000", Driver: "qemu", Node: shortName(host), Region: "RegionOne", Zone: "nova",
 		LogLevel: "info",
 		Identity: Identity{TokenLife: time.Hour, BcryptCost: 12, LockoutDuration: 30 * time.Minute},
-		Image:    Image{MaxGB: 1024},
+		Image:    Image{MaxGB: 1024, ConvertGB: 256},
 		Compute: Compute{
 			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, KeepHistory: 400 * 24 * time.Hour, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
 			ReservedMB: 512,
@@ -144,6 +147,8 @@ func (c *Config) Check() error {
 	say(err == nil, "listen is %q: write an address and a port, as in 127.0.0.1:5000", c.Listen)
 	c.Volume.check(say)
 	say(c.Node != "", "node is empty: give this host a name")
+	say(slices.Contains([]string{"", "qcow2", "raw", "vmdk"}, c.Image.ConvertTo), "image.convert_to is %q: use qcow2, raw or vmdk, or leave it empty", c.Image.ConvertTo)
+	say(c.Image.ConvertGB >= 1, "image.convert_gb is %d: it must be at least 1", c.Image.ConvertGB)
 	say(c.Identity.BcryptCost >= 4 && c.Identity.BcryptCost <= 31, "identity.bcrypt_cost is %d: it must be 4 to 31", c.Identity.BcryptCost)
 	say(c.Identity.TokenLife >= time.Second, "identity.token_life is %s: it must be at least 1s", c.Identity.TokenLife)
 	c.Identity.check(say)

@@ -51,6 +51,9 @@ func (d Data) Operator() string { return d.join("operator.json") }
 // directory without a login.
 func (d Data) Control() string { return d.join("control.sock") }
 
+// Renditions is where images are made of others on their way out.
+func (d Data) Renditions() string { return d.join("renditions") }
+
 // Blobs is where the image service keeps bytes.
 func (d Data) Blobs() string { return d.join("images") }
 

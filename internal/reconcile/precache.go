@@ -102,7 +102,7 @@ func (k *Housekeeper) Precache(ctx context.Context) (some bool, err error) {
 	if image.Status == cloud.ImageActive {
 		n, err := k.Fleet.Node(host.Name)
 		if err == nil {
-			err = n.CacheImage(ctx, cloud.ImageRef{ID: image.ID, Digest: image.Digest, Format: image.DiskFormat, Size: image.Size, VirtualSize: image.VirtualSize})
+			err = n.CacheImage(ctx, image.Ref())
 		}
 		if ctx.Err() != nil {
 			return true, ctx.Err()

@@ -87,7 +87,7 @@ func (k *Housekeeper) shelved(ctx context.Context, id string) (server cloud.Serv
 				server.NextAttemptAt = now
 				return tx.Servers.Update(server)
 			}
-			shelf.Image = cloud.ImageRef{ID: img.ID, Digest: img.Digest, Format: img.DiskFormat, Size: img.Size, VirtualSize: img.VirtualSize}
+			shelf.Image = img.Ref()
 		}
 		server.Shelf.Since = &now
 		if k.ShelvedOffload == 0 {

@@ -60,10 +60,10 @@ var (
 
 	imageSchema = schema[cloud.Image]{
 		table: "images", noun: "image", key: func(i cloud.Image) string { return i.ID },
-		names: []string{"project_id", "name", "status", "visibility", "digest", "size", "container_format", "disk_format", "hidden", "created_at", "updated_at"},
-		types: "tttttittbmm",
+		names: []string{"project_id", "name", "status", "visibility", "digest", "size", "container_format", "disk_format", "hidden", "created_at", "updated_at", "made_digest"},
+		types: "tttttittbmmt",
 		values: func(i cloud.Image) columns {
-			return columns{i.ProjectID, i.Name, string(i.Status), string(i.Visibility), i.Digest, i.Size, i.ContainerFormat, i.DiskFormat, i.Hidden, i.CreatedAt, i.UpdatedAt}
+			return columns{i.ProjectID, i.Name, string(i.Status), string(i.Visibility), i.Digest, i.Size, i.ContainerFormat, i.DiskFormat, i.Hidden, i.CreatedAt, i.UpdatedAt, i.MadeDigest()}
 		},
 	}
 	imageMemberSchema = schema[cloud.ImageMember]{

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"hearth/internal/bake/installer"
+	"hearth/internal/disk/bootloader"
 )
 
 // Levels of a [Finding].
@@ -238,15 +239,12 @@ func (c *checker) settings() {
 	if c.Agent != "" && !slices.Contains(Agents(), c.Agent) {
 		c.problem("agent", "there is no agent %q; there are %s", c.Agent, strings.Join(Agents(), ", "))
 	}
-	switch c.Boot.Loader {
-	case "", "grub":
-	case "extlinux", "systemd-boot":
-		c.problem("boot.loader", "%s is not available here: its installer needs a mounted file system; use grub", c.Boot.Loader)
-	default:
-		c.problem("boot.loader", "there is no boot loader %q; there is grub", c.Boot.Loader)
-	}
-	if c.Firmware != "" && c.Firmware != "bios" {
-		c.problem("firmware", "firmware %q is not available; there is bios", c.Firmware)
+	if _, _, err := bootloader.Settle(c.Boot.Loader, c.Firmware); err != nil {
+		field := "boot.loader"
+		if c.Boot.Loader == "" {
+			field = "firmware"
+		}
+		c.problem(field, "%v", err)
 	}
 	if c.Boot.Wait < 0 || c.Boot.Wait > 600 {
 		c.problem("boot.wait", "the boot loader waits from 0 to 600 seconds")

@@ -11,7 +11,7 @@ type Recipe struct {
 	Hostname string    `yaml:"hostname"`
 	Agent    string    `yaml:"agent"` // one of Agents; "": hearth
 	Boot     Boot      `yaml:"boot"`
-	Firmware string    `yaml:"firmware"` // "" or bios
+	Firmware string    `yaml:"firmware"` // bios, uefi or hybrid; "": the loader's first
 	Overlay  []Overlay `yaml:"overlay"`
 	Scripts  []Script  `yaml:"scripts"`
 	Disk     Disk      `yaml:"disk"`
@@ -67,7 +67,7 @@ type Services struct {
 
 // Boot is the boot loader's part.
 type Boot struct {
-	Loader    string `yaml:"loader"`    // "" or grub
+	Loader    string `yaml:"loader"`    // grub, extlinux or systemd-boot; "": grub, or systemd-boot for uefi
 	Title     string `yaml:"title"`     // in its menu
 	Wait      int    `yaml:"wait"`      // seconds
 	Arguments string `yaml:"arguments"` // of the kernel, besides root and console

@@ -1,6 +1,8 @@
 package imagedir
 
 import (
+	"archive/tar"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +49,53 @@ func TestRead(t *testing.T) {
 		if i >= len(others) || others[i].Path != in(w.name) || !strings.Contains(others[i].Why, w.says) {
 			t.Errorf("%d: %+v, want %+v", i, others, w)
 			break
+		}
+	}
+}
+
+// TestUpload gives what is uploaded: of a pair of dumps, both in one file.
+func TestUpload(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir())
+	for name, text := range map[string]string{"gentoo-x86_64-root.dump": "the root", "gentoo-x86_64-boot.dump": "boot", "old-i386-root.dump": "alone", "debian-12-amd64.tar.gz": "t"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	images, _, err := Read(dir)
+	if err != nil || len(images) != 3 {
+		t.Fatal(images, err)
+	}
+	for _, img := range images {
+		path, format, done, err := img.Upload()
+		if err != nil || format != "raw" {
+			t.Fatal(format, err)
+		}
+		if img.Boot == "" {
+			if path != img.Path {
+				t.Errorf("%s is uploaded for %s", path, img.Path)
+			}
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		in := tar.NewReader(f)
+		for _, want := range []string{"boot.dump boot", "root.dump the root"} {
+			h, err := in.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(in)
+			if got := h.Name + " " + string(text); got != want || err != nil {
+				t.Errorf("%q, want %q, %v", got, want, err)
+			}
+		}
+		done()
+		if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
 		}
 	}
 }

@@ -207,6 +207,34 @@ func manifestLine(line string) (file string, s sum, ok bool) {
 	return file, sum{strings.ToUpper(strings.TrimSpace(algorithm)), strings.ToLower(strings.TrimSpace(digest))}, ok1 && ok2
 }
 
+// Disk is the bytes of a disk, counted from 1, and how many they are. Unsupported when
+// there is none of that number. They may not be what the manifest says: see Verify.
+func (p *Package) Disk(number int) (io.ReaderAt, int64, error) {
+	disks := p.Machine.Disks
+	if number < 1 || number > len(disks) {
+		return nil, 0, unsupported("the machine has %d disks, not one of number %d", len(disks), number)
+	}
+	d := disks[number-1]
+	return io.NewSectionReader(p.r, d.at, d.Size), d.Size, nil
+}
+
+// Verify holds the disks against the manifest, if there is one; Refused.
+func (p *Package) Verify() error {
+	for _, d := range p.Machine.Disks {
+		if d.sum.algorithm == "" {
+			continue
+		}
+		h := d.sum.new()
+		if _, err := io.Copy(h, io.NewSectionReader(p.r, d.at, d.Size)); err != nil {
+			return err
+		}
+		if hex.EncodeToString(h.Sum(nil)) != d.sum.hex {
+			return refuse("%.60q is not what the manifest says: it was changed, or damaged", d.File)
+		}
+	}
+	return nil
+}
+
 // Extract writes a disk, counted from 1, to the new file dst, and checks its hash;
 // 0 is the only one.
 func (p *Package) Extract(ctx context.Context, number int, dst string) error {

@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,10 @@ func (s *source) Walk(ctx context.Context, visit tree.Visit) error {
 		h, err := read.Next()
 		switch {
 		case errors.Is(err, io.EOF) && n > 0:
+			// What follows the archive's end has the sum of the packing, which tells damage.
+			if _, err := io.CopyN(io.Discard, in, maxTail); !errors.Is(err, io.EOF) {
+				return refuse("after its end, at %d files: %v", n, cmp.Or(err, errTail))
+			}
 			return w.parents("/x")
 		case err != nil:
 			return refuse("after %d files: %v", n, err)
@@ -65,6 +70,12 @@ func (s *source) Walk(ctx context.Context, visit tree.Visit) error {
 		}
 	}
 }
+
+// maxTail is how much may follow the end of an archive, unpacked: tapes are written in
+// whole blocks.
+const maxTail = 16 << 20
+
+var errTail = errors.New("more bytes follow than fill a block of a tape")
 
 type walk struct {
 	visit tree.Visit

@@ -9,7 +9,7 @@ func AsIs(ref cloud.ImageRef) (bool, error) {
 	switch ref.Format {
 	case "raw", "ami", "aki", "ari", "iso":
 		return true, nil
-	case "qcow2", "vmdk", "vdi", "vhd", "vhdx":
+	case "qcow2", "vmdk", "vdi", "vhd", "vhdx", cloud.ContainerOVA:
 		return false, nil
 	}
 	return false, cloud.E("storage.EnsureImage", cloud.Unsupported, "image %s has the format %q, which this node cannot boot from: convert it to qcow2 or raw", ref.ID, ref.Format)

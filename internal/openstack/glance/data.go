@@ -34,6 +34,9 @@ func (h handlers) upload(r *wire.Request) (*wire.Response, error) {
 }
 
 func (h handlers) download(r *wire.Request) (*wire.Response, error) {
+	if q := r.URL.Query(); q.Has("format") {
+		return h.downloadAs(r, q.Get("format"))
+	}
 	img, data, err := h.images.Download(r.Context(), r.Caller, r.PathValue("image"))
 	if err != nil {
 		return nil, err

@@ -75,15 +75,43 @@ func readImport(body map[string]any) (task cloud.ImageTask, err error) {
 	if stores, ok := body["stores"].([]any); ok && len(stores) > 0 {
 		return task, badImport("There are no stores to choose from here: leave 'stores' out.")
 	}
+	format, ok := body["hearth_disk_format"].(string)
+	if _, there := body["hearth_disk_format"]; there && !ok {
+		return task, badImport("'hearth_disk_format' must be a string: the disk format that the image is converted to.")
+	}
+	mirrors, err := readMirrors(method)
+	if err != nil {
+		return task, err
+	}
 	uri, _ := method["uri"].(string)
 	if name == cloud.ImportWebDownload && uri == "" {
 		return task, badImport("The method web-download requires a 'uri'.")
 	}
-	task = cloud.ImageTask{Method: name, URI: uri, Request: body}
+	task = cloud.ImageTask{Method: name, URI: uri, Mirrors: mirrors, Format: format, Request: body}
 	if name == cloud.ImportGlanceDownload {
 		task.Remote, err = remoteImage(method)
 	}
 	return task, err
+}
+
+// mirrorsMost is how many other addresses a download may have.
+const mirrorsMost = 16
+
+// readMirrors reads where else the bytes of a web-download are, which glance knows not.
+func readMirrors(method map[string]any) (list []string, err error) {
+	value, there := method["hearth_mirrors"]
+	all, ok := value.([]any)
+	if there && !ok || len(all) > mirrorsMost {
+		return nil, badImport("'hearth_mirrors' must be a list of %d addresses at the most.", mirrorsMost)
+	}
+	for _, v := range all {
+		uri, ok := v.(string)
+		if !ok || uri == "" {
+			return nil, badImport("'hearth_mirrors' must be a list of addresses.")
+		}
+		list = append(list, uri)
+	}
+	return list, nil
 }
 
 // remoteImage reads which image of another service is meant.

@@ -84,9 +84,7 @@ func imageVisible(tx *store.Tx, c cloud.Caller, image cloud.Image) bool {
 }
 
 // ref is what a node needs of an image.
-func ref(i cloud.Image) cloud.ImageRef {
-	return cloud.ImageRef{ID: i.ID, Digest: i.Digest, Format: i.DiskFormat, Size: i.Size, VirtualSize: i.VirtualSize}
-}
+func ref(i cloud.Image) cloud.ImageRef { return i.Ref() }
 
 // part gives the kernel or the ramdisk that an image refers to; nil for none.
 func part(tx *store.Tx, op string, c cloud.Caller, image, id, format string) (*cloud.ImageRef, error) {

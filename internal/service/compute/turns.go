@@ -244,7 +244,7 @@ func (s *Service) Rescue(ctx context.Context, a Actor, id, imageID string, volum
 			if err != nil {
 				return err
 			}
-			if image.ContainerFormat != "bare" || image.Digest == "" {
+			if image.ContainerFormat != "bare" && !image.Packaged() || image.Digest == "" {
 				return unacceptable(op, imageID, "a server is rescued by a disk image")
 			}
 			if err := imageFits(op, image, v.Flavor); err != nil {

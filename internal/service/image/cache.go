@@ -34,7 +34,7 @@ func (s *Service) CacheState(ctx context.Context) (cached []Cached, queued []str
 		queued = queuedOn(hosts)
 		have := cachedOn(hosts)
 		for _, img := range images {
-			if c, ok := have[img.Digest]; ok && img.Digest != "" {
+			if c, ok := have[img.Ref().Digest]; ok && img.Ref().Digest != "" {
 				c.ID, c.Size = img.ID, img.Size
 				cached = append(cached, c)
 			}
@@ -91,7 +91,7 @@ func (s *Service) CacheImage(ctx context.Context, c cloud.Caller, id string) err
 			return cloud.E(op, cloud.Invalid, "Only images with status active can be targeted for queueing")
 		}
 		return eachHost(tx, func(h *cloud.Host) {
-			h.Uncache = without(h.Uncache, img.Digest)
+			h.Uncache = without(h.Uncache, img.Ref().Digest)
 			if !slices.Contains(h.Precache, id) {
 				h.Precache = append(slices.Clone(h.Precache), id)
 			}
@@ -109,7 +109,7 @@ func (s *Service) UncacheImage(ctx context.Context, c cloud.Caller, id string) e
 		}
 		return eachHost(tx, func(h *cloud.Host) {
 			h.Precache = without(h.Precache, id)
-			drop(h, func(digest string) bool { return digest == img.Digest })
+			drop(h, func(digest string) bool { return digest == img.Ref().Digest })
 		})
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"hearth/internal/cloud"
+	"hearth/internal/disk/rendition"
 	"hearth/internal/service/image/metadef"
 	"hearth/internal/store"
 )
@@ -25,6 +26,8 @@ type Blobs interface {
 	Stage(ctx context.Context) (Stage, error)
 	// Open reads a blob; NotFound.
 	Open(digest string) (io.ReadSeekCloser, error)
+	// Path is the file of a blob, to be read by tools; NotFound.
+	Path(digest string) (string, error)
 	// Remove removes a blob. No error when it is gone.
 	Remove(digest string) error
 	// Digests lists what is kept.
@@ -50,13 +53,15 @@ type Part = interface {
 	Close() error
 }
 
-// Stage is an upload under way. Write, then Seal; ReadAt what is there; then
+// Stage is an upload under way. Write, then Seal; ReadAt what is there, or have tools
+// read the file Name; then
 // Keep it under its digest, or Discard it, which does nothing after Keep. A full
 // disk is TooLarge. It is an alias, so that implementations need not import this
 // room.
 type Stage = interface {
 	io.Writer
 	io.ReaderAt
+	Name() string
 	Seal() error
 	Keep(digest string) error
 	Discard()
@@ -72,6 +77,9 @@ type Options struct {
 	Source         Source    // of web-downloads; nil for none
 	Elsewhere      Elsewhere // of glance-downloads; nil for none
 	Log            *slog.Logger
+
+	Shop      *rendition.Shop // makes images of other forms; nil: no image can be made any
+	ConvertTo string          // what imports are converted to (glance's image_conversion): qcow2, raw or vmdk; "" for nothing
 }
 
 func (o Options) filled() Options {
@@ -96,7 +104,7 @@ func or[N int | int64](v *N, normal N) {
 // formats up to iso; those of other hypervisors are kept for whoever converts
 // them. ovf is taken for the disk inside, as people write it.
 var (
-	ContainerFormats = []string{"ami", "ari", "aki", "bare", "ovf"}
+	ContainerFormats = []string{"ami", "ari", "aki", "bare", "ovf", cloud.ContainerOVA}
 	DiskFormats      = []string{"ami", "ari", "aki", "raw", "qcow2", "iso", "vmdk", "vdi", "vhd", "vhdx"}
 )
 
@@ -140,7 +148,7 @@ func (s *Service) Get(ctx context.Context, caller cloud.Caller, id string) (img 
 // Servers made from it keep theirs: nodes have their own copies. Forbidden while
 // it is protected.
 func (s *Service) Delete(ctx context.Context, caller cloud.Caller, id string) error {
-	var digest string
+	var bytes []string
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		img, err := owned(tx, caller, id, "delete_image")
 		if err != nil {
@@ -149,7 +157,7 @@ func (s *Service) Delete(ctx context.Context, caller cloud.Caller, id string) er
 		if img.Protected {
 			return cloud.E("image.Delete", cloud.Forbidden, "Image %s is protected and cannot be deleted.", id)
 		}
-		digest = img.Digest
+		bytes = digestsOf(img)
 		if _, err := tx.ImageMembers.DeleteWhere(store.Eq("image_id", id)); err != nil {
 			return err
 		}
@@ -158,29 +166,52 @@ func (s *Service) Delete(ctx context.Context, caller cloud.Caller, id string) er
 	if err == nil {
 		s.dropPart(id)
 	}
-	if err == nil && digest != "" {
-		s.dropUnused(ctx, digest)
+	if err == nil {
+		s.dropUnused(ctx, bytes...)
 	}
 	return err
 }
 
-// dropUnused removes a blob that no image has any more. What fails is tried
+// digestsOf are the blobs of an image.
+func digestsOf(img cloud.Image) (list []string) {
+	if img.Digest != "" {
+		list = append(list, img.Digest)
+	}
+	if img.Made != nil {
+		list = append(list, img.Made.Digest)
+	}
+	return list
+}
+
+// dropUnused removes blobs that no image has any more. What fails is tried
 // again by Recover.
-func (s *Service) dropUnused(ctx context.Context, digest string) {
+func (s *Service) dropUnused(ctx context.Context, digests ...string) {
 	s.keeping.Lock()
 	defer s.keeping.Unlock()
 	ctx = context.WithoutCancel(ctx) // the image is gone, whether the caller waits or not
-	users := 0
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		users, err = tx.Images.Count(store.Eq("digest", digest))
-		return err
-	})
-	if err == nil && users == 0 {
-		err = s.blobs.Remove(digest)
+	for _, digest := range digests {
+		used := false
+		err := s.store.View(ctx, func(tx *store.Tx) (err error) {
+			used, err = inUse(tx, digest)
+			return err
+		})
+		if err == nil && !used {
+			err = s.blobs.Remove(digest)
+		}
+		if err != nil {
+			s.opts.Log.Warn("the bytes of a deleted image stay until the next start", "digest", digest, "error", err)
+		}
 	}
-	if err != nil {
-		s.opts.Log.Warn("the bytes of a deleted image stay until the next start", "digest", digest, "error", err)
+}
+
+// inUse tells whether an image has a blob: as its data, or made of it.
+func inUse(tx *store.Tx, digest string) (bool, error) {
+	n, err := tx.Images.Count(store.Eq("digest", digest))
+	if n > 0 || err != nil {
+		return true, err
 	}
+	n, err = tx.Images.Count(store.Eq("made_digest", digest))
+	return n > 0, err
 }
 
 // Deactivate forbids the download of an image's bytes to all but admins.

@@ -38,6 +38,11 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err := s.blobs.Clean(ctx); err != nil {
 		return err
 	}
+	if s.opts.Shop != nil {
+		if err := s.opts.Shop.Clean(); err != nil {
+			return err
+		}
+	}
 	used, waiting := map[string]string{}, map[string]bool{}
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		clear(used)
@@ -47,7 +52,7 @@ func (s *Service) Recover(ctx context.Context) error {
 			return err
 		}
 		for _, img := range images {
-			used[img.Digest] = img.ID
+			used[img.Digest], used[img.MadeDigest()] = img.ID, img.ID
 			waiting[img.ID] = img.Status == cloud.ImageQueued || img.Status == cloud.ImageSaving
 			if img.Status != cloud.ImageSaving && (img.Status != cloud.ImageUploading || img.UploadID == "") {
 				continue

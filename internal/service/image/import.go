@@ -53,9 +53,14 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id, token str
 		return task, cloud.E(op, cloud.Invalid, "Unknown import method name '%s'.", task.Method)
 	}
 	if task.Method == cloud.ImportWebDownload {
-		if err := s.opts.Source.Check(task.URI); err != nil {
-			return task, err
+		for _, uri := range append([]string{task.URI}, task.Mirrors...) {
+			if err := s.opts.Source.Check(uri); err != nil {
+				return task, err
+			}
 		}
+	}
+	if err := s.convertible(task.Format); err != nil {
+		return task, err
 	}
 	if task.Method == cloud.ImportGlanceDownload {
 		if task.Remote == nil || !cloud.IsID(task.Remote.ID) {

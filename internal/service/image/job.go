@@ -119,7 +119,7 @@ func (s *Service) runImport(ctx context.Context, task cloud.ImageTask, img cloud
 	default:
 		err = s.promote(ctx, task, img)
 	}
-	if errors.Is(context.Cause(ctx), errCancelled) {
+	if err != nil && errors.Is(context.Cause(ctx), errCancelled) { // its own success ends the watch too
 		return errCancelled
 	}
 	return err
@@ -143,21 +143,38 @@ func (s *Service) promote(ctx context.Context, task cloud.ImageTask, img cloud.I
 		return err
 	}
 	defer data.Close()
-	virtual, err := s.judge(img.DiskFormat, &readerAt{r: data}, img.Size)
+	found, err := s.judge(img, &readerAt{r: data}, img.Size)
+	if err != nil {
+		return err
+	}
+	path, err := s.blobs.Path(img.Digest)
 	if err != nil {
 		return err
 	}
 	task.Done, task.Total = img.Size, img.Size
-	return s.change(ctx, img, s.succeed(task, virtual))
-}
-
-// fetch makes an image of what an address serves.
-func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Image) error {
-	body, length, err := s.opts.Source.Open(ctx, task.URI)
-	if err != nil {
+	if done, err := s.convert(ctx, task, img, path, found, nil); done || err != nil {
 		return err
 	}
-	return s.fetchBody(ctx, task, img, body, length, nil)
+	if err := s.makeDisk(ctx, img, path, img.Digest, &found); err != nil {
+		return err
+	}
+	return s.change(ctx, img, s.succeed(task, found))
+}
+
+// fetch makes an image of what an address serves, or if that fails, one of its mirrors.
+func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Image) error {
+	var failures []error
+	for _, uri := range append([]string{task.URI}, task.Mirrors...) {
+		body, length, err := s.opts.Source.Open(ctx, uri)
+		if err == nil {
+			err = s.fetchBody(ctx, task, img, body, length, nil)
+		}
+		if err == nil || ctx.Err() != nil || cloud.Is(err, cloud.Gone) || len(task.Mirrors) == 0 {
+			return err
+		}
+		failures = append(failures, fmt.Errorf("%s: %s", uri, cloud.Message(err)))
+	}
+	return cloud.E("image.Import", cloud.Invalid, "None of the addresses gives the image: %w", errors.Join(failures...))
 }
 
 // fetchBody makes an image of what is read, and of what is said of it.
@@ -177,16 +194,22 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 	if err != nil {
 		return err
 	}
-	got, err := s.receive(ctx, stage, checked)
+	got, err := s.receive(ctx, img, stage, checked)
 	if err != nil {
 		return err
 	}
-	virtual, err := s.judge(img.DiskFormat, stage, got.size)
+	found, err := s.judge(img, stage, got.size)
 	if err != nil {
 		return err
 	}
 	task.Done, task.Total = got.size, got.size
-	done := s.succeed(task, virtual)
+	if done, err := s.convert(ctx, task, img, stage.Name(), found, say); done || err != nil {
+		return err
+	}
+	if err := s.makeDisk(ctx, img, stage.Name(), "sha512:"+got.sha512, &found); err != nil {
+		return err
+	}
+	done := s.succeed(task, found)
 	return s.keep(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
 		if say != nil {
 			if err := say(now); err != nil {
@@ -198,9 +221,10 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 }
 
 // succeed ends a task well and makes its image active, in one transaction.
-func (s *Service) succeed(task cloud.ImageTask, virtual int64) func(*store.Tx, *cloud.Image) error {
+func (s *Service) succeed(task cloud.ImageTask, found verdict) func(*store.Tx, *cloud.Image) error {
 	return func(tx *store.Tx, now *cloud.Image) error {
-		now.Status, now.UploadID, now.VirtualSize = cloud.ImageActive, "", virtual
+		found.note(now)
+		now.Status, now.UploadID = cloud.ImageActive, ""
 		task.Status, task.UpdatedAt, task.ExpiresAt = cloud.TaskSuccess, now.UpdatedAt, now.UpdatedAt.Add(taskLife)
 		task.Message = fmt.Sprintf("Copied %d MiB", task.Done>>20)
 		return tx.ImageTasks.Update(task)

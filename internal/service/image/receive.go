@@ -53,11 +53,12 @@ type readError struct{ error }
 func (e readError) Unwrap() error { return e.error }
 
 // receive copies src to dst in one pass, and gives its sums. It reads most bytes
-// at most. Failures of src are a readError, those of dst are as they are.
-func receive(ctx context.Context, dst io.Writer, src io.Reader, most int64) (sums, error) {
+// at most. Failures of src are a readError, those of dst are as they are. more are given
+// all bytes too.
+func receive(ctx context.Context, dst io.Writer, src io.Reader, most int64, more ...hash.Hash) (sums, error) {
 	r := &receiver{free: make(chan *block, blockCount)}
 	hashes := []hash.Hash{md5.New(), sha512.New()} // MD5 is what glance calls the checksum
-	for _, h := range hashes {
+	for _, h := range append(hashes, more...) {
 		r.sink(func(p []byte) { h.Write(p) }) // hashes do not fail
 	}
 	r.sink(func(p []byte) {

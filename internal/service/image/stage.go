@@ -30,7 +30,7 @@ func (s *Service) stage(ctx context.Context, img cloud.Image, body io.Reader) er
 		return err
 	}
 	defer stage.Discard()
-	got, err := s.receive(ctx, stage, body)
+	got, err := s.receive(ctx, img, stage, body)
 	if err == nil && got.size == 0 {
 		err = cloud.E("image.Stage", cloud.Invalid, "The upload has no bytes: send the image as the body of the request.")
 	}
@@ -43,9 +43,11 @@ func (s *Service) stage(ctx context.Context, img cloud.Image, body io.Reader) er
 	})
 }
 
-// receive takes bytes in and has the disk hold them; errors are for the sender.
-func (s *Service) receive(ctx context.Context, stage Stage, body io.Reader) (sums, error) {
-	got, err := receive(ctx, stage, body, s.opts.MaxSize)
+// receive takes bytes in and has the disk hold them; errors are for the sender. Bytes
+// that are not those which the image's owner expects are Invalid.
+func (s *Service) receive(ctx context.Context, img cloud.Image, stage Stage, body io.Reader) (sums, error) {
+	expect := expected(img)
+	got, err := receive(ctx, stage, body, s.opts.MaxSize, expect.hashes()...)
 	var read readError
 	switch {
 	case errors.As(err, &read):
@@ -53,6 +55,9 @@ func (s *Service) receive(ctx context.Context, stage Stage, body io.Reader) (sum
 	case errors.Is(err, errTooMuch):
 		return got, tooLarge(s.opts.MaxSize)
 	case err != nil:
+		return got, err
+	}
+	if err := expect.check(got.sha512); err != nil {
 		return got, err
 	}
 	return got, stage.Seal()

@@ -55,23 +55,10 @@ func (s *Service) sniffed(img cloud.Image, body io.Reader, length int64) (io.Rea
 	case errors.Is(err, io.EOF):
 		length = int64(n)
 	}
-	if err := s.judgeHead(img.DiskFormat, prefix, orUnknown(length)); err != nil {
+	if err := s.judgeHead(img, prefix, orUnknown(length)); err != nil {
 		return nil, err
 	}
 	return io.MultiReader(bytes.NewReader(prefix), body), nil
-}
-
-// judgeHead is judge for as much as the first bytes tell.
-func (s *Service) judgeHead(claim string, prefix []byte, length int64) error {
-	format := disk.Format(claim)
-	switch {
-	case disk.HeadSuffices(format):
-		_, err := s.judge(claim, bytes.NewReader(prefix), length)
-		return err
-	case format == disk.VHD:
-		return nil
-	}
-	return refused(disk.CheckClaim(claim, disk.Sniff(prefix)))
 }
 
 func orUnknown(length int64) int64 {
@@ -127,9 +114,9 @@ func (s *Service) begin(ctx context.Context, caller cloud.Caller, id string, nex
 // requeue takes the mark away, if it is still this upload's, whether the caller
 // waits or not.
 func (s *Service) requeue(ctx context.Context, img cloud.Image) {
-	digest := ""
+	var bytes []string
 	err := s.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		digest = ""
+		bytes = nil
 		now, err := tx.Images.Get(img.ID)
 		if cloud.Is(err, cloud.NotFound) || err == nil && now.UploadID != img.UploadID {
 			return nil
@@ -137,7 +124,7 @@ func (s *Service) requeue(ctx context.Context, img cloud.Image) {
 		if err != nil {
 			return err
 		}
-		digest = now.Digest
+		bytes = digestsOf(now)
 		empty(&now, s.clock.Now())
 		return tx.Images.Update(now)
 	})
@@ -145,16 +132,14 @@ func (s *Service) requeue(ctx context.Context, img cloud.Image) {
 		s.opts.Log.Error("a broken upload stays in state saving until the next start", "image", img.ID, "error", err)
 		return
 	}
-	if digest != "" {
-		s.dropUnused(ctx, digest)
-	}
+	s.dropUnused(ctx, bytes...)
 }
 
 // empty makes an image wait for its bytes.
 func empty(img *cloud.Image, now time.Time) {
 	img.Status, img.UploadID, img.UpdatedAt = cloud.ImageQueued, "", now
 	img.Size, img.VirtualSize = -1, -1
-	img.Checksum, img.HashAlgo, img.HashValue, img.Digest = "", "", "", ""
+	img.Checksum, img.HashAlgo, img.HashValue, img.Digest, img.Made = "", "", "", "", nil
 }
 
 // take stages, judges and keeps the bytes.
@@ -164,32 +149,22 @@ func (s *Service) take(ctx context.Context, img cloud.Image, body io.Reader) err
 		return err
 	}
 	defer stage.Discard()
-	got, err := s.receive(ctx, stage, body)
+	got, err := s.receive(ctx, img, stage, body)
 	if err != nil {
 		return err
 	}
-	virtual, err := s.judge(img.DiskFormat, stage, got.size)
+	found, err := s.judge(img, stage, got.size)
+	if err == nil {
+		err = s.makeDisk(ctx, img, stage.Name(), "sha512:"+got.sha512, &found)
+	}
 	if err != nil {
 		return err
 	}
 	return s.keep(ctx, img, stage, got, func(_ *store.Tx, now *cloud.Image) error {
-		now.Status, now.UploadID, now.VirtualSize = cloud.ImageActive, "", virtual
+		found.note(now)
+		now.Status, now.UploadID = cloud.ImageActive, ""
 		return nil
 	})
-}
-
-// judge holds bytes against the format that the image claims, and gives the size
-// of the disk in them. size is math.MaxInt64 while it is not known. Invalid,
-// with the reason.
-func (s *Service) judge(claim string, r io.ReaderAt, size int64) (virtual int64, err error) {
-	info, err := disk.Detect(r, size)
-	if mismatch := disk.CheckClaim(claim, info); mismatch != nil {
-		err = mismatch // tells more than what is wrong with a header
-	}
-	if err == nil && info.VirtualSize > s.opts.MaxVirtualSize && size != math.MaxInt64 {
-		return 0, cloud.E("image.Upload", cloud.Invalid, "The image was refused: its disk would have %d bytes, the limit is %d.", info.VirtualSize, s.opts.MaxVirtualSize)
-	}
-	return info.VirtualSize, refused(err)
 }
 
 // refused says what is wrong with an image's bytes; Invalid.

@@ -220,6 +220,12 @@ func (f *finder) findImages(digests []string) error {
 		if !slices.Contains(digests, i.Digest) {
 			f.say("image %s has lost its data (%s)", i.ID, i.Digest)
 		}
+		if i.Made != nil {
+			wanted[i.Made.Digest] = true
+			if !slices.Contains(digests, i.Made.Digest) {
+				f.say("image %s has lost the disk that was made of it (%s)", i.ID, i.Made.Digest)
+			}
+		}
 	}
 	for _, d := range digests {
 		if !wanted[d] {

@@ -131,7 +131,8 @@ func fromImage(op string, image *cloud.Image, v *cloud.Volume) error {
 	case image.ContainerFormat == "aki" || image.ContainerFormat == "ari":
 		return cloud.E(op, cloud.Invalid, "Image %s is the kernel or the ramdisk of another and holds no disk.", image.ID)
 	}
-	v.Image = &cloud.ImageRef{ID: image.ID, Digest: image.Digest, Format: image.DiskFormat, Size: image.Size, VirtualSize: image.VirtualSize}
+	ref := image.Ref()
+	v.Image = &ref
 	v.Bootable, v.ImageMetadata = true, imageMetadata(*image)
 	return nil
 }

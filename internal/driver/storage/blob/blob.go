@@ -34,6 +34,7 @@ type Store struct{ blobs, staged, parts string }
 type stage = interface {
 	io.Writer
 	io.ReaderAt
+	Name() string
 	Seal() error
 	Keep(digest string) error
 	Discard()

@@ -47,6 +47,9 @@ func (s *staged) Write(p []byte) (int, error) {
 // ReadAt reads what was written; holes at the end only after Seal.
 func (s *staged) ReadAt(p []byte, off int64) (int, error) { return s.file.ReadAt(p, off) }
 
+// Name is the file that is written, to be read by tools after Seal.
+func (s *staged) Name() string { return s.file.Name() }
+
 // Seal ends the writing, and waits until the disk has it all.
 func (s *staged) Seal() error {
 	err := s.sparse.Finish()

@@ -15,6 +15,8 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/disk"
+	"hearth/internal/disk/convert"
+	"hearth/internal/disk/ova"
 	"hearth/internal/driver/storage"
 	"hearth/internal/driver/storage/storagetest"
 )
@@ -179,6 +181,36 @@ func TestImagesAreConvertedOnce(t *testing.T) {
 		if left, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(left) > 0 {
 			t.Errorf("%s: left in tmp: %v", format, left)
 		}
+	}
+}
+
+// TestPackagesAreConverted boots from the first disk of an OVA, and refuses one that is
+// not what its manifest says.
+func TestPackagesAreConverted(t *testing.T) {
+	src := extImage(t)
+	want, _ := os.ReadFile(src)
+	pack := filepath.Join(t.TempDir(), "x.ova")
+	if _, err := convert.OVA(t.Context(), &disk.Runner{}, convert.Options{Source: src, Target: pack}, ova.Machine{Name: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, t.TempDir())
+	img, err := d.EnsureImage(t.Context(), refOf(t, pack, cloud.ContainerOVA), pack, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(img.Path); err != nil || !bytes.Equal(got, want) || img.Format != "raw" || img.VirtualSize != int64(len(want)) {
+		t.Errorf("%+v, %v: not the raw bytes", img, err)
+	}
+	bad, err := os.ReadFile(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad[len(bad)/2] ^= 1
+	if err := os.WriteFile(pack, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.EnsureImage(t.Context(), refOf(t, pack, cloud.ContainerOVA), pack, nil); !cloud.Is(err, cloud.Invalid) {
+		t.Errorf("a damaged package: %v", err)
 	}
 }
 

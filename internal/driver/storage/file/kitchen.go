@@ -9,6 +9,8 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/ova"
 )
 
 // DiskRoom is the Kitchen of internal/disk: its tools in their sandbox.
@@ -19,11 +21,41 @@ var _ Kitchen = DiskRoom{}
 // ToRaw implements Kitchen. The header is read strictly first: an image that
 // names a backing or data file is refused, though the head has looked already.
 func (k DiskRoom) ToRaw(ctx context.Context, src, format, dst string) error {
+	if format == cloud.ContainerOVA {
+		return kitchenError("storage.EnsureImage", k.packaged(ctx, src, dst))
+	}
 	if err := inspect(src, format); err != nil {
 		return kitchenError("storage.EnsureImage", err)
 	}
 	err := k.Runner.Convert(ctx, disk.Layer{Path: src, Format: disk.Format(format)}, disk.Target{Path: dst, Format: disk.Raw}, nil)
 	return kitchenError("storage.EnsureImage", err)
+}
+
+// packaged makes the first disk of a package raw. Its hash is checked on the way.
+func (k DiskRoom) packaged(ctx context.Context, src, dst string) error {
+	f, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p, err := ova.Open(f, st.Size())
+	if err != nil {
+		return err
+	}
+	inner := dst + ".disk"
+	defer os.Remove(inner)
+	if err := p.Extract(ctx, 1, inner); err != nil {
+		return err
+	}
+	layer, _, err := guestfs.Image(inner)
+	if err != nil {
+		return err
+	}
+	return k.Runner.Convert(ctx, layer, disk.Target{Path: dst, Format: disk.Raw}, nil)
 }
 
 func inspect(path, format string) error {
