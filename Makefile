@@ -10,7 +10,7 @@ PACKAGES  := ./cmd/... ./internal/... ./test/...
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: build demo test unit contract e2e e2e-all random-kills conformance bench check lint fuzz deps clean
+.PHONY: build demo test unit contract e2e e2e-all random-kills conformance bench bench-images check lint fuzz deps clean
 
 build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
 	$(GO) build -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
@@ -43,6 +43,9 @@ conformance: deps build ## Tempest: the whole API that fits one host, on the fak
 
 bench: deps build ## figures for docs/performance.md
 	./scripts/bench
+
+bench-images: deps build ## figures for docs/performance-images.md: the image workshop beside Debian's tools; wants libguestfs-tools for two of them
+	./scripts/bench-images
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	./scripts/fuzz

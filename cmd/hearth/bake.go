@@ -15,19 +15,30 @@ import (
 // newBake is 'hearth bake RECIPE'.
 func newBake(cfg *config.Config) *cobra.Command {
 	opt := bake.Options{}
+	var install fromInstaller
 	var gib float64
 	cmd := &cobra.Command{
-		Use: "bake " + strings.Join(bake.Recipes(), "|"), Short: "Bake an image: a bootable qcow2, and kernel, ramdisk and root file system apart",
+		Use: "bake " + strings.Join(bake.Recipes(), "|") + " | --from-installer URL|ISO --answers FILE", Short: "Bake an image: a bootable qcow2, and kernel, ramdisk and root file system apart",
 		Long: "Bake an image as any user, without loop devices or mounts. The result is a bootable qcow2 and\n" +
 			"an AMI triplet: kernel (aki), ramdisk (ari) and root file system (ami).\n\n" +
 			"  ember   busybox, dropbear and Debian's cloud kernel: small, up in seconds\n" +
 			"  debian  Debian with cloud-init and sshd; with --init, with Hearth's small agent in its place\n" +
 			"  gentoo  from a stage3 or stage4 archive, with the agent\n" +
 			"  tarball from any archive with a root file system, likewise\n\n" +
-			"With a file of your own (docs/recipes.md): init, lint and run.",
-		Args: cobra.ExactArgs(1), ValidArgs: bake.Recipes(),
+			"With a file of your own (docs/recipes.md): init, lint and run. With --from-installer a distribution's\n" +
+			"own installer makes the disk, by a file of answers (preseed, kickstart, autoyast, autoinstall).",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if install.source != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		}, ValidArgs: bake.Recipes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opt.Recipe, opt.Size = args[0], int64(gib*(1<<30))
+			opt.Size = int64(gib * (1 << 30))
+			if install.source != "" {
+				return install.run(cmd, cfg, opt)
+			}
+			opt.Recipe = args[0]
 			if opt.CacheDir == "" {
 				opt.CacheDir = cfg.Paths().Bake()
 			}
@@ -40,7 +51,8 @@ func newBake(cfg *config.Config) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(newBakeInit(), newBakeLint(), newBakeRun())
+	install.flags(cmd)
+	cmd.AddCommand(newBakeInit(), newBakeLint(), newBakeRun(), newBakePublish(cfg))
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where packages are kept for the next time (default: in the data directory)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in with the ssh key, such as ec2-user (default: the recipe's own)")
@@ -53,7 +65,8 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.Modules, "modules", "", "folder or archive with the modules of --kernel, as lib/modules/VERSION")
 	cmd.Flags().StringVar(&opt.Overlay, "overlay", "", "folder or archive to put over a system with Hearth's agent, last of all")
 	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
-	cmd.Flags().StringVar(&opt.Firmware, "firmware", "bios", "what the disk boots under: bios, or hybrid for UEFI too")
+	cmd.Flags().StringVar(&opt.Loader, "loader", "", "boot loader: grub, extlinux (bios) or systemd-boot (uefi) (default: grub, or systemd-boot for uefi)")
+	cmd.Flags().StringVar(&opt.Firmware, "firmware", "", "what the disk boots under: bios, uefi, or hybrid for both (default: the loader's, for grub bios)")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
 	return cmd
 }

@@ -97,9 +97,10 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 // newBakeRun is 'hearth bake run'.
 func newBakeRun() *cobra.Command {
 	opt := bake.RunOptions{}
-	var asJSON, quiet bool
+	var asJSON, quiet, boot bool
 	var gib float64
 	var base string
+	var cpus []string
 	cmd := &cobra.Command{
 		Use: "run RECIPE", Short: "Bake the image of a recipe, from the layers that are there already", Args: cobra.ExactArgs(1),
 		Long: "Bake the image of a recipe: a YAML file, the folder of a recipe.yaml, or the folder of a KIWI\n" +
@@ -122,6 +123,7 @@ func newBakeRun() *cobra.Command {
 			if len(problems) > 0 {
 				return errors.New(strings.Join(problems, "\n"))
 			}
+			opt.Fetch = webFetch()
 			opt.Recipe, opt.CacheSize = r, int64(gib*(1<<30))
 			out := cmd.ErrOrStderr()
 			if !quiet {
@@ -135,10 +137,14 @@ func newBakeRun() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), res)
+				err = printJSON(cmd.OutOrStdout(), res)
+			} else {
+				printRun(cmd.OutOrStdout(), res)
 			}
-			printRun(cmd.OutOrStdout(), res)
-			return nil
+			if err != nil || !boot || res.Disk == "" {
+				return err
+			}
+			return testBaked(cmd, res.Disk, res.User, cpus)
 		},
 	}
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
@@ -148,6 +154,8 @@ func newBakeRun() *cobra.Command {
 	cmd.Flags().BoolVar(&opt.Locked, "locked", false, "refuse inputs and versions of packages that are not in the lock file")
 	cmd.Flags().BoolVar(&opt.Refresh, "refresh", false, "make all layers anew")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "result as JSON, with each layer's key and whether it was cached or built")
+	cmd.Flags().BoolVar(&boot, "boot-test", true, "boot the image when it is made, and fail if it does not come up (hearth image boot-test)")
+	cmd.Flags().StringSliceVar(&cpus, "cpu", nil, "models of the processor to boot it on, one after the other, by QEMU's names such as qemu64,max (default: the best there is)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing of steps and scripts")
 	return cmd
 }

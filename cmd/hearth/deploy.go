@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,9 +25,11 @@ import (
 // deployFlags is what 'hearth deploy' is told.
 type deployFlags struct {
 	definition, dir, osDir, variant, size string
+	script, oldName                       string
 	memory                                int64
 	set, nics                             []string
 	asJSON                                bool
+	export                                *ganeti.Export // what --image names, if it is a folder of gnt-backup's
 	opt                                   deploy.Options
 }
 
@@ -46,21 +51,13 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 			if f.osDir != "" {
 				return f.foreign(cmd)
 			}
-			r, err := (&deploy.Deployer{Run: &disk.Runner{}}).Deploy(cmd.Context(), f.opt)
-			if err != nil {
-				return err
-			}
-			if f.asJSON {
-				return printJSON(cmd.OutOrStdout(), r)
-			}
-			printDeployed(cmd, r, f.opt.Target)
-			return nil
+			return f.deploy(cmd)
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.definition, "definition", "", "a definition kept by 'hearth os-def', NAME or NAME@VERSION, or a file of one or of settings (default: ganeti-instance-image's defaults)")
 	fl.StringVar(&f.dir, "dir", "", "folder of the definitions (default: in the data directory)")
-	fl.StringVar(&f.opt.Image, "image", "", "tarball, dump or disk image (default: the one that the definition names)")
+	fl.StringVar(&f.opt.Image, "image", "", "tarball, dump or disk image, or a folder of 'gnt-backup export' (default: the one that the definition names)")
 	fl.StringVar(&f.opt.Target, "disk", "", "the disk: a raw file or a block device")
 	fl.StringVar(&f.size, "size", "", "size of a new file: 10G, 512M")
 	fl.BoolVar(&f.opt.Overwrite, "overwrite", false, "what is on the disk may go")
@@ -72,17 +69,99 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 	fl.StringArrayVar(&f.nics, "nic", nil, "MAC address of a network card, for hooks; may be repeated")
 	fl.StringVar(&f.osDir, "os-dir", "", "run the create script of a definition of Ganeti's in this folder in place of all this; --set are its parameters")
 	fl.StringVar(&f.variant, "variant", "", "variant of --os-dir (default: the first of its list)")
+	fl.StringVar(&f.script, "script", "create", "script of --os-dir: create, import (reads standard input), export (writes standard output), rename or verify")
+	fl.StringVar(&f.oldName, "old-name", "", "name that an instance of --os-dir had before --script rename")
+	fl.BoolVar(&f.opt.Debug, "debug", false, "tell each step, what is done in it and how long it took")
 	fl.BoolVar(&f.asJSON, "json", false, "report as JSON")
 	_ = cmd.MarkFlagRequired("disk")
 	return cmd
 }
 
+// deploy deploys; a folder of gnt-backup's is unpacked beside the disk before.
+func (f *deployFlags) deploy(cmd *cobra.Command) error {
+	if f.export != nil {
+		dir, err := os.MkdirTemp(filepath.Dir(f.opt.Target), ".hearth-import-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if f.opt.Image, err = f.export.Unpack(cmd.Context(), 0, dir); err != nil {
+			return err
+		}
+		if n := len(f.export.Disks); n > 1 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the export has %d disks; the first is deployed\n", n)
+		}
+	}
+	r, err := (&deploy.Deployer{Run: &disk.Runner{}}).Deploy(cmd.Context(), f.opt)
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return printJSON(cmd.OutOrStdout(), r)
+	}
+	printDeployed(cmd, r, f.opt.Target)
+	return nil
+}
+
+// exported reads what a folder of gnt-backup's says of its instance, where the flags
+// do not say it.
+func (f *deployFlags) exported() (err error) {
+	if f.opt.Image == "" || !ganeti.IsExport(f.opt.Image) {
+		return nil
+	}
+	if f.export, err = ganeti.ReadExport(f.opt.Image); err != nil {
+		return err
+	}
+	if f.opt.Name == "" {
+		f.opt.Name = f.export.Instance
+	}
+	if f.memory == 0 {
+		f.memory = f.export.Memory >> 20
+	}
+	if f.size == "" {
+		f.opt.Size = f.export.Disks[0].Size
+	}
+	if len(f.nics) == 0 {
+		f.nics = f.export.MACs
+	}
+	return nil
+}
+
+// fetchImage opens an address for a definition's IMAGE_URL.
+func fetchImage(ctx context.Context, address string) (io.ReadCloser, error) {
+	if path, ok := strings.CutPrefix(address, "file://"); ok {
+		return os.Open(path)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
+		return nil, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
+	}
+	return nil, fmt.Errorf("the server answers %s", resp.Status)
+}
+
 // settle makes options of the flags.
 func (f *deployFlags) settle(cfg *config.Config) (err error) {
 	o := &f.opt
-	if o.Size, err = bytesOf(f.size); err != nil {
+	if err := f.exported(); err != nil {
 		return err
 	}
+	if f.size != "" {
+		if o.Size, err = bytesOf(f.size); err != nil {
+			return err
+		}
+	}
+	o.Fetch = fetchImage
 	o.Memory, o.Settings = f.memory<<20, map[string]string{}
 	for _, s := range f.set {
 		name, value, ok := strings.Cut(s, "=")
@@ -95,15 +174,16 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 		o.Environ = append(o.Environ, fmt.Sprintf("NIC_%d_MAC=%s", i, mac))
 	}
 	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+o.Target, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
+	dir := osdef.Dir(f.dir)
+	if dir == "" {
+		dir = osdef.Dir(cfg.Paths().OSDefs())
+	}
+	o.Overlay = dir.Overlay
 	switch {
 	case f.definition == "":
 	case strings.ContainsAny(f.definition, "/") || strings.HasSuffix(f.definition, ".yaml") || strings.HasSuffix(f.definition, ".json"):
 		o.Definition, err = osdef.Read(f.definition)
 	default:
-		dir := osdef.Dir(f.dir)
-		if dir == "" {
-			dir = osdef.Dir(cfg.Paths().OSDefs())
-		}
 		o.Definition, err = dir.Get(f.definition)
 	}
 	return err
@@ -129,10 +209,16 @@ func (f *deployFlags) foreign(cmd *cobra.Command) error {
 		made = true
 	}
 	def := &ganeti.Foreign{Dir: f.osDir, Variant: f.variant, Name: f.opt.Name, Disks: []string{path}, Memory: f.opt.Memory, NICs: f.nics, Kernel: f.opt.KernelPath, Serial: f.opt.Serial,
-		Settings: f.opt.Settings, UUID: cloud.NewID(), Log: cmd.ErrOrStderr()}
+		Settings: f.opt.Settings, UUID: cloud.NewID(), OldName: f.oldName, Debug: f.opt.Debug, Log: cmd.ErrOrStderr()}
+	switch f.script {
+	case "import":
+		def.In = cmd.InOrStdin()
+	case "export":
+		def.Out = cmd.OutOrStdout()
+	}
 	err = def.Run(cmd.Context(), "verify")
-	if err == nil {
-		err = def.Run(cmd.Context(), "create")
+	if err == nil && f.script != "verify" {
+		err = def.Run(cmd.Context(), f.script)
 	}
 	if err != nil && made {
 		err = errors.Join(err, os.Remove(path))
@@ -149,6 +235,9 @@ func printDeployed(cmd *cobra.Command, r *deploy.Report, target string) {
 	if r.CommandLine != "" {
 		fmt.Fprintf(w, "  kernel: %s\n", r.CommandLine)
 	}
+	for _, k := range r.HostKeys {
+		fmt.Fprintf(w, "  host key %s\n", k)
+	}
 	for _, h := range r.Hooks {
 		fmt.Fprintf(w, "  hook %s\n", h)
 	}
@@ -163,7 +252,7 @@ func ganetiScript(ctx context.Context, places ganeti.Places, script string) erro
 	if err != nil {
 		return err
 	}
-	return (&ganeti.Answer{Run: &disk.Runner{}, Env: env, Places: places, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
+	return (&ganeti.Answer{Run: &disk.Runner{}, Env: env, Places: places, Fetch: fetchImage, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
 }
 
 // bytesOf reads a size such as 10G or 512M; a bare number is bytes, "" is 0.

@@ -15,7 +15,7 @@ import (
 // newGaneti is 'hearth ganeti'.
 func newGaneti(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "ganeti", Short: "Work for a Ganeti as its definition of operating systems"}
-	cmd.AddCommand(newGanetiInstall(), newGanetiOS(cfg))
+	cmd.AddCommand(newGanetiInstall(), newGanetiOS(cfg), newGanetiExport())
 	return cmd
 }
 

@@ -37,6 +37,7 @@ import (
 	"hearth/internal/service/placement"
 	"hearth/internal/service/volume"
 	"hearth/internal/store"
+	"hearth/internal/vault"
 )
 
 // physicalPublic is the physical network that the network public is on.
@@ -58,6 +59,7 @@ type head struct {
 	place    *placement.Service
 	operate  *operate.Service
 	ready    *readiness
+	keys     *vault.Vault    // of encrypted volumes
 	first    identity.Result // of bootstrap
 }
 
@@ -81,8 +83,13 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		st.Close()
 		return nil, err
 	}
+	keys, err := vault.Open(cfg.Paths().VolumeKeys())
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
 	clock := cloud.SystemClock{}
-	h := &head{cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, backups: backups, ready: newReadiness("api", "operator", "images", "node")}
+	h := &head{keys: keys, cfg: cfg, log: log, store: st, fleet: node.NewFleet(), blobs: blobs, backups: backups, ready: newReadiness("api", "operator", "images", "node")}
 	h.identity = identity.New(st, clock, identity.Options{
 		Log: log, Cost: cfg.Identity.BcryptCost, TokenLife: cfg.Identity.TokenLife, Region: cfg.Region, Services: catalog(),
 		Compliance: compliance(cfg.Identity),
@@ -93,7 +100,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}
 	h.place = placement.New(st, clock, ratios)
-	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}})
+	h.volume = volume.New(st, clock, h.image, volume.Options{Log: log, Zone: cfg.Zone, Backups: h.backupStore(), Disks: nodeDisks{h.fleet}, Keys: keys})
 	h.compute = compute.New(st, clock, h.network, consoles{h.fleet}, compute.Options{Log: log, Images: h.image, Volumes: h.volume, Head: cfg.Node, Ratios: ratios, Reclaim: cfg.Compute.ReclaimAfter})
 	h.operate = operate.New(st, clock, h.fleet, blobs, ratios, log)
 	return h, nil
@@ -294,7 +301,7 @@ func (h *head) recoverImages(ctx context.Context) error {
 // keep runs the housekeeper.
 func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
-		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Schedules: h.volume, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
+		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Schedules: h.volume, Keys: h.keys, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
 		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory,
 	})

@@ -54,6 +54,7 @@ func newBootTest(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar((*string)(&opt.Format), "format", "", "format that the image must be of (default: what its bytes say)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in by ssh (default: those that the image's configuration names, and usual ones)")
 	cmd.Flags().StringVar(&opt.Machine, "arch", "", "machine: pc or q35 (default: as servers get here)")
+	cmd.Flags().StringVar(&opt.CPU, "cpu", "", "model of the processor, by QEMU's name such as qemu64 (default: all that the accelerator gives)")
 	cmd.Flags().StringVar(&opt.Firmware, "firmware", "", "bios or uefi (default: bios, unless the image boots by UEFI only)")
 	cmd.Flags().StringVar(&opt.Accel, "accel", "auto", "auto, kvm or tcg; auto measures whether KVM is fast")
 	cmd.Flags().IntVar(&opt.MemoryMB, "memory", 1024, "memory of the guest, MiB")
@@ -75,7 +76,7 @@ func tellTested(w io.Writer, r *boottest.Report, dir string, asJSON bool) error 
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "%s  %s in %.1f s (%s, %s, %s, QEMU %s)\n", filepath.Base(r.Image), r.Result, r.Seconds, r.Machine, r.Firmware, r.Accel, r.QEMU)
+		fmt.Fprintf(w, "%s  %s in %.1f s (%s, %s, %s, %s, QEMU %s)\n", filepath.Base(r.Image), r.Result, r.Seconds, r.Machine, r.CPU, r.Firmware, r.Accel, r.QEMU)
 		for _, line := range r.Guest {
 			fmt.Fprintf(w, "  %s\n", line)
 		}

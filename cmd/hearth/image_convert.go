@@ -38,25 +38,7 @@ func newConvert() *cobra.Command {
 			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.run, c.source = &disk.Runner{Timeout: 24 * time.Hour}, args[0]
-			if files, err := c.byTree(); err != nil || files {
-				if err != nil {
-					return err
-				}
-				return convertTree(cmd, c.tree(), c.asJSON)
-			}
-			if err := c.settle(); err != nil {
-				return err
-			}
-			switch c.to {
-			case "ami":
-				return c.ami(cmd)
-			case "ova":
-				return c.ova(cmd)
-			}
-			if c.shrink {
-				return c.shrunk(cmd)
-			}
-			return c.disk(cmd)
+			return c.make(cmd)
 		},
 	}
 	cmd.Flags().StringVar(&c.to, "to", "qcow2", "what is made")
@@ -79,6 +61,29 @@ type conversion struct {
 	gib, limit                float64 // of what goes by way of the file tree
 	machine                   machine
 	number                    int // of the disk in an OVA
+}
+
+// make does the conversion.
+func (c *conversion) make(cmd *cobra.Command) error {
+	if files, err := c.byTree(); err != nil || files {
+		if err != nil {
+			return err
+		}
+		return convertTree(cmd, c.tree(), c.asJSON)
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	switch c.to {
+	case "ami":
+		return c.ami(cmd)
+	case "ova":
+		return c.ova(cmd)
+	}
+	if c.shrink {
+		return c.shrunk(cmd)
+	}
+	return c.disk(cmd)
 }
 
 // byTree tells whether the conversion goes by way of the file tree, which reads and

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/volumeattach"
@@ -15,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
+	"hearth/internal/disk"
 )
 
 // promptly is how fast a system is expected to shut down when its power button is
@@ -22,15 +26,26 @@ import (
 const promptly = 30 * time.Second
 
 // newImageFromServer is 'hearth image from-server': what was installed on a server's
-// volume, or on its root disk, becomes an image with the bytes in it.
+// volume, or on its root disk, becomes an image with the bytes in it, or files here.
 func newImageFromServer(cfg *config.Config) *cobra.Command {
-	var name string
+	var name, to, out, compress string
+	var live bool
 	cmd := &cobra.Command{
 		Use: "from-server NAME-OR-ID", Short: "Shut a server down and make an image of the disk that it boots from", Args: cobra.ExactArgs(1),
 		Long: "Shuts a server down and makes an image of the disk that it boots from: of a volume too, of which nova's own images hold but a\n" +
-			"snapshot. How fast the guest shuts down is looked at: one that does not mind its power button is told what it lacks.",
+			"snapshot. How fast the guest shuts down is looked at: one that does not mind its power button is told what it lacks. With --live it\n" +
+			"runs on, and the image is what the disk would be after a power cut; a volume is not read while its guest runs.\n\n" +
+			"With --to it is files here that are made, in any form that 'hearth image convert' knows (qcow2, vmdk, ova, tar.gz, dump, ami …),\n" +
+			"and no image stays in the cloud. 'ganeti-image' is the same by its old name: see 'hearth old-names'.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := imageFromServer(cmd.Context(), cfg, args[0], name, cmd.ErrOrStderr())
+			at, err := reachCloud(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if to != "" {
+				return at.filesOf(cmd, args[0], live, conversion{to: to, out: out, compress: compress})
+			}
+			id, err := at.imageOf(cmd.Context(), args[0], name, live, cmd.ErrOrStderr())
 			if id != "" {
 				fmt.Fprintln(cmd.OutOrStdout(), id)
 			}
@@ -38,44 +53,108 @@ func newImageFromServer(cfg *config.Config) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the image; empty: the server's")
+	cmd.Flags().BoolVar(&live, "live", false, "do not shut the server down")
+	cmd.Flags().StringVar(&to, "to", "", "make files of this form here, and no image in the cloud")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "with --to: the file to be made, or the beginning of the files' names (default: as 'hearth image convert' names it)")
+	cmd.Flags().StringVar(&compress, "compress", "", "with --to: zstd or zlib for a qcow2, zlib or none for a dump")
 	return cmd
 }
 
-func imageFromServer(ctx context.Context, cfg *config.Config, server, name string, say io.Writer) (string, error) {
-	nova, err := computeClient(ctx, cfg)
+// reach is the services of a cloud, be it the one of the OS_ variables or this machine's.
+type reach struct{ nova, glance, cinder *gophercloud.ServiceClient }
+
+func reachCloud(ctx context.Context, cfg *config.Config) (at reach, err error) {
+	provider, err := dialAny(ctx, cfg)
 	if err != nil {
-		return "", err
+		return at, err
 	}
-	s, err := serverNamed(ctx, nova, server)
+	endpoint := gophercloud.EndpointOpts{Region: regionOf(cfg)}
+	var errs [3]error
+	at.nova, errs[0] = openstack.NewComputeV2(provider, endpoint)
+	at.glance, errs[1] = openstack.NewImageV2(provider, endpoint)
+	at.cinder, errs[2] = openstack.NewBlockStorageV3(provider, endpoint)
+	return at, errors.Join(errs[:]...)
+}
+
+// imageOf makes an image of what a server boots from.
+func (at reach) imageOf(ctx context.Context, server, name string, live bool, say io.Writer) (string, error) {
+	s, err := serverNamed(ctx, at.nova, server)
 	if err != nil {
 		return "", err
 	}
 	if name == "" {
 		name = s.Name
 	}
-	if err := shutDown(ctx, nova, s, say); err != nil {
-		return "", err
+	if !live {
+		if err := shutDown(ctx, at.nova, s, say); err != nil {
+			return "", err
+		}
 	}
-	volume, err := bootVolume(ctx, nova, s)
+	volume, err := bootVolume(ctx, at.nova, s)
 	if err != nil {
 		return "", err
 	}
+	if volume != "" && live && s.Status != "SHUTOFF" {
+		return "", fmt.Errorf("server %s runs from volume %s, which its guest holds: stop it first, or make a snapshot of the volume ('openstack volume snapshot create --force') and a volume of that", s.Name, volume)
+	}
+	id := ""
 	if volume == "" {
-		return createImage(ctx, cfg, s.ID, name, false, true)
+		id, err = servers.CreateImage(ctx, at.nova, s.ID, servers.CreateImageOpts{Name: name}).ExtractImageID()
+	} else {
+		var up volumes.VolumeImage
+		up, err = volumes.UploadImage(ctx, at.cinder, volume, volumes.UploadImageOpts{ImageName: name, DiskFormat: "raw", ContainerFormat: "bare", Force: true}).Extract()
+		id = up.ImageID
 	}
-	cinder, err := volumeClient(ctx, cfg)
-	if err != nil {
-		return "", err
-	}
-	glance, err := imageClient(ctx, cfg)
-	if err != nil {
-		return "", err
-	}
-	up, err := volumes.UploadImage(ctx, cinder, volume, volumes.UploadImageOpts{ImageName: name, DiskFormat: "raw", ContainerFormat: "bare", Force: true}).Extract()
 	if err != nil {
 		return "", refusal(err)
 	}
-	return up.ImageID, awaitImage(ctx, glance, up.ImageID)
+	return id, awaitImage(ctx, at.glance, id)
+}
+
+// fetch gives a copy of the disk that a server boots from, by way of an image that
+// the cloud keeps no longer.
+func (at reach) fetch(ctx context.Context, server, path string, live bool, say io.Writer) (err error) {
+	fmt.Fprintln(say, "  the cloud copies the disk")
+	id, err := at.imageOf(ctx, server, "disk of "+server+", on its way", live, say)
+	if id == "" {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, refusal(images.Delete(context.WithoutCancel(ctx), at.glance, id).ExtractErr()))
+	}()
+	if err != nil {
+		return err
+	}
+	image, err := imageOf(ctx, at.glance, id)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(say, "  fetch %d bytes\n", image.SizeBytes)
+	return uploader{ctx: ctx, glance: at.glance, progress: say}.download(id, path)
+}
+
+// filesOf makes files of what a server boots from. The copy lies beside them
+// meanwhile, where there is room for such.
+func (at reach) filesOf(cmd *cobra.Command, server string, live bool, c conversion) error {
+	c.run, c.source, c.limit = &disk.Runner{Timeout: 24 * time.Hour}, filepath.Base(server), 1<<20
+	if c.out == "-" {
+		return errors.New("the files are made here: name one with --out")
+	}
+	if c.out == "" { // a server's name may have dots in it, which are no ending
+		if c.out = c.source; c.to != "ami" && c.to != "dump" {
+			c.out += "." + c.to
+		}
+	}
+	work, err := os.MkdirTemp(filepath.Dir(c.out), ".hearth-from-server-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	c.source = filepath.Join(work, "disk")
+	if err := at.fetch(cmd.Context(), server, c.source, live, cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	return c.make(cmd)
 }
 
 // shutDown presses the power button of a server that runs, and waits.

@@ -22,6 +22,8 @@ import (
 type oldTool struct {
 	name, about string
 	verbs       []oldVerb
+	takes       string                                     // of a tool without verbs
+	do          func(*oldCall) (today []string, err error) // the same
 }
 
 // oldVerb does what it did, over the API, and gives the words of today for it.
@@ -33,6 +35,7 @@ type oldVerb struct {
 
 // oldCall is one such command line.
 type oldCall struct {
+	cmd      *cobra.Command
 	ctx      context.Context
 	cfg      *config.Config
 	in       *os.File
@@ -45,7 +48,7 @@ type oldCall struct {
 // oldTools are all that Hearth answers to, by 'hearth NAME …' or by a link of
 // that name.
 func oldTools() []oldTool {
-	return []oldTool{oldGlance(), oldCinder(), oldNova(), oldGanetiInstance(), oldHost(), oldVM(), oldImage(), oldDatastore()}
+	return []oldTool{oldGlance(), oldCinder(), oldNova(), oldGanetiInstance(), oldHost(), oldVM(), oldImage(), oldDatastore(), oldGanetiImage(), oldMountDisks(), oldUmountDisks()}
 }
 
 // newOldTools are the subcommands. They read their own flags: Hearth's settings
@@ -53,10 +56,14 @@ func oldTools() []oldTool {
 func newOldTools(cfg *config.Config) []*cobra.Command {
 	var all []*cobra.Command
 	for _, tool := range oldTools() {
+		takes := tool.takes
+		if tool.do == nil {
+			takes = "COMMAND …"
+		}
 		all = append(all, &cobra.Command{
-			Use: tool.name + " COMMAND …", Short: tool.about, Long: tool.help(), Hidden: true, DisableFlagParsing: true,
+			Use: tool.name + " " + takes, Short: tool.about, Long: tool.help(), Hidden: true, DisableFlagParsing: true,
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return tool.run(&oldCall{ctx: cmd.Context(), cfg: cfg, in: os.Stdin, out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(), args: args})
+				return tool.run(&oldCall{cmd: cmd, ctx: cmd.Context(), cfg: cfg, in: os.Stdin, out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(), args: args})
 			},
 		})
 	}
@@ -103,6 +110,9 @@ func newOldNames() *cobra.Command {
 }
 
 func (t oldTool) help() string {
+	if t.do != nil {
+		return fmt.Sprintf("Usage: %s %s\n\n%s\n", t.name, t.takes, t.about)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. It does these and says how they are done today:\n\n", t.about)
 	for _, v := range t.verbs {
@@ -113,6 +123,9 @@ func (t oldTool) help() string {
 
 // run does the verb, or hands the line to the real client of that name.
 func (t oldTool) run(o *oldCall) error {
+	if t.do != nil {
+		return t.only(o)
+	}
 	byLink := filepath.Base(os.Args[0]) == t.name
 	name := ""
 	if len(o.args) > 0 {
@@ -133,6 +146,19 @@ func (t oldTool) run(o *oldCall) error {
 	}
 	o.args = o.args[1:]
 	today, err := t.verbs[i].do(o)
+	if len(today) > 0 {
+		fmt.Fprintln(o.progress, "today:", command(today))
+	}
+	return err
+}
+
+// only runs a tool without verbs.
+func (t oldTool) only(o *oldCall) error {
+	if len(o.args) == 0 || slices.Contains(o.args, "--help") || slices.Contains(o.args, "-h") {
+		fmt.Fprint(o.progress, t.help())
+		return nil
+	}
+	today, err := t.do(o)
 	if len(today) > 0 {
 		fmt.Fprintln(o.progress, "today:", command(today))
 	}

@@ -28,7 +28,7 @@ func oldVM() oldTool {
 		serverAct("poweroff", "stop", stop), serverAct("stop", "stop", stop),
 		serverAct("resume", "start", map[string]any{"os-start": nil}),
 		{name: "shutdown", takes: "VM", do: serverDelete}, {name: "delete", takes: "VM", do: serverDelete}, {name: "terminate", takes: "VM", do: serverDelete},
-		say("create", "TEMPLATE", "openstack", "server", "create", "--image", "IMAGE", "--flavor", "FLAVOR", "NAME"),
+		say("create", "TEMPLATE", "hearth", "import", "opennebula", "TEMPLATES…"),
 		say("livemigrate", "VM HOST", "openstack", "server", "migrate", "--live-migration", "VM"),
 	}}
 }
@@ -36,7 +36,7 @@ func oldVM() oldTool {
 func oldImage() oldTool {
 	return oldTool{name: "oneimage", about: "Answer to OpenNebula's command for images", verbs: []oldVerb{
 		{name: "list", do: glanceList}, {name: "show", takes: "IMAGE", do: glanceShow}, {name: "delete", takes: "IMAGE", do: glanceDelete},
-		say("create", "TEMPLATE -d DATASTORE", "openstack", "image", "create", "--disk-format", "qcow2", "--container-format", "bare", "--file", "FILE", "NAME"),
+		say("create", "TEMPLATE -d DATASTORE", "hearth", "import", "opennebula", "TEMPLATES…"),
 	}}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,12 +70,57 @@ func TestOldNames(t *testing.T) {
 		}
 	}
 	for _, tool := range oldTools() {
+		if (tool.do == nil) == (tool.verbs == nil) {
+			t.Errorf("%s does nothing, or two things", tool.name)
+		}
 		seen := map[string]bool{}
 		for _, v := range tool.verbs {
 			if v.do == nil || seen[v.name] {
 				t.Errorf("%s %s is there twice or does nothing", tool.name, v.name)
 			}
 			seen[v.name] = true
+		}
+	}
+}
+
+// TestGanetiImage reads the options of seeds/003, and the settings for those that are
+// left out.
+func TestGanetiImage(t *testing.T) {
+	kind := machineWord(runtime.GOARCH)
+	settings := map[string]string{"IMAGE_DIR": "/var/cache/images", "IMAGE_NAME": "debian-5.0", "ARCH": "x86"}
+	for _, tt := range []struct {
+		args     string
+		defaults map[string]string
+		want     imageWish
+		err      string
+	}{
+		{args: "-t tarball -i web1", want: imageWish{server: "web1", to: "tar.gz", out: "web1-" + kind + ".tar.gz"}},
+		{args: "-t dump -i web1.example.org", want: imageWish{server: "web1.example.org", to: "dump", out: "web1.example.org-" + kind}},
+		{args: "-d /srv/images -n debian-12 -a x86_64 -t qemu-img -i web1", defaults: settings, want: imageWish{server: "web1", to: "qcow2", out: "/srv/images/debian-12-x86_64.img", compress: "zlib"}},
+		{args: "-t dump -i web1", defaults: settings, want: imageWish{server: "web1", to: "dump", out: "/var/cache/images/debian-5.0-x86"}},
+		{args: "-t iso -i web1", err: "tarball, dump or qemu-img"},
+		{args: "-t dump", err: "-i INSTANCE"},
+		{args: "-t dump -i web1 -n ../x", err: "without folders"},
+		{args: "-t dump -i web1 -x y", err: "-x is not known"},
+		{args: "-t dump -i web1 web2", err: "belongs to no option"},
+	} {
+		got, err := wishOf(strings.Fields(tt.args), tt.defaults)
+		if tt.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: %v", tt.args, err)
+			}
+		} else if err != nil || got != tt.want {
+			t.Errorf("%s: %+v, %v", tt.args, got, err)
+		}
+	}
+}
+
+// TestInstanceRoot: no name leads out of /tmp.
+func TestInstanceRoot(t *testing.T) {
+	for name, want := range map[string]string{"web1.example.org": "/tmp/web1.example.org_root", "../etc": "", "..": "", "a/b": ""} {
+		_, dir, err := (&oldCall{args: []string{name}}).instanceRoot()
+		if dir != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", name, dir, err)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func newOSDef(cfg *config.Config) *cobra.Command {
 		}
 		return osdef.Dir(dir)
 	}
-	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in))
+	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in), newOSDefOverlay(in))
 	return cmd
 }
 

@@ -110,7 +110,12 @@ func serverNamed(ctx context.Context, compute *gophercloud.ServiceClient, name s
 	if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
 		return server, err
 	}
-	pages, err := servers.List(compute, servers.ListOpts{Name: "^" + regexp.QuoteMeta(name) + "$", AllTenants: true}).AllPages(ctx)
+	only := servers.ListOpts{Name: "^" + regexp.QuoteMeta(name) + "$", AllTenants: true}
+	pages, err := servers.List(compute, only).AllPages(ctx)
+	if gophercloud.ResponseCodeIs(err, http.StatusForbidden) { // whoever may not see all sees his own
+		only.AllTenants = false
+		pages, err = servers.List(compute, only).AllPages(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -63,12 +63,9 @@ func (i importer) run(source string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	path := source
-	if strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://") {
-		path = filepath.Join(tmp, "source")
-		if err := i.download(source, path); err != nil {
-			return "", err
-		}
+	path, err := i.local(source, tmp)
+	if err != nil {
+		return "", err
 	}
 	ready, err := i.prepare(path, tmp)
 	if err != nil {
@@ -80,6 +77,16 @@ func (i importer) run(source string) (string, error) {
 		return "", fmt.Errorf("the disk in %s has %d bytes: --size must be %d at least", source, ready.size, need)
 	}
 	return i.make(ready)
+}
+
+// local is the absolute path of the source, since tools run elsewhere than here; a
+// URL is fetched to tmp first.
+func (i importer) local(source, tmp string) (string, error) {
+	if !strings.HasPrefix(source, "http://") && !strings.HasPrefix(source, "https://") {
+		return filepath.Abs(source)
+	}
+	path := filepath.Join(tmp, "source")
+	return path, i.download(source, path)
 }
 
 // download fetches a URL to a file.

@@ -19,6 +19,7 @@ import (
 	"hearth/internal/driver/hypervisor"
 	"hearth/internal/driver/network"
 	"hearth/internal/driver/storage"
+	"hearth/internal/vault"
 )
 
 // Networks keeps the data plane of a node; port.Manager is one.
@@ -109,10 +110,15 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	if err := a.networks.Recover(ctx); err != nil {
 		a.Log.Error("not all networks could be served again; the head will ask for them anew", "error", err)
 	}
+	secrets, err := vault.Open(filepath.Join(cfg.Dir, "secrets.key"))
+	if err != nil {
+		_ = a.networks.Close()
+		return nil, err
+	}
 	m, err := instance.New(instance.Config{
 		Dir: a.instancesDir(), Storage: cfg.Storage, Hypervisor: cfg.Hypervisor, Ports: a.networks, Images: cfg.Images,
 		ConfigDrive: cfg.ConfigDrive, Clock: cfg.Clock, BootID: bootID, Log: cfg.Log, Hook: cfg.Hook,
-		ShutdownGrace: cfg.ShutdownGrace, NoSync: cfg.NoSync, Used: a.used,
+		ShutdownGrace: cfg.ShutdownGrace, NoSync: cfg.NoSync, Used: a.used, Secrets: secrets,
 	})
 	if err != nil {
 		_ = a.networks.Close()

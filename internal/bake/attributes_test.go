@@ -2,11 +2,15 @@ package bake
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"hearth/internal/bake/layer"
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 )
@@ -72,5 +76,37 @@ func TestAttributesAreKept(t *testing.T) {
 	}
 	if n, _ := tree.Lstat("/bin/ping"); n.UID != 70000 {
 		t.Errorf("ping belongs to %d", n.UID)
+	}
+}
+
+// TestLayersKeepCapabilities has a script give ping its capability: the layer has it, and a file
+// whose capability alone was taken is changed.
+func TestLayersKeepCapabilities(t *testing.T) {
+	record := map[string]string{"SCHILY.xattr.security.capability": "\x01\x00", "SCHILY.xattr.trusted.x": "1"}
+	plain := tar.Header{Name: "./bin/ping", Typeflag: tar.TypeReg, Mode: 0o755}
+	able := plain
+	able.PAXRecords = record
+	for what, c := range map[string]struct {
+		before, after *tar.Header
+		written       bool
+	}{"given": {&plain, &able, true}, "kept": {&able, &able, false}, "taken": {&able, &plain, true}} {
+		d := difference{before: layer.Index{}, after: layer.Index{}, owners: true}
+		if err := errors.Join(d.before.Add(c.before, strings.NewReader("")), d.after.Add(c.after, strings.NewReader(""))); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		h := *c.after
+		if err := errors.Join(d.copy(w, &h, strings.NewReader("")), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := tar.NewReader(&b).Next()
+		if (err == nil) != c.written {
+			t.Errorf("%s: %v, %v", what, got, err)
+			continue
+		}
+		if c.written && (got.PAXRecords["SCHILY.xattr.security.capability"] != c.after.PAXRecords["SCHILY.xattr.security.capability"] || got.PAXRecords["SCHILY.xattr.trusted.x"] != "") {
+			t.Errorf("%s: %q", what, got.PAXRecords)
+		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"hearth/internal/bake/layer"
 	"hearth/internal/disk"
+	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/bootloader"
 )
 
 // Options says what to bake.
@@ -30,7 +32,8 @@ type Options struct {
 	Kernel   string // of a tarball; "": its own, or Debian's for clouds
 	Modules  string // of Kernel: a folder or an archive
 	Overlay  string // a folder or an archive that is put over a system with Hearth's agent
-	Firmware string // that the disk boots under: "" or "bios", or "hybrid": UEFI too
+	Loader   string // that boots the disk: grub, extlinux or systemd-boot; "": grub, or systemd-boot for uefi
+	Firmware string // that the disk boots under: bios, uefi or hybrid; "": the loader's first
 	Raw      bool   // keep the bootable disk as raw too
 	Progress func(Step)
 }
@@ -59,11 +62,12 @@ type system struct {
 	kernel  []byte
 	ramdisk []byte
 	root    *staged     // the root file system
-	boot    []disk.File // what the bootable disk has besides it
-	label   string      // of the root file system
-	uuid    string      // of the root file system
-	params  string      // of the kernel
-	minSize int64       // of the root file system, bytes
+	boot    []disk.File // what the bootable disk has besides it, but for the loader's own
+	menu    bootdisk.Menu
+	label   string // of the root file system
+	uuid    string // of the root file system
+	params  string // of the kernel
+	minSize int64  // of the root file system, bytes
 	user    string
 	small   bool // its qcow2 is packed as small as can be, however long that takes
 }
@@ -85,15 +89,14 @@ type oven struct {
 	packages []string
 	mirror   []string          // that mmdebstrap asks; none: its own choice
 	wants    func(string) bool // tells which forms are made; nil: all but raw
+	distro   string            // ID of os-release; "": the recipe's name
+	machine  string            // that the image was made and is tested on; "": the one of this Hearth's guests
 	log      func(string)      // is given what programs say; nil: nobody
 }
 
 // Bake makes the images of a recipe in OutDir. Files of a former run are
 // replaced only when all are done. It runs as any user.
 func Bake(ctx context.Context, opt Options) (Result, error) {
-	if err := checkFirmware(opt.Firmware); err != nil {
-		return Result{}, err
-	}
 	cook, ok := recipes()[opt.Recipe]
 	if !ok {
 		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
@@ -117,6 +120,9 @@ func Bake(ctx context.Context, opt Options) (Result, error) {
 // newOven checks the options and makes the folders.
 func newOven(opt Options) (*oven, error) {
 	var err error
+	if opt.Loader, opt.Firmware, err = bootloader.Settle(opt.Loader, opt.Firmware); err != nil {
+		return nil, err
+	}
 	if opt.OutDir, err = filepath.Abs(opt.OutDir); err != nil {
 		return nil, err
 	}
@@ -148,8 +154,9 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	root := filepath.Join(o.work, "root")
 	size := sys.minSize
 	if o.Size > 0 {
-		if size = (o.Size - o.besides()) / blockSize * blockSize; size < sys.minSize {
-			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+o.besides())
+		besides := o.disk(sys, root).Besides()
+		if size = (o.Size - besides) / blockSize * blockSize; size < sys.minSize {
+			return res, fmt.Errorf("a disk of %d bytes is too small: the recipe needs %d", o.Size, sys.minSize+besides)
 		}
 	}
 	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {
@@ -212,6 +219,18 @@ type move struct {
 	to           *string
 }
 
+// cpuBaseline is what the code of these images wants: Debian's amd64, busybox and all that is
+// unpacked here run on every processor with 64 bits.
+const cpuBaseline = "x86-64-v1"
+
+// properties are those that an image should have in glance. Empty ones are left out.
+func (o *oven) properties(res *Result) map[string]string {
+	all := map[string]string{"hw_disk_bus": "virtio", "hw_vif_model": "virtio", "hw_machine_type": orElse(o.machine, "pc"), "hearth_cpu_baseline": cpuBaseline,
+		"os_distro": orElse(o.distro, o.Recipe), "default_user": res.User, "os_command_line": res.CommandLine}
+	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
+	return all
+}
+
 // publish writes the manifest and moves all files to OutDir.
 func (o *oven) publish(res *Result, moves []move) error {
 	done := o.steps.begin("check sums", 0)
@@ -230,8 +249,7 @@ func (o *oven) publish(res *Result, moves []move) error {
 		entries = append(entries, entry{filepath.Base(*m.to), size, sum})
 	}
 	res.Manifest = filepath.Join(o.OutDir, o.Recipe+".json")
-	b, err := json.MarshalIndent(map[string]any{"recipe": o.Recipe, "user": res.User, "files": entries, "packages": o.packages,
-		"properties": map[string]string{"hw_disk_bus": "virtio", "hw_vif_model": "virtio", "os_distro": o.Recipe, "default_user": res.User, "os_command_line": res.CommandLine}}, "", "  ")
+	b, err := json.MarshalIndent(map[string]any{"recipe": o.Recipe, "user": res.User, "files": entries, "packages": o.packages, "properties": o.properties(res)}, "", "  ")
 	if err != nil {
 		return done.end(err)
 	}

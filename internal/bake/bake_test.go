@@ -171,7 +171,7 @@ func TestImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys := &system{kernel: []byte("kernel"), ramdisk: []byte("ramdisk"), root: s, label: "x", uuid: newUUID(), minSize: 16 << 20, user: "me", params: "p",
-		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}, {Path: "/boot/grub/grub.cfg", Data: bootdisk.Menu{Title: "T", Kernel: "/k", Ramdisk: "/r", Params: "p"}.Config()}}}
+		boot: []disk.File{{Path: "/boot/vmlinuz", Mode: 0o644, Data: []byte("kernel")}}, menu: bootdisk.Menu{Title: "T", Kernel: "/k", Ramdisk: "/r", Params: "p"}}
 	res, err := o.images(context.Background(), sys)
 	var missing *disk.Error
 	if errors.As(err, &missing) && missing.Kind == disk.ToolMissing {
@@ -191,10 +191,10 @@ func checkImages(t *testing.T, o *oven, res Result) {
 	}
 	defer f.Close()
 	table, err := disk.ReadTable(f, fileSize(res.RawDisk))
-	if last := table.Last(); err != nil || last == nil || last.Start != gap || last.Size != 16<<20 || !last.Bootable {
+	if last := table.Last(); err != nil || last == nil || last.Start != bootdisk.Gap || last.Size != 16<<20 || !last.Bootable {
 		t.Errorf("table %+v, %v", table, err)
 	}
-	root, err := disk.ReadExt(f, gap, 16<<20)
+	root, err := disk.ReadExt(f, bootdisk.Gap, 16<<20)
 	if err != nil || root == nil || root.Label != "x" || root.BlockSize != blockSize {
 		t.Errorf("root %+v, %v", root, err)
 	}
@@ -214,7 +214,7 @@ func checkImages(t *testing.T, o *oven, res Result) {
 	} {
 		image := res.Root
 		if strings.HasPrefix(command, "cat") {
-			image, want = res.RawDisk+fmt.Sprintf("?offset=%d", gap), "linux16 /k p"
+			image, want = res.RawDisk+fmt.Sprintf("?offset=%d", bootdisk.Gap), "linux16 /k p"
 		}
 		out, err := o.run.Run(context.Background(), disk.Command{Name: "debugfs", Args: []string{"-R", command, image}, Read: []string{strings.Split(image, "?")[0]}})
 		if err != nil || !strings.Contains(out.Stdout, want) {

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/sdboot"
 )
 
 //go:embed debian
@@ -53,6 +53,9 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.debianEFI(over, uuid); err != nil {
+		return nil, err
+	}
 	done := o.steps.begin("unpack the system", fileLength(archive))
 	s, err := stageTar(archive, filepath.Join(o.work, "tree"), over, done.at)
 	if done.end(err) != nil {
@@ -76,8 +79,7 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 	}
 	params := "root=UUID=" + uuid + " ro " + console
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "debian", uuid: uuid, user: user, params: params,
-		minSize: roomFor(s), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644,
-			Data: bootdisk.Menu{Title: "Debian GNU/Linux (Hearth)", Kernel: "/vmlinuz", Ramdisk: "/initrd.img", Params: params, Wait: time.Second}.Config()}}}, nil
+		minSize: roomFor(s), menu: bootdisk.Menu{Title: "Debian GNU/Linux (Hearth)", Kernel: "/vmlinuz", Ramdisk: "/initrd.img", Params: params, Wait: time.Second}}, nil
 }
 
 // installed lists the packages of dpkg's status file as NAME_VERSION.
@@ -153,7 +155,7 @@ func debianOverlay(user, uuid string) (*tree, error) {
 	t.file("/etc/systemd/system/ssh.service.d/hearth.conf", 0o644, ssh)
 	// After 50-cloud-init.conf, so that user-data may allow passwords.
 	t.text("/etc/ssh/sshd_config.d/60-hearth.conf", "PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
-	t.text("/etc/fstab", "UUID="+uuid+" / ext4 defaults,errors=remount-ro 0 1\n")
+	t.text("/etc/fstab", rootLine(uuid))
 	t.text("/etc/hostname", "debian\n")
 	t.text("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
 	t.text("/etc/machine-id", "")
@@ -162,6 +164,26 @@ func debianOverlay(user, uuid string) (*tree, error) {
 	t.symlink(wants+"systemd-networkd.service", "/lib/systemd/system/systemd-networkd.service")
 	t.symlink("/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service", "/lib/systemd/system/serial-getty@.service")
 	return t, nil
+}
+
+func rootLine(uuid string) string { return "UUID=" + uuid + " / ext4 defaults,errors=remount-ro 0 1\n" }
+
+// debianEFI has it mount the EFI system partition, if its loader reads that.
+func (o *oven) debianEFI(t *tree, uuid string) error {
+	hooks := o.efiHooks()
+	if hooks == nil {
+		return nil
+	}
+	fstab, err := o.fstab(rootLine(uuid), uuid)
+	if err != nil {
+		return err
+	}
+	t.text("/etc/fstab", fstab)
+	t.dir(0o700, sdboot.Mounted)
+	for _, e := range hooks {
+		t.put(e)
+	}
+	return nil
 }
 
 // dropped are files of an installation that must not be in an image.

@@ -50,6 +50,9 @@ func (o *oven) dress(ctx context.Context, archive string, d dressing) (*system, 
 	if err := r.dress(d, uuid); err != nil {
 		return nil, err
 	}
+	if err := o.efi(r, uuid); err != nil {
+		return nil, err
+	}
 	if o.Overlay != "" {
 		if err := o.overlay(r); err != nil {
 			return nil, err
@@ -59,10 +62,9 @@ func (o *oven) dress(ctx context.Context, archive string, d dressing) (*system, 
 	// eth0 is what the network is set up for, whatever slot the NIC is in.
 	params := "root=UUID=" + uuid + " ro net.ifnames=0 " + console
 	return &system{kernel: k.image, ramdisk: k.ramdisk, root: s, label: d.label, uuid: uuid, user: d.user, params: params, minSize: roomFor(s),
-		boot: []disk.File{
+		menu: bootdisk.Menu{Title: d.title, Kernel: kernel, Ramdisk: ramdisk, Params: params}, boot: []disk.File{
 			{Path: kernel, Mode: 0o644, Data: k.image},
 			{Path: ramdisk, Mode: 0o644, Data: k.ramdisk},
-			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: bootdisk.Menu{Title: d.title, Kernel: kernel, Ramdisk: ramdisk, Params: params}.Config()},
 		}}, nil
 }
 

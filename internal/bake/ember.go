@@ -60,12 +60,11 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	}
 	uuid := newUUID()
 	params := "root=UUID=" + uuid + " " + console
-	config := bootdisk.Menu{Title: "Ember (Hearth)", Kernel: "/boot/vmlinuz", Ramdisk: "/boot/initrd", Params: params}.Config()
+	menu := bootdisk.Menu{Title: "Ember (Hearth)", Kernel: "/boot/vmlinuz", Ramdisk: "/boot/initrd", Params: params}
 	return &system{kernel: kernel, ramdisk: initrd, root: s, label: "ember", uuid: uuid, minSize: emberSize, user: user, small: true,
-		params: params, boot: []disk.File{
+		params: params, menu: menu, boot: []disk.File{
 			{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel},
 			{Path: "/boot/initrd", Mode: 0o644, Data: initrd},
-			{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: config},
 		}}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"hearth/internal/bake/layer"
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
+	tarfile "hearth/internal/disk/tarball"
 )
 
 // imageBase makes the layer of the system in a disk. The disk is only read.
@@ -47,6 +48,13 @@ func (c *treeCopy) file(n *guestfs.Node) error {
 		return nil
 	}
 	h := &tar.Header{Name: name, Mode: int64(n.Mode & 0o7777), Uid: int(n.UID), Gid: int(n.GID), ModTime: n.MTime}
+	attributes, err := c.t.Xattrs(n)
+	if err != nil {
+		return err
+	}
+	if h.PAXRecords, err = tarfile.Records(attributes); err != nil {
+		return err
+	}
 	switch {
 	case n.IsDir():
 		h.Typeflag = tar.TypeDir

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"hearth/internal/bake/layer"
 )
@@ -103,7 +104,8 @@ func (d *difference) copy(w *tar.Writer, h *tar.Header, r io.Reader) error {
 	if !ok || had && is.Unchanged(was, d.owners) || d.drops != nil && d.drops("/"+name) {
 		return nil
 	}
-	h.Name, h.Uname, h.Gname = name, "", ""
+	h.Name, h.Uname, h.Gname, h.Format, h.PAXRecords = name, "", "", tar.FormatUnknown, layer.Attributes(h)
+	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
 	if h.Typeflag == tar.TypeLink {
 		h.Linkname = layer.Clean(h.Linkname)
 	}

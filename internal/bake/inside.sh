@@ -14,7 +14,7 @@ mkdir "$root"
 n=0
 for layer; do
 	(cd "$root" && xargs -0 -r rm -rf -- <"$work/gone.$n")
-	zstd -dcq -- "$layer" | tar -x -C "$root" -f - --numeric-owner -p --keep-directory-symlink "$owners"
+	zstd -dcq -- "$layer" | tar -x -C "$root" -f - --xattrs --xattrs-include=security.capability --xattrs-include="user.*" --numeric-owner -p --keep-directory-symlink "$owners"
 	n=$((n + 1))
 done
 mkdir -p "$root"/{dev,proc,run,tmp,etc}
@@ -44,4 +44,4 @@ if [ -e "$work/job/network" ]; then
 	[ ! -e "$resolv" ] && [ ! -L "$resolv" ] || mv "$resolv" "$root/etc/resolv.conf"
 fi
 leave
-tar -c -C "$root" --numeric-owner --sort=name --format=gnu -f "$work/out.tar" .
+tar -c -C "$root" --xattrs --xattrs-include=security.capability --xattrs-include='user.*' --numeric-owner --sort=name --format=posix -f "$work/out.tar" .

@@ -83,7 +83,7 @@ func (l *lock) version(name string) string {
 // recipe's own sum and, if that is asked, the lock.
 func (k *kitchen) inputs() error {
 	b := k.recipe.Base
-	for _, name := range []string{b.Tarball, b.Image, k.recipe.Kernel.Tarball} {
+	for _, name := range []string{b.Tarball, b.Image, k.recipe.Kernel.Tarball, k.installerFile()} {
 		if name == "" {
 			continue
 		}
@@ -96,7 +96,7 @@ func (k *kitchen) inputs() error {
 			return err
 		}
 		k.lock.Inputs[base] = s
-		if b.SHA256 != "" && name != k.recipe.Kernel.Tarball && s != b.SHA256 {
+		if b.SHA256 != "" && name != k.recipe.Kernel.Tarball && name != k.installerFile() && s != b.SHA256 {
 			return fmt.Errorf("%s:%d: %s has the SHA-256 sum %s, and the recipe wants %s", k.recipe.File, k.recipe.Line("base.sha256"), name, s, b.SHA256)
 		}
 	}

@@ -32,6 +32,8 @@ func (k *kitchen) base() part {
 	switch {
 	case b.Bootstrap == "ember":
 		p.input, p.make = k.emberInput, k.emberBase
+	case b.Installer != "":
+		p.input, p.make = k.installerInput, k.installerBase
 	case b.Bootstrap != "":
 		p.input = func(context.Context) (any, error) {
 			return map[string]any{"version": layerVersion, "bootstrap": b.Bootstrap, "suite": orElse(b.Suite, debianSuite), "mirror": b.Mirror, "components": b.Components}, nil

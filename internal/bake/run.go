@@ -9,21 +9,22 @@ import (
 	"strings"
 	"time"
 
+	"hearth/internal/bake/installer"
 	"hearth/internal/bake/layer"
 	"hearth/internal/bake/recipe"
 	"hearth/internal/bake/sbom"
-	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
 )
 
 // RunOptions says how a recipe is baked.
 type RunOptions struct {
 	Recipe    *recipe.Recipe
-	OutDir    string // made if it lacks
-	CacheDir  string // layers and packages; "": hearth/bake in the user's cache folder (XDG)
-	CacheSize int64  // bytes of all layers; 0: layer.DefaultMax
-	Locked    bool   // refuse what is not as the lock file has it
-	Refresh   bool   // make all layers anew: mirrors have moved on
+	OutDir    string          // made if it lacks
+	CacheDir  string          // layers and packages; "": hearth/bake in the user's cache folder (XDG)
+	CacheSize int64           // bytes of all layers; 0: layer.DefaultMax
+	Locked    bool            // refuse what is not as the lock file has it
+	Refresh   bool            // make all layers anew: mirrors have moved on
+	Fetch     installer.Fetch // gets installers from the web; nil: nothing does
 	Progress  func(Step)
 	Log       func(string)      // is given what scripts and package managers say
 	Layer     func(LayerReport) // is told of each layer when it is there
@@ -98,7 +99,7 @@ func newKitchen(opt RunOptions) (*kitchen, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := newOven(Options{Recipe: r.Name, OutDir: opt.OutDir, CacheDir: opt.CacheDir, Size: size, Suite: r.Base.Suite, Raw: r.Wants("raw"), Progress: opt.Progress})
+	o, err := newOven(Options{Recipe: r.Name, OutDir: opt.OutDir, CacheDir: opt.CacheDir, Size: size, Suite: r.Base.Suite, Raw: r.Wants("raw"), Loader: r.Boot.Loader, Firmware: r.Firmware, Progress: opt.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -269,9 +270,12 @@ func (k *kitchen) system(r *rootfs) (*system, error) {
 		params += " " + k.recipe.Boot.Arguments
 	}
 	title := orElse(k.recipe.Boot.Title, k.recipe.Name+" (Hearth)")
-	menu := bootdisk.Menu{Title: title, Kernel: k.note("kernel"), Ramdisk: k.note("ramdisk"), Params: params, Wait: time.Duration(k.recipe.Boot.Wait) * time.Second}.Config()
+	menu := bootdisk.Menu{Title: title, Kernel: k.note("kernel"), Ramdisk: k.note("ramdisk"), Params: params, Wait: time.Duration(k.recipe.Boot.Wait) * time.Second}
+	if err := k.efi(r, uuid); err != nil {
+		return nil, err
+	}
 	return &system{kernel: kernel, ramdisk: ramdisk, root: r.staged, label: volumeLabel(k.recipe.Name), uuid: uuid, params: params, minSize: roomFor(r.staged),
-		user: k.loginUser().LoginName(), boot: []disk.File{{Path: "/boot/grub/grub.cfg", Mode: 0o644, Data: menu}}}, nil
+		user: k.loginUser().LoginName(), menu: menu}, nil
 }
 
 // volumeLabel cuts a name to what ext4 takes.

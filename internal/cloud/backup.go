@@ -23,6 +23,8 @@ type Backup struct {
 	Bootable      bool
 	ImageMetadata map[string]string
 	VolumeData    map[string]string // the volume's metadata
+	Key           *VolumeKey        // of an encrypted volume, whose bytes are kept as they lie; nil for others
+	TypeID        string            // of an encrypted volume
 
 	Imported    bool   // its record came from elsewhere, and is believed when its manifest is found
 	Deleted     bool   // it is wanted no more
@@ -96,7 +98,7 @@ type VolumeRefill struct {
 	Content    string // the backup's
 }
 
-// VolumeEncryption is how the volumes of a type would be encrypted.
+// VolumeEncryption is how the volumes of a type are encrypted.
 type VolumeEncryption struct {
 	ID, Provider, Cipher, ControlLocation string
 	KeySize                               int // bits; 0 for none said

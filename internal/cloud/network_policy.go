@@ -102,10 +102,28 @@ type PortForwarding struct {
 	FloatingIPID, RouterID string
 	Protocol               string // tcp or udp
 	External               int    // the floating IP's port
+	ExternalEnd            int    // the last, of several; 0 for one
 	PortID                 string // neutron's port with the inner address
 	Inner                  netip.Addr
 	InnerPort              int
+	InnerEnd               int // the last, of as many as the floating IP's; 0 for one, which all go to
 	CreatedAt              time.Time
+}
+
+// MaxForwardRange is how many ports one forwarding may have: each is a rule of its
+// router's.
+const MaxForwardRange = 1000
+
+// Ports are the pairs of ports that are forwarded, the floating IP's and the inner one.
+func (f PortForwarding) Ports() (pairs [][2]int) {
+	for i := range max(f.ExternalEnd-f.External, 0) + 1 {
+		inner := f.InnerPort
+		if f.InnerEnd > f.InnerPort {
+			inner += i
+		}
+		pairs = append(pairs, [2]int{f.External + i, inner})
+	}
+	return pairs
 }
 
 // The parts of a node's data plane, by the names of their programs.

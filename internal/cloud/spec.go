@@ -12,6 +12,7 @@ import (
 // what its metadata service and config drive say.
 type InstanceSpec struct {
 	ID, Name, Hostname, ProjectID, UserID string
+	Request                               string // the API's id of the request that asked last, for the logs of node and hypervisor; "" for none
 	Intent                                Intent
 	VCPUs, MemoryMB                       int
 	RootGB, EphemeralGB, SwapMB           int   // RootGB 0: the image's size; EphemeralGB is all ephemeral disks together
@@ -81,6 +82,7 @@ type InstanceVolume struct {
 	Swaps     string
 	SwapsDisk string // of that volume, on the node's storage
 	SizeGB    int
+	Key       Secret // what its disk is encrypted under, by LUKS; "" for one in the clear
 	Label     string // of the file system that the guest is to mount at the path Mount; both "" for none
 	Mount     string
 	// Image is what the volume is to hold when the instance starts on the root disk of

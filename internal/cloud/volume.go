@@ -26,6 +26,8 @@ type Volume struct {
 	RootOf     string // a server, whose root disk RootDisk is
 	RootDisk   string
 
+	Key *VolumeKey // what it is encrypted under; nil for one in the clear
+
 	Node       string // the host it is on; "" while unplaced
 	Pool       string // the pool of that host; "" is VolumePool
 	SourcePool string // that of what it is made from
@@ -193,7 +195,8 @@ type Snapshot struct {
 	BackupID                                           string // the backup that is being made of it
 	Progress                                           string // as a helper of its making told it; "" for what is seen
 
-	Adopt   string // a disk of the node that belongs to no snapshot
+	Key     *VolumeKey // its volume's; nil for one in the clear
+	Adopt   string     // a disk of the node that belongs to no snapshot
 	Node    string
 	Pool    string // that of its volume
 	Deleted bool
@@ -317,6 +320,10 @@ type VolumeSpec struct {
 	// one; nobody has it open. It is done again at every call.
 	Replace bool
 	Whole   bool // no other disk or image lies beneath it, for several guests may have it at once
+	// Key has what is made of nothing, or of an image, be encrypted under it, by LUKS
+	// with a key of KeyBits; "" for a disk in the clear, or one whose bytes are copied.
+	Key     Secret
+	KeyBits int
 }
 
 // VolumeStatus is what a node reports of a volume's or snapshot's disk.

@@ -63,6 +63,9 @@ func (d Data) Backups() string { return d.join("backups") }
 // Node is where the agent of this host keeps everything of its own.
 func (d Data) Node() string { return d.join("node") }
 
+// VolumeKeys has the key that the keys of encrypted volumes are sealed under.
+func (d Data) VolumeKeys() string { return d.join("volume-keys.key") }
+
 // CA is where the cloud's own certificate authority is.
 func (d Data) CA() string { return d.join("ca") }
 

@@ -66,6 +66,7 @@ func (k *Housekeeper) endActions(tx *store.Tx, server cloud.Server, why string) 
 		if err := tx.Actions.Update(a); err != nil {
 			return err
 		}
+		k.Log.Info("what was asked of a server is over", "server", server.ID, "node", a.Node, "action", a.Action, "state", server.Seen.State, "request", a.RequestID, "error", a.Error)
 	}
 	return nil
 }

@@ -39,6 +39,11 @@ type ImageTaker interface {
 	Delete(ctx context.Context, caller cloud.Caller, id string) error
 }
 
+// Keys opens what was sealed; vault.Vault does.
+type Keys interface {
+	Open(sealed []byte, whose string) (cloud.Secret, error)
+}
+
 // Config is what a Housekeeper is made of.
 type Config struct {
 	Store  *store.Store
@@ -48,6 +53,8 @@ type Config struct {
 	Images ImageTaker
 	// Schedules makes scheduled snapshots; nil for none.
 	Schedules Scheduler
+	// Keys opens the keys of encrypted volumes; nil for none.
+	Keys Keys
 	// Backups is where backups of volumes are kept.
 	Backups Backups
 	// Prepare takes out of a raw disk of a guest what makes it that one guest, for

@@ -63,15 +63,30 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
 		}
 		spec.Meta = k.instanceMeta(tx, s)
-		if err := addVolumes(tx, &spec, s); err != nil {
+		if err := k.addVolumes(tx, &spec, s); err != nil {
 			return err
 		}
 		if boot := spec.BootVolume(); boot != nil && s.Reimaged > 0 && s.Reimaged == s.Intent.Disk.Turn && s.Seen.Turn != s.Reimaged {
 			boot.Image = &s.Image
 		}
+		if spec.Request, err = lastRequest(tx, s.ID); err != nil {
+			return err
+		}
 		return addPorts(tx, &spec, s)
 	})
 	return spec, err
+}
+
+// lastRequest is the id of the request that asked for a server's last action, so
+// that one id finds the whole story: API, head, node, hypervisor. "" for none.
+func lastRequest(tx *store.Tx, server string) (string, error) {
+	last, err := tx.Actions.List(store.Query{
+		Where: []store.Cond{store.Eq("server_id", server)}, Order: []store.Order{{Column: "started_at", Desc: true}}, Limit: 1,
+	})
+	if err != nil || len(last) == 0 {
+		return "", err
+	}
+	return last[0].RequestID, nil
 }
 
 // instanceMeta composes what the instance may ask about itself, but its links.

@@ -32,6 +32,7 @@ type nodeSync struct {
 	err    error     // of the last run
 	node   node.Node // what was pushed was pushed to; another of the same name is asked what it has
 	pushed map[string]pushed
+	memo   planeMemo
 }
 
 func (s *netSync) of(name string) *nodeSync {
@@ -115,13 +116,25 @@ func (k *Housekeeper) push(ctx context.Context, name string, s *nodeSync) error 
 		return err
 	}
 	var want plane
+	var memo planeMemo
+	same, heard, now := false, k.Store.Heard(planeTables...), k.Clock.Now()
 	err = k.Store.View(ctx, func(tx *store.Tx) (err error) {
-		want, err = composePlane(tx, name, k.DNSDomain)
+		if s.node == n {
+			if same, err = s.memo.holds(tx, heard, now); same || err != nil {
+				return err
+			}
+		}
+		if want, err = composePlane(tx, name, k.DNSDomain); err != nil {
+			return err
+		}
+		memo, err = remember(tx, want, heard, now)
 		return err
 	})
-	if err != nil {
+	if err != nil || same {
 		return err
 	}
+	s.memo = planeMemo{}
+	k.Hook("reconcile.plane.composed")
 	if s.node != n {
 		if s.pushed, err = k.inherit(ctx, n); err != nil {
 			return err
@@ -149,7 +162,11 @@ func (k *Housekeeper) push(ctx context.Context, name string, s *nodeSync) error 
 	if err := errors.Join(append(errs, k.retract(ctx, n, have, keep))...); err != nil {
 		return err
 	}
-	return k.markSubPorts(ctx, name)
+	if err := k.markSubPorts(ctx, name); err != nil {
+		return err
+	}
+	s.memo = memo
+	return nil
 }
 
 // inherit learns what a node serves already, as after a restart of the head.

@@ -180,6 +180,7 @@ func TestForwardsAndScopesReachTheNode(t *testing.T) {
 			tx.Ports.Insert(cloud.Port{ID: "if", NetworkID: "in", MAC: "b", DeviceID: "r", DeviceOwner: cloud.OwnerRouterInterface, FixedIPs: []cloud.FixedIP{{SubnetID: "insub", IP: addr("10.5.0.1")}}}),
 			tx.FloatingIPs.Insert(cloud.FloatingIP{ID: "f", NetworkID: "ext", IP: addr("172.24.4.11"), RouterID: "r"}),
 			tx.PortForwardings.Insert(cloud.PortForwarding{ID: "pf", FloatingIPID: "f", RouterID: "r", Protocol: "tcp", External: 2222, Inner: addr("10.5.0.9"), InnerPort: 22}),
+			tx.PortForwardings.Insert(cloud.PortForwarding{ID: "pg", FloatingIPID: "f", RouterID: "r", Protocol: "udp", External: 3000, ExternalEnd: 3001, Inner: addr("10.5.0.9"), InnerPort: 30, InnerEnd: 31}),
 		)
 	})
 	if err := w.SyncNodes(t.Context()); err != nil {
@@ -190,7 +191,8 @@ func TestForwardsAndScopesReachTheNode(t *testing.T) {
 		t.Errorf("the router is %+v", r)
 	}
 	want := cloud.ForwardSpec{ID: "pf", Floating: addr("172.24.4.11"), Fixed: addr("10.5.0.9"), Protocol: "tcp", External: 2222, InnerPort: 22}
-	if len(r.Forwards) != 1 || r.Forwards[0] != want {
+	last := cloud.ForwardSpec{ID: "pg", Floating: addr("172.24.4.11"), Fixed: addr("10.5.0.9"), Protocol: "udp", External: 3001, InnerPort: 31}
+	if len(r.Forwards) != 3 || r.Forwards[0] != want || r.Forwards[2] != last {
 		t.Errorf("forwards %+v, want %+v", r.Forwards, want)
 	}
 }
@@ -213,5 +215,71 @@ func TestBandwidthReachesTheNode(t *testing.T) {
 	got := w.node.networks[len(w.node.networks)-1].Ports[0]
 	if got.Ingress != (cloud.Bandwidth{Kbps: 1000, BurstKb: 100}) || got.Egress != (cloud.Bandwidth{}) {
 		t.Errorf("ingress %+v, egress %+v", got.Ingress, got.Egress)
+	}
+}
+
+// TestAPlaneIsComposedWhenSomethingOfItChanges: and not when networks come and go that
+// nothing on the node is on.
+func TestAPlaneIsComposedWhenSomethingOfItChanges(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	composed := 0
+	w.Hook = func(point string) {
+		if point == "reconcile.plane.composed" {
+			composed++
+		}
+	}
+	sync := func() int {
+		t.Helper()
+		composed = 0
+		if err := w.SyncNodes(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return composed
+	}
+	sync()
+	sync() // marks that the first left
+	if sync() != 0 {
+		t.Error("composed anew although nothing changed")
+	}
+	w.write(func(tx *store.Tx) error {
+		return firstError(tx.Networks.Insert(cloud.Network{ID: "other", Name: "other"}),
+			tx.Subnets.Insert(cloud.Subnet{ID: "of-other", NetworkID: "other", CIDR: netip.MustParsePrefix("10.9.0.0/24")}))
+	})
+	if sync() != 0 {
+		t.Error("composed anew for a network that nothing here is on")
+	}
+	w.write(func(tx *store.Tx) error {
+		return firstError(tx.Subnets.Delete("of-other"), tx.Networks.Delete("other"))
+	})
+	if sync() != 0 {
+		t.Error("composed anew for its end")
+	}
+	for name, change := range map[string]func(tx *store.Tx) error{
+		"the network": func(tx *store.Tx) error {
+			n, err := tx.Networks.Get("net")
+			n.MTU--
+			return firstError(err, tx.Networks.Update(n))
+		},
+		"a subnet of it": func(tx *store.Tx) error {
+			return tx.Subnets.Insert(cloud.Subnet{ID: "late", NetworkID: "net", CIDR: netip.MustParsePrefix("10.8.0.0/24")})
+		},
+		"a server's name": func(tx *store.Tx) error {
+			s, err := tx.Servers.Get("a")
+			s.Hostname = "b"
+			return firstError(err, tx.Servers.Update(s))
+		},
+	} {
+		before := len(w.node.networks)
+		w.write(change)
+		if sync() != 1 || len(w.node.networks) != before+1 {
+			t.Errorf("%s changed: composed %d times, pushed %d", name, composed, len(w.node.networks)-before)
+		}
+		sync()
+	}
+	w.clock.Advance(memoLasts)
+	if sync() != 1 {
+		t.Error("not composed on the slow beat")
 	}
 }

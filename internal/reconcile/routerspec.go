@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -127,10 +128,14 @@ func (c *composer) forwards(spec *cloud.RouterSpec) error {
 		if err != nil {
 			return err
 		}
-		spec.Forwards = append(spec.Forwards, cloud.ForwardSpec{
-			ID: f.ID, Floating: ip.IP, Fixed: f.Inner, Protocol: f.Protocol, External: f.External, InnerPort: f.InnerPort,
-		})
+		for _, ports := range f.Ports() {
+			spec.Forwards = append(spec.Forwards, cloud.ForwardSpec{
+				ID: f.ID, Floating: ip.IP, Fixed: f.Inner, Protocol: f.Protocol, External: ports[0], InnerPort: ports[1],
+			})
+		}
 	}
-	slices.SortFunc(spec.Forwards, func(a, b cloud.ForwardSpec) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(spec.Forwards, func(a, b cloud.ForwardSpec) int {
+		return cmp.Or(strings.Compare(a.ID, b.ID), cmp.Compare(a.External, b.External))
+	})
 	return nil
 }

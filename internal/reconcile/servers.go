@@ -109,6 +109,7 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 			return err
 		}
 		server = placed
+		k.Log.Info("a server has its host", "server", server.ID, "node", server.Node, "request", k.requestOf(ctx, server.ID))
 		k.Hook("reconcile.place.after")
 	}
 	n, err := k.Fleet.Node(server.Node)
@@ -134,6 +135,7 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil && !cloud.Is(err, cloud.Conflict) { // Conflict: a newer intent has been handed over already
 		return err
 	}
+	k.Log.Info("a server was handed to its node", "server", spec.ID, "node", server.Node, "generation", spec.Intent.Generation, "request", spec.Request)
 	return k.settle(ctx, server.ID, spec.Intent.Generation)
 }
 
@@ -249,6 +251,7 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 	if err := k.dropImagesOf(ctx, server, own); err != nil {
 		return err
 	}
+	k.Log.Info("a server is gone", "server", server.ID, "node", server.Node, "request", k.requestOf(ctx, server.ID))
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.Ports.ReleaseDeviceTx(tx, server.ID); err != nil {
 			return err
@@ -284,7 +287,8 @@ func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (
 	if err != nil {
 		return false, err
 	}
-	if err := n.RemoveInstance(ctx, server.ID); err != nil {
+	gone := cloud.InstanceSpec{ID: server.ID, Intent: cloud.Intent{Generation: server.Intent.Generation, Deleted: true}, Request: k.requestOf(ctx, server.ID)}
+	if err := n.ApplyInstance(ctx, gone); err != nil {
 		return false, err
 	}
 	left, err := n.Instances(ctx)
@@ -299,13 +303,22 @@ func (k *Housekeeper) removeFromNode(ctx context.Context, server cloud.Server) (
 	return true, nil
 }
 
+// requestOf is lastRequest of what is stored, for the log alone: "" when it cannot be read.
+func (k *Housekeeper) requestOf(ctx context.Context, server string) (id string) {
+	_ = k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		id, err = lastRequest(tx, server)
+		return err
+	})
+	return id
+}
+
 // postpone writes a failed try down.
 func (k *Housekeeper) postpone(ctx context.Context, server cloud.Server, cause error) {
 	wait := backOff(server.Attempt)
 	if errors.Is(cause, errRemoving) || errors.Is(cause, errWaiting) {
 		wait = time.Second // the watch is quicker; this is the net beneath it
 	} else {
-		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause)
+		k.Log.Warn("a server's step failed; it is tried again", "server", server.ID, "attempt", server.Attempt+1, "again_in", wait, "error", cause, "request", k.requestOf(ctx, server.ID))
 	}
 	err := k.Store.Update(ctx, func(tx *store.Tx) error {
 		s, err := tx.Servers.Get(server.ID)

@@ -32,7 +32,7 @@ func plugged(tx *store.Tx, server string) ([]cloud.VolumeAttachment, error) {
 }
 
 // addVolumes adds the volumes that the guest is to have.
-func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
+func (k *Housekeeper) addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 	list, err := plugged(tx, spec.ID)
 	if err != nil {
 		return err
@@ -45,6 +45,10 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 		if cloud.Is(err, cloud.NotFound) {
 			continue
 		}
+		if err != nil {
+			return err
+		}
+		key, err := k.passphrase(v.Key)
 		if err != nil {
 			return err
 		}
@@ -63,7 +67,7 @@ func addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud.Server) error {
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
 			Boot: a.Boot, CDROM: a.CDROM, BootIndex: a.BootIndex, ReadOnly: a.ReadOnly || v.ReadOnly || a.CDROM, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
-			Label: fs.Label, Mount: fs.Path,
+			Key: key, Label: fs.Label, Mount: fs.Path,
 		})
 	}
 	return nil

@@ -152,7 +152,14 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 	case v.Move != nil && v.Seen.Ready && v.Refill == nil:
 		return k.moveVolume(ctx, n, v)
 	}
-	status, err := n.ApplyVolume(ctx, volumeSpec(v))
+	spec := volumeSpec(v)
+	if v.Key != nil && fresh(spec) {
+		if spec.Key, err = k.passphrase(v.Key); err != nil {
+			return err
+		}
+		spec.KeyBits = v.Key.Bits
+	}
+	status, err := n.ApplyVolume(ctx, spec)
 	k.Hook("reconcile.volume.apply.after")
 	if err != nil {
 		return err
@@ -193,7 +200,24 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 	})
 }
 
-// volumeSpec is what a node is asked for.
+// fresh tells whether a disk is to be made of bytes in the clear, or of none: others
+// are encrypted already if their volume is.
+func fresh(spec cloud.VolumeSpec) bool {
+	return (!spec.Made || spec.Replace) && spec.From == "" && spec.Adopt == "" && spec.Content == ""
+}
+
+// passphrase is what a volume is encrypted under; "" for nil.
+func (k *Housekeeper) passphrase(key *cloud.VolumeKey) (cloud.Secret, error) {
+	switch {
+	case key == nil:
+		return "", nil
+	case k.Keys == nil:
+		return "", cloud.E("reconcile.passphrase", cloud.Unavailable, "this cloud has no key file, and the key %s cannot be read without", key.ID)
+	}
+	return k.Keys.Open(key.Sealed, key.ID)
+}
+
+// volumeSpec is what a node is asked for, but the key.
 func volumeSpec(v cloud.Volume) cloud.VolumeSpec {
 	spec := cloud.VolumeSpec{ID: v.Disk(), SizeBytes: int64(v.SizeGB) * cloud.GiB, Made: v.Seen.Ready, Whole: v.Multiattach}
 	switch {

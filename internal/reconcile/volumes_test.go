@@ -3,12 +3,14 @@ package reconcile
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
+	"hearth/internal/vault"
 )
 
 // volumeNode keeps disks as sizes.
@@ -283,5 +285,49 @@ func TestUploads(t *testing.T) {
 				t.Errorf("deleted %v, left %d, got %v", k.deleted, left, k.got)
 			}
 		})
+	}
+}
+
+// keyed is a node that writes down what it was asked for.
+type keyed struct {
+	*volumeNode
+	asked []cloud.VolumeSpec
+}
+
+func (n *keyed) ApplyVolume(ctx context.Context, spec cloud.VolumeSpec) (cloud.VolumeStatus, error) {
+	n.asked = append(n.asked, spec)
+	return n.volumeNode.ApplyVolume(ctx, spec)
+}
+
+// TestKeysGoToNodes: with what is to be encrypted, and not with what is there, or is a
+// copy of what is.
+func TestKeysGoToNodes(t *testing.T) {
+	w, n, _ := newVolumeWorld(t)
+	node, keys := &keyed{volumeNode: n}, vault.New()
+	w.Fleet.Join("node-1", node)
+	key := &cloud.VolumeKey{ID: "k", Bits: 256, Sealed: keys.Seal("open sesame", "k")}
+	w.addVolume(cloud.Volume{ID: "a", SizeGB: 1, Key: key})
+	w.chores()
+	if len(node.asked) != 0 || w.volume("a").Seen.Ready {
+		t.Fatalf("without the key file a volume was made: %+v", node.asked)
+	}
+	w.Keys = keys
+	w.clock.Advance(time.Minute)
+	w.chores()
+	w.wantStatus("a", cloud.VolumeAvailable)
+	w.changeVolume("a", func(v *cloud.Volume) { v.SizeGB = 2 })
+	w.chores()
+	w.addVolume(cloud.Volume{ID: "b", SizeGB: 2, SourceID: "a", Node: "node-1", Key: key})
+	w.chores()
+	w.changeVolume("b", func(v *cloud.Volume) {
+		v.Refill = &cloud.VolumeRefill{Image: cloud.ImageRef{ID: "i", Digest: "sha512:x"}}
+	})
+	w.chores()
+	var got []cloud.Secret
+	for _, spec := range node.asked {
+		got = append(got, spec.Key)
+	}
+	if want := []cloud.Secret{"open sesame", "", "", "open sesame"}; !slices.Equal(got, want) {
+		t.Errorf("keys went with %d asked, %d with a key: %+v", len(got), len(want), node.asked)
 	}
 }

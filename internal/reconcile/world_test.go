@@ -22,6 +22,7 @@ type scriptedNode struct {
 	routers   []cloud.RouterSpec
 	removed   []string
 	cached    []string
+	told      []string // the requests that instances were applied for
 	posted    string
 	fail      error
 }
@@ -31,8 +32,14 @@ func (n *scriptedNode) Password(context.Context, string) (string, error) { retur
 func (n *scriptedNode) Status(context.Context) (cloud.HostStatus, error) { return n.status, n.fail }
 
 func (n *scriptedNode) ApplyInstance(_ context.Context, spec cloud.InstanceSpec) error {
-	if n.fail == nil {
+	switch {
+	case n.fail != nil:
+	case spec.Intent.Deleted:
+		n.removed = append(n.removed, spec.ID)
+		n.told = append(n.told, spec.Request)
+	default:
 		n.specs = append(n.specs, spec)
+		n.told = append(n.told, spec.Request)
 	}
 	return n.fail
 }

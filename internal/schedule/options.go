@@ -56,19 +56,23 @@ func rootIs(providers []Provider, p Provider, id string) bool {
 
 // usable tells whether a provider may give anything to a group: by its aggregates,
 // and by the traits that are forbidden.
-func (p Provider) usable(g Group) bool {
-	for _, t := range g.Forbidden {
-		if slices.Contains(p.Traits, t) {
-			return false
-		}
-	}
-	in := func(a string) bool { return slices.Contains(p.Aggregates, a) }
-	for _, any := range g.MemberOf {
-		if !slices.ContainsFunc(any, in) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(g.NotMemberOf, in)
+func (p Provider) usable(g Group) bool { return !p.forbidden(g) && p.within(g) && !p.outside(g) }
+
+// forbidden tells whether the provider has a trait that the group forbids.
+func (p Provider) forbidden(g Group) bool {
+	return slices.ContainsFunc(g.Forbidden, func(t string) bool { return slices.Contains(p.Traits, t) })
+}
+
+// within tells whether the provider is in an aggregate of each list.
+func (p Provider) within(g Group) bool {
+	return !slices.ContainsFunc(g.MemberOf, func(any []string) bool {
+		return !slices.ContainsFunc(any, func(a string) bool { return slices.Contains(p.Aggregates, a) })
+	})
+}
+
+// outside tells whether the provider is in an aggregate that the group forbids.
+func (p Provider) outside(g Group) bool {
+	return slices.ContainsFunc(g.NotMemberOf, func(a string) bool { return slices.Contains(p.Aggregates, a) })
 }
 
 // traits tells whether the provider has one of each list.
@@ -122,20 +126,23 @@ func spread(tree, sharing []Provider, g Group) []option {
 	})
 }
 
-// member keeps the providers that may give to a group. What a tree's top is a
-// member of, all of the tree are: the aggregate of a host spans its children.
+// member keeps the providers that may give to a group without a suffix. What a
+// tree's top is a member of, all of the tree are (placement's guide, "Filtering by
+// Aggregates"): so the provider or its top is to be in the aggregates that are
+// required, and neither of them in one that is forbidden.
 func member(providers []Provider, g Group) (out []Provider) {
-	spans := map[string]bool{}
-	bare := g
-	bare.Forbidden = nil
+	tops := map[string]Provider{}
 	for _, p := range providers {
-		if p.ID == p.Root && p.usable(bare) {
-			spans[p.Root] = true
+		if p.ID == p.Root {
+			tops[p.Root] = p
 		}
 	}
 	for _, p := range providers {
-		own := Group{Forbidden: g.Forbidden}
-		if spans[p.Root] && p.usable(own) || p.usable(g) {
+		top, ok := tops[p.Root]
+		if !ok {
+			top = p
+		}
+		if !p.forbidden(g) && (p.within(g) || top.within(g)) && !p.outside(g) && !top.outside(g) {
 			out = append(out, p)
 		}
 	}

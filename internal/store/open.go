@@ -144,6 +144,11 @@ func (s *Store) Watch(tables ...string) (changed <-chan struct{}, stop func()) {
 	return s.bell.watch(tables)
 }
 
+// Heard counts the commits to each of some tables, this head's and those of others that
+// it has been told of. What a transaction that begins later reads is at least as new as
+// the counts: while they stay, so does what it read.
+func (s *Store) Heard(tables ...string) []int64 { return s.bell.heard(tables) }
+
 // Close closes the database. It waits for the transactions under way.
 func (s *Store) Close() error { return s.engine.close() }
 

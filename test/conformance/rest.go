@@ -27,7 +27,6 @@ var why = []struct {
 	{regexp.MustCompile(`only one store|No stores configured|multistore`), "the image service has one store"},
 	{regexp.MustCompile(`glance caching`), "the test wants to see an image in the queue before it is cached; nodes fetch it at once, here within 2 ms. /v2/cache itself is served (unit tests, ADR 0144)"},
 	{regexp.MustCompile(`multi-backend`), "a host has one storage backend"},
-	{regexp.MustCompile(`(?i)encrypted volume`), "no storage here encrypts; a type that asks for it is refused when a volume is made"},
 	{regexp.MustCompile(`(?i)dvr`), "distributed routers need several hosts"},
 	{regexp.MustCompile(`dhcp_agent_scheduler`), "every host serves DHCP to its own guests: there are no agents to move networks between"},
 	{regexp.MustCompile(`metering`), "traffic is not metered by label"},

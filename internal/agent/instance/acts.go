@@ -167,6 +167,7 @@ func (w *worker) end(ctx context.Context, in cloud.Intent, why string) error {
 		return err
 	}
 	w.m.Hook("instance.end.after")
+	w.log.Info("the guest was ended", "asked", asked || wantedGone(in, *r), "why", why, "request", w.wanted().Request)
 	w.letGo()
 	r.Handle = nil
 	if err := w.unplug(ctx); err != nil { // taps end with their guest in any case
@@ -236,6 +237,7 @@ func (w *worker) remove(ctx context.Context, spec cloud.InstanceSpec) error {
 			return err
 		}
 	}
+	w.log.Info("the instance was removed", "request", spec.Request)
 	return w.m.destroy(w)
 }
 

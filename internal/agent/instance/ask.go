@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hearth/internal/cloud"
+	"hearth/internal/disk/luks"
 )
 
 // ask is something that a worker is asked to do in between.
@@ -79,13 +80,23 @@ func (m *Manager) GrowVolume(ctx context.Context, disk string, size int64) (grow
 				return err
 			}
 			grown = true
-			return w.guest.ResizeDisk(ctx, id, size)
+			return w.guest.ResizeDisk(ctx, id, size-w.ownBytes(disk))
 		})
 		if err != nil {
 			return false, err
 		}
 	}
 	return grown, nil
+}
+
+// ownBytes is how much of a volume's disk its guest does not see.
+func (w *worker) ownBytes(disk string) int64 {
+	for _, v := range w.wanted().Volumes {
+		if v.Disk == disk && v.Key != "" {
+			return luks.HeaderSize
+		}
+	}
+	return 0
 }
 
 // Quiesce calls fn while no guest writes to a volume's disk: those that have it

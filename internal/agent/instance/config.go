@@ -14,7 +14,7 @@ import (
 // ephemeral, swap, other volumes, config drive, its NICs in the order of the ports.
 func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Config, error) {
 	cfg := hypervisor.Config{
-		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID),
+		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID), Request: spec.Request,
 	}
 	firmware, err := smbios(spec)
 	if err != nil {

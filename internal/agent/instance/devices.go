@@ -52,7 +52,7 @@ func (w *worker) volumeDisk(ctx context.Context, v cloud.InstanceVolume, imageBu
 	}
 	g := guestDisk(volumeDevice(v.VolumeID), d, bus)
 	g.Serial, g.ReadOnly, g.Shared = volumeSerial(v.VolumeID), v.ReadOnly || v.CDROM, v.Shared
-	g.CDROM = v.CDROM
+	g.CDROM, g.Key = v.CDROM, v.Key
 	return g, nil
 }
 

@@ -174,8 +174,8 @@ func (w *worker) logPath() string { return filepath.Join(w.m.GuestDir(w.id), hyp
 
 // lastWords are the last lines of the hypervisor's own log.
 func (w *worker) lastWords() string {
-	data, err := tail(w.logPath(), 512)
-	text := strings.TrimSpace(string(data))
+	data, err := tail(w.logPath(), 16<<10)
+	text := hypervisorsOwn(string(data))
 	if err != nil || text == "" {
 		if _, err := os.Stat(w.logPath()); err != nil {
 			return "it left no log; it was killed, or the host ran out of memory"
@@ -183,4 +183,14 @@ func (w *worker) lastWords() string {
 		return "its log is empty; it was killed, or the host ran out of memory"
 	}
 	return text
+}
+
+// hypervisorsOwn is what of a guest's log the hypervisor has said since it was
+// started last, at most half a kilobyte of it.
+func hypervisorsOwn(log string) string {
+	if i := strings.LastIndex("\n"+log, "\n"+hypervisor.LogMark); i >= 0 {
+		_, log, _ = strings.Cut(log[i:], "\n")
+	}
+	log = strings.TrimSpace(log)
+	return log[max(0, len(log)-512):]
 }

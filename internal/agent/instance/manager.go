@@ -24,6 +24,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
 	"hearth/internal/driver/storage"
+	"hearth/internal/vault"
 )
 
 // Ports plugs guests into the node's networks. network.Driver is one.
@@ -67,6 +68,7 @@ type Config struct {
 	Heavy         int                 // disks made and guests started at a time; 0: twice the processors
 	Attempts      int                 // tries of a step whose failure may pass; 0: 6
 	NoSync        bool                // leave out fsync, for tests
+	Secrets       Secrets             // seals the keys of volumes in what is written down; nil: under a key in memory
 	Used          func(digest string) // told of each image that a start takes from the cache; may be nil
 }
 
@@ -120,6 +122,9 @@ func (c Config) withDefaults() Config {
 	if c.Hook == nil {
 		c.Hook = func(string) {}
 	}
+	if c.Secrets == nil {
+		c.Secrets = vault.New()
+	}
 	c.ShutdownGrace = orDefault(c.ShutdownGrace, time.Minute)
 	c.Fetches = orDefault(c.Fetches, 4)
 	c.Heavy = orDefault(c.Heavy, 2*runtime.NumCPU())
@@ -163,7 +168,7 @@ func (m *Manager) Apply(_ context.Context, spec cloud.InstanceSpec) error {
 		return cloud.E(op, cloud.Invalid, "%q cannot be the id of an instance", spec.ID)
 	}
 	if spec.Intent.Deleted {
-		return m.Remove(m.ctx, spec.ID)
+		return m.remove(spec.ID, spec.Request)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,14 +189,17 @@ func (m *Manager) Apply(_ context.Context, spec cloud.InstanceSpec) error {
 
 // Remove writes down that an instance is to go, and gives up what is being
 // done for it. No error when there is none.
-func (m *Manager) Remove(_ context.Context, id string) error {
+func (m *Manager) Remove(_ context.Context, id string) error { return m.remove(id, "") }
+
+// remove is Remove, for a request that is to be in the log; "" for none.
+func (m *Manager) remove(id, request string) error {
 	m.mu.Lock()
 	w := m.workers[id]
 	m.mu.Unlock()
 	if w == nil {
 		return nil
 	}
-	if err := w.condemn(); err != nil {
+	if err := w.condemn(request); err != nil {
 		return err
 	}
 	m.hub.tell(w.status)

@@ -108,6 +108,9 @@ func (m *Manager) read(dir string) (*worker, error) {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, err
 	}
+	if err := m.reveal(&spec); err != nil {
+		return nil, err
+	}
 	if spec.ID != filepath.Base(dir) {
 		return nil, cloud.E("instance.New", cloud.Invalid, "the spec is of instance %q", spec.ID)
 	}
@@ -133,7 +136,7 @@ func (m *Manager) create(w *worker) error {
 	if err := os.Mkdir(tmp, 0o711); err != nil {
 		return err
 	}
-	if err := m.write(tmp, specName, w.spec, true); err != nil {
+	if err := m.writeSpec(tmp, w.spec); err != nil {
 		return err
 	}
 	m.Hook("instance.create.before")

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"hearth/internal/cloud"
@@ -41,8 +42,27 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 		return 0, err
 	}
 	w.dirty = false
+	w.log.Info("the instance was started", "took", took(r.Timeline), "steps", words(r.Timeline), "request", spec.Request)
 	w.m.Hook("instance.built")
 	return 0, nil
+}
+
+// took is the time from the begin of the first step to the end of the last.
+func took(steps []cloud.Step) time.Duration {
+	if len(steps) == 0 {
+		return 0
+	}
+	last := steps[len(steps)-1]
+	return last.Start.Add(last.Duration).Sub(steps[0].Start)
+}
+
+// words are the steps as the log has them: "image=2ms disk=21ms …".
+func words(steps []cloud.Step) string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, s.Name+"="+s.Duration.String())
+	}
+	return strings.Join(out, " ")
 }
 
 // skip tells whether a step is not to be done: it is done already and lasts, or
@@ -97,10 +117,10 @@ func (w *worker) failed(s step, cause error) (again time.Duration, err error) {
 	may := passing(cause) || s.patient && !cloud.Is(cause, cloud.Invalid)
 	if may && r.Attempts < w.m.Attempts {
 		again = backoff(r.Attempts)
-		w.log.Warn("a step failed; it is tried again", "step", s.name, "attempt", r.Attempts, "after", again, "error", cause)
+		w.log.Warn("a step failed; it is tried again", "step", s.name, "attempt", r.Attempts, "after", again, "error", cause, "request", w.wanted().Request)
 		return again, w.save(false)
 	}
-	w.log.Error("a step failed for good; the start is undone", "step", s.name, "attempt", r.Attempts, "error", cause)
+	w.log.Error("a step failed for good; the start is undone", "step", s.name, "attempt", r.Attempts, "error", cause, "request", w.wanted().Request)
 	r.Failing = cloud.Message(cause)
 	return 0, w.save(true)
 }

@@ -97,7 +97,7 @@ func (w *worker) want(spec cloud.InstanceSpec) error {
 	case same(spec, old):
 		return nil
 	}
-	if err := w.m.write(w.dir, specName, spec, true); err != nil {
+	if err := w.m.writeSpec(w.dir, spec); err != nil {
 		return hostError(op, err)
 	}
 	w.spec = spec
@@ -111,17 +111,17 @@ func same(a, b cloud.InstanceSpec) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// condemn writes down that the instance is to go.
-func (w *worker) condemn() error {
+// condemn writes down that the instance is to go, and whose request that was.
+func (w *worker) condemn(request string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.spec.Intent.Deleted {
 		return nil
 	}
 	spec := w.spec
-	spec.Intent.Deleted = true
+	spec.Intent.Deleted, spec.Request = true, request
 	w.m.Hook("instance.condemn.before")
-	if err := w.m.write(w.dir, specName, spec, true); err != nil {
+	if err := w.m.writeSpec(w.dir, spec); err != nil {
 		return hostError("instance.Remove", err)
 	}
 	w.m.Hook("instance.condemn.after")

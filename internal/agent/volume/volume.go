@@ -162,7 +162,7 @@ const seedSuffix = ".seed"
 // makeWhole is make, for a spec that wants it with nothing beneath the disk: what
 // reads from an image as it goes is written out.
 func (m *Manager) makeWhole(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
-	if !spec.Whole || spec.Image == nil && spec.From == "" {
+	if !spec.Whole || spec.Image == nil && spec.From == "" || spec.Key != "" { // what is encrypted is whole
 		return m.make(ctx, spec)
 	}
 	sown := spec
@@ -188,6 +188,8 @@ func (m *Manager) makeWhole(ctx context.Context, spec cloud.VolumeSpec) (storage
 
 func (m *Manager) make(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
 	switch {
+	case spec.Key != "":
+		return m.encrypt(ctx, spec)
 	case spec.Image != nil:
 		path := ""
 		if local, ok := m.images.(localImages); ok {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"hearth/internal/bake/vm"
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/inspect"
@@ -29,6 +30,7 @@ type Options struct {
 	Format   disk.Format   // that the image must be of; "": what its bytes say
 	User     string        // who logs in; "": those that the image names, and usual ones
 	Machine  string        // "pc" or "q35"; "": QEMU's own choice here
+	CPU      string        // a model of QEMU's, such as qemu64; "": all that the accelerator gives
 	Firmware string        // "bios" or "uefi"; "": bios, unless the image has only a partition for UEFI
 	MemoryMB int           // 0: 1024
 	Timeout  time.Duration // of the whole; 0: 3 minutes with KVM, 10 without
@@ -96,6 +98,9 @@ func (t *test) prepare(ctx context.Context) error {
 	}
 	if t.opt.Machine != "pc" && t.opt.Machine != "q35" {
 		return fail("the machine %q is not known here; say pc or q35", t.opt.Machine)
+	}
+	if t.opt.CPU == "" {
+		t.opt.CPU = vm.BestCPU(t.accel)
 	}
 	if t.opt.MemoryMB == 0 {
 		t.opt.MemoryMB = 1024
@@ -216,13 +221,13 @@ func (t *test) boot(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	defer g.kill()
-	f := &follower{test: t, guest: g, began: g.began, lines: g.console.lines}
+	f := &follower{test: t, guest: g, began: g.Began, lines: g.Console.Lines()}
 	reason := f.follow(ctx)
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, errTimeout) {
 		return nil, err
 	}
 	g.kill() // so that the console is whole
-	t.report.finish(f, reason, g.console.text())
+	t.report.finish(f, reason, g.Console.Text())
 	return t.report, nil
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hearth/internal/bake"
 	"hearth/internal/disk"
+	"hearth/internal/disk/inspect"
 	"hearth/internal/disk/resize"
 )
 
@@ -51,4 +53,47 @@ func TestEmber(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	t.Log(r.Reason)
+}
+
+// TestLoaders boots ember by the two loaders that are not GRUB: extlinux under BIOS,
+// systemd-boot under UEFI. What they say is on the serial line.
+func TestLoaders(t *testing.T) {
+	if os.Getenv("HEARTH_E2E") != "1" || os.Getenv("HEARTH_E2E_ALL") != "1" {
+		t.Skip("two bakes and two guests: set HEARTH_E2E=1 and HEARTH_E2E_ALL=1")
+	}
+	for _, c := range []struct {
+		loader, firmware string
+		says             []string
+	}{
+		{"extlinux", "bios", []string{"Boot menu", "Ember (Hearth)", "Loading /boot/vmlinuz"}},
+		{"systemd-boot", "uefi", []string{"Ember (Hearth)"}},
+	} {
+		dir, ctx, run := t.TempDir(), context.Background(), &disk.Runner{}
+		res, err := bake.Bake(ctx, bake.Options{Recipe: "ember", Loader: c.loader, Raw: true, OutDir: dir, CacheDir: os.Getenv("HEARTH_BAKE_CACHE")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell := func(s Stage) { t.Logf("%s: %6.1f s  %-12s %s", c.loader, s.Seconds, s.Name, s.Text) }
+		r, err := Run(ctx, run, Options{Image: res.Disk, Tell: tell})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Result != Passed || r.User != "ember" || r.Firmware != c.firmware {
+			t.Errorf("%+v\n%s", r, r.Console)
+		}
+		for _, want := range append(c.says, "Linux version", "login:") {
+			if !strings.Contains(r.Console, want) {
+				t.Errorf("%s: the console lacks %q:\n%s", c.loader, want, r.Console[:min(4000, len(r.Console))])
+			}
+		}
+		i, err := inspect.Image(ctx, run, res.Disk)
+		if err != nil || i.Loader != c.loader || i.Default == nil || i.Default.Kernel == "" || !i.Default.Serial || !strings.Contains(i.Default.Args, "root=UUID=") || len(i.Kernels) != 1 {
+			t.Errorf("%+v, %v", i, err)
+		}
+		for _, check := range i.Checks {
+			if check.Level == inspect.Problem {
+				t.Errorf("%s: %+v", c.loader, check)
+			}
+		}
+	}
 }

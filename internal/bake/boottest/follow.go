@@ -81,12 +81,12 @@ func (f *follower) next(ctx context.Context, e events) (over bool, why string) {
 		f.reach(DHCP, ip.String())
 	case r := <-e.ssh:
 		return false, f.heard(r)
-	case q, ok := <-f.guest.mon.Events():
+	case q, ok := <-f.guest.Mon.Events():
 		if ok {
 			return f.qemu(q)
 		}
 		return f.gone()
-	case <-f.guest.exited:
+	case <-f.guest.Exited():
 		return f.gone()
 	case <-f.grace:
 		f.grace = nil
@@ -176,7 +176,7 @@ func (f *follower) enough(ctx context.Context) (bool, string) {
 	} else if time.Since(f.asked) > f.opt.Timeout/3 {
 		return true, "the guest did not heed the power button: it has no ACPI, or nothing listens to it (systemd-logind, acpid)"
 	}
-	if err := f.guest.mon.Execute(ctx, "system_powerdown", nil, nil); err != nil && !errors.Is(err, qmp.ErrClosed) {
+	if err := f.guest.Mon.Execute(ctx, "system_powerdown", nil, nil); err != nil && !errors.Is(err, qmp.ErrClosed) {
 		return true, fmt.Sprintf("the power button could not be pressed: %v", err)
 	}
 	f.grace = time.After(f.opt.Timeout / 12) // it is pressed again: some look for it late
@@ -227,13 +227,13 @@ func (f *follower) panicked() string {
 
 // gone is when QEMU's process ended.
 func (f *follower) gone() (bool, string) {
-	<-f.guest.exited
-	for e := range f.guest.mon.Events() {
+	<-f.guest.Exited()
+	for e := range f.guest.Mon.Events() {
 		if over, why := f.qemu(e); over {
 			return over, why
 		}
 	}
-	return true, "QEMU ended: " + strings.TrimSpace(f.guest.errs.String())
+	return true, "QEMU ended: " + strings.TrimSpace(f.guest.Errors())
 }
 
 // timeout says what did not happen.

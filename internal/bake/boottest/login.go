@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"hearth/internal/bake/vm"
 )
 
 // sshResult is what came of the attempts to log in, or of one step of them.
@@ -33,13 +35,13 @@ func (g *guest) knock(ctx context.Context, users []string, k keys, tell func(ssh
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.exited:
+		case <-g.Exited():
 			return
 		case <-again.C:
 		}
 		// slirp takes the connection before the guest does and holds it, so a server
 		// that does not speak soon is not there.
-		patience := 300*time.Millisecond + time.Since(g.began)/20
+		patience := 300*time.Millisecond + time.Since(g.Began)/20
 		var last error
 		for _, user := range users {
 			client, banner, err := g.dial(ctx, user, k, patience)
@@ -89,9 +91,9 @@ func (g *guest) dial(ctx context.Context, user string, k keys, patience time.Dur
 		HostKeyCallback: ssh.InsecureIgnoreHostKey()}) // the guest has just made its keys; nobody knows them yet
 	if err != nil {
 		conn.Close()
-		return nil, plain(banner), err
+		return nil, vm.Plain(banner), err
 	}
-	return ssh.NewClient(c, chans, reqs), plain(banner), nil
+	return ssh.NewClient(c, chans, reqs), vm.Plain(banner), nil
 }
 
 // spoken is a connection of which something was read ahead.
@@ -114,5 +116,5 @@ func ask(c *ssh.Client) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no command could be run: %w", err)
 	}
-	return strings.Split(plain(strings.TrimSpace(string(out[:min(len(out), 4096)]))), "\n"), nil
+	return strings.Split(vm.Plain(strings.TrimSpace(string(out[:min(len(out), 4096)]))), "\n"), nil
 }

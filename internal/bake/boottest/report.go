@@ -34,6 +34,7 @@ type Report struct {
 	Result   string    `json:"result"`
 	Reason   string    `json:"reason"` // of a failure: a sentence
 	Machine  string    `json:"machine"`
+	CPU      string    `json:"cpu"`
 	Firmware string    `json:"firmware"`
 	Accel    string    `json:"accel"`
 	QEMU     string    `json:"qemu"`
@@ -48,7 +49,7 @@ type Report struct {
 }
 
 func (t *test) newReport() *Report {
-	return &Report{Image: t.opt.Image, Format: string(t.layer.Format), Size: t.size, Machine: t.opt.Machine, Firmware: t.opt.Firmware,
+	return &Report{Image: t.opt.Image, Format: string(t.layer.Format), Size: t.size, Machine: t.opt.Machine, CPU: t.opt.CPU, Firmware: t.opt.Firmware,
 		Accel: t.accel, QEMU: t.version, MemoryMB: t.opt.MemoryMB, Started: time.Now().UTC().Truncate(time.Second), Stages: []Stage{}, Guest: []string{}}
 }
 

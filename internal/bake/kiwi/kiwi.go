@@ -183,12 +183,7 @@ func (r *reader) preferences(d *description) error {
 	if t.FileSystem != "" && t.FileSystem != "ext4" {
 		return fmt.Errorf("the file system %s is not available; there is ext4", t.FileSystem)
 	}
-	if t.Firmware != "" && t.Firmware != "bios" {
-		r.warn("firmware %s is not available: the image boots by BIOS", t.Firmware)
-	}
-	if l := t.Loader + t.LoaderPart.Name; l != "" && l != "grub2" && l != "grub" {
-		r.warn("the boot loader %s is not available: it becomes GRUB", l)
-	}
+	r.loader(t.Loader+t.LoaderPart.Name, t.Firmware)
 	r.Boot.Arguments = t.CommandLine
 	if v := strings.TrimSpace(t.Size.Value); v != "" {
 		unit := map[string]string{"": "MiB", "M": "MiB", "G": "GiB"}[t.Size.Unit]

@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Name != "cloud_guest" || r.Base.Bootstrap != "debian" || r.Base.Suite != "bookworm" || !slices.Equal(r.Base.Components, []string{"main", "contrib"}) || !slices.Equal(r.Packages.Install, []string{"openssh-server"}) ||
-		r.Disk.Size != "2GiB" || !slices.Equal(r.Outputs, []string{"qcow2"}) || r.Boot.Arguments != "quiet" {
+		r.Disk.Size != "2GiB" || !slices.Equal(r.Outputs, []string{"qcow2"}) || r.Boot.Arguments != "quiet" || r.Boot.Loader != "extlinux" || r.Firmware != "" {
 		t.Errorf("%+v", r)
 	}
 	if len(r.Users) != 2 || r.Users[0].Name != "tux" || !slices.Equal(r.Users[0].Groups, []string{"users", "wheel"}) || r.Users[0].PasswordHash != "" || r.Users[1].PasswordHash != "$6$ab$cd" {
@@ -55,12 +55,12 @@ func TestRead(t *testing.T) {
 		t.Errorf("%+v %+v", r.Overlay, r.Scripts)
 	}
 	all := strings.Join(warnings, "\n")
-	for _, want := range []string{"extlinux is not available", "obs://openSUSE:12.1/standard is not asked", "password of tux is plain", "collection base", `type "delete"`, "config.sh: the function suseConfig is not available"} {
+	for _, want := range []string{"obs://openSUSE:12.1/standard is not asked", "password of tux is plain", "collection base", `type "delete"`, "config.sh: the function suseConfig is not available"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s lacks %q", all, want)
 		}
 	}
-	if len(warnings) != 6 {
+	if len(warnings) != 5 {
 		t.Errorf("%d warnings: %s", len(warnings), all)
 	}
 	for _, f := range r.Check() {

@@ -3,6 +3,7 @@ package layer
 import (
 	"archive/tar"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -18,6 +19,7 @@ type File struct {
 	Size     int64
 	Sum      [sha256.Size]byte
 	Same     string // of a hard link: the path that has the content
+	Xattrs   string // capabilities and user attributes, see Attributes
 }
 
 // Index is a tree by its clean paths without a leading slash.
@@ -47,7 +49,7 @@ func (x Index) Add(h *tar.Header, r io.Reader) error {
 		x[name] = f
 		return nil
 	}
-	f := File{Type: h.Typeflag, Mode: h.Mode & 0o7777, UID: h.Uid, GID: h.Gid, Link: h.Linkname}
+	f := File{Type: h.Typeflag, Mode: h.Mode & 0o7777, UID: h.Uid, GID: h.Gid, Link: h.Linkname, Xattrs: fmt.Sprintf("%q", Attributes(h))}
 	if h.Typeflag == tar.TypeReg {
 		sum := sha256.New()
 		n, err := io.Copy(sum, r)
@@ -62,6 +64,19 @@ func (x Index) Add(h *tar.Header, r io.Reader) error {
 	}
 	x[name] = f
 	return nil
+}
+
+// Attributes are the records of a header with what a script inside a tree can change of the
+// extended attributes: capabilities, such as ping's, and those of users. Others are the host's
+// to set, or of the security modules that it has.
+func Attributes(h *tar.Header) map[string]string {
+	kept := map[string]string{}
+	for key, value := range h.PAXRecords {
+		if key == "SCHILY.xattr.security.capability" || strings.HasPrefix(key, "SCHILY.xattr.user.") {
+			kept[key] = value
+		}
+	}
+	return kept
 }
 
 // Apply puts a layer over the tree.
@@ -84,7 +99,7 @@ func (x Index) remove(name string) {
 // Unchanged tells whether a file is as it was. Owners are compared only if they are
 // those of the guest, which in a namespace with one user they are not.
 func (f File) Unchanged(old File, owners bool) bool {
-	if f.Type != old.Type || f.Link != old.Link || f.Size != old.Size || f.Sum != old.Sum {
+	if f.Type != old.Type || f.Link != old.Link || f.Size != old.Size || f.Sum != old.Sum || f.Xattrs != old.Xattrs {
 		return false
 	}
 	if f.Type != tar.TypeSymlink && f.Mode != old.Mode {

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hearth/internal/bake/installer"
+	"hearth/internal/disk/bootloader"
 )
 
 // Levels of a [Finding].
@@ -63,13 +66,13 @@ func (r *Recipe) Check() []Finding {
 func (c *checker) base() {
 	b := c.Base
 	named := 0
-	for _, s := range []string{b.Bootstrap, b.Tarball, b.Image} {
+	for _, s := range []string{b.Bootstrap, b.Tarball, b.Image, b.Installer} {
 		if s != "" {
 			named++
 		}
 	}
 	if named != 1 {
-		c.problem("base", "base should have one of bootstrap, tarball and image; it has %d", named)
+		c.problem("base", "base should have one of bootstrap, tarball, image and installer; it has %d", named)
 		return
 	}
 	switch b.Bootstrap {
@@ -105,9 +108,33 @@ func (c *checker) base() {
 	}
 	c.file("base.tarball", b.Tarball, true)
 	c.file("base.image", b.Image, true)
+	c.installer()
 	if b.SHA256 != "" && !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(b.SHA256) {
 		c.problem("base.sha256", "a SHA-256 sum has 64 hexadecimal digits in lower case")
 	}
+}
+
+// installer holds an installer and its answers against each other.
+func (c *checker) installer() {
+	b := c.Base
+	if (b.Installer == "") != (b.Answers == "") {
+		c.problem("base", "an installer goes with its answers: base.installer and base.answers")
+		return
+	}
+	if b.Installer == "" {
+		return
+	}
+	if !installer.FromWeb(b.Installer) {
+		c.file("base.installer", b.Installer, false)
+	}
+	if _, _, err := c.ReadAnswers(); err != nil {
+		c.problem("base.answers", "%v", err)
+	}
+}
+
+// ReadAnswers reads the answers for the installer, and tells their kind.
+func (r *Recipe) ReadAnswers() (kind string, answers []byte, err error) {
+	return installer.ReadAnswers(r.Base.Answers, r.Path)
 }
 
 // file complains of a named file that is not there.
@@ -212,15 +239,12 @@ func (c *checker) settings() {
 	if c.Agent != "" && !slices.Contains(Agents(), c.Agent) {
 		c.problem("agent", "there is no agent %q; there are %s", c.Agent, strings.Join(Agents(), ", "))
 	}
-	switch c.Boot.Loader {
-	case "", "grub":
-	case "extlinux", "systemd-boot":
-		c.problem("boot.loader", "%s is not available here: its installer needs a mounted file system; use grub", c.Boot.Loader)
-	default:
-		c.problem("boot.loader", "there is no boot loader %q; there is grub", c.Boot.Loader)
-	}
-	if c.Firmware != "" && c.Firmware != "bios" {
-		c.problem("firmware", "firmware %q is not available; there is bios", c.Firmware)
+	if _, _, err := bootloader.Settle(c.Boot.Loader, c.Firmware); err != nil {
+		field := "boot.loader"
+		if c.Boot.Loader == "" {
+			field = "firmware"
+		}
+		c.problem(field, "%v", err)
 	}
 	if c.Boot.Wait < 0 || c.Boot.Wait > 600 {
 		c.problem("boot.wait", "the boot loader waits from 0 to 600 seconds")

@@ -11,7 +11,7 @@ type Recipe struct {
 	Hostname string    `yaml:"hostname"`
 	Agent    string    `yaml:"agent"` // one of Agents; "": hearth
 	Boot     Boot      `yaml:"boot"`
-	Firmware string    `yaml:"firmware"` // "" or bios
+	Firmware string    `yaml:"firmware"` // bios, uefi or hybrid; "": the loader's first
 	Overlay  []Overlay `yaml:"overlay"`
 	Scripts  []Script  `yaml:"scripts"`
 	Disk     Disk      `yaml:"disk"`
@@ -22,11 +22,13 @@ type Recipe struct {
 	lines map[string]int // of each field, by its path such as users[0].name
 }
 
-// Base is what the image starts from: one of its first three.
+// Base is what the image starts from: one of its first four.
 type Base struct {
 	Bootstrap  string   `yaml:"bootstrap"` // debian or ubuntu, by mmdebstrap; ember
 	Tarball    string   `yaml:"tarball"`   // root file system, packed by gzip, bzip2, xz, zstd or not
 	Image      string   `yaml:"image"`     // disk with an ext root
+	Installer  string   `yaml:"installer"` // an installer: an ISO or a folder, here or on the web; with Answers
+	Answers    string   `yaml:"answers"`   // FILE or KIND=FILE
 	Suite      string   `yaml:"suite"`
 	Mirror     string   `yaml:"mirror"` // may be a snapshot's address; "": the distribution's own
 	Components []string `yaml:"components"`
@@ -65,7 +67,7 @@ type Services struct {
 
 // Boot is the boot loader's part.
 type Boot struct {
-	Loader    string `yaml:"loader"`    // "" or grub
+	Loader    string `yaml:"loader"`    // grub, extlinux or systemd-boot; "": grub, or systemd-boot for uefi
 	Title     string `yaml:"title"`     // in its menu
 	Wait      int    `yaml:"wait"`      // seconds
 	Arguments string `yaml:"arguments"` // of the kernel, besides root and console

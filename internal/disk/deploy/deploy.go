@@ -20,9 +20,10 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/dump"
 	"hearth/internal/disk/guestfs"
-	"hearth/internal/disk/hooks"
+	"hearth/internal/disk/netconf"
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
+	"hearth/internal/disk/tree"
 )
 
 // Options says what is deployed where.
@@ -37,8 +38,15 @@ type Options struct {
 	Memory     int64             // of the instance, bytes
 	KernelPath string            // of a kernel outside of the disk; "": the disk's own is started
 	Serial     bool              // a serial line to log in by
-	Environ    []string          // for hooks, besides what they always get
-	Log        io.Writer         // what hooks say; may be nil
+	// Environ is what is told of the instance, in Ganeti's words: hooks get it besides
+	// what they always get, and NIC_COUNT, NIC_0_MAC and so on give it its network.
+	Environ []string
+	Fetch   Fetch // for IMAGE_URL; nil: nothing is fetched
+	// Overlay finds one that is kept by its name, NAME or NAME@VERSION; "" when there
+	// is none, and OVERLAYS_DIR is looked into. May be nil.
+	Overlay func(name string) (path string, err error)
+	Debug   bool      // each step is told in Log
+	Log     io.Writer // what hooks say; may be nil
 }
 
 // Report is what was done.
@@ -50,6 +58,9 @@ type Report struct {
 	Partitions  []Part   `json:"partitions"` // of a disk that was laid out here
 	CommandLine string   `json:"command_line,omitempty"`
 	Hooks       []string `json:"hooks"`
+	HostKeys    []string `json:"host_keys,omitempty"` // fingerprints of the instance's own, as ssh-keygen -l prints them
+	Changed     []string `json:"changed,omitempty"`   // files that were written for its name, identity and network
+	Steps       []Step   `json:"steps"`
 	Warnings    []string `json:"warnings"`
 }
 
@@ -69,6 +80,9 @@ type build struct {
 	table   *table // nil for the image of a whole disk
 	foreign bool   // nothing within is known here
 	hooks   []string
+	network *netconf.Network  // nil leaves the image's
+	overlay tree.Source       // nil for none
+	filled  map[string][]byte // its templates by their paths, as this instance has them
 	report  *Report
 }
 
@@ -81,43 +95,68 @@ func (b *build) warn(format string, args ...any) {
 }
 
 // Deploy deploys. Whatever can be known before is checked before anything is written.
+// After an error the report says how far it came.
 func (d *Deployer) Deploy(ctx context.Context, opt Options) (*Report, error) {
-	b := &build{Deployer: d, opt: opt, report: &Report{Type: "none", Partitions: []Part{}, Hooks: []string{}, Warnings: []string{}}}
-	if err := b.check(); err != nil {
-		return nil, err
+	b := &build{Deployer: d, opt: opt, report: &Report{Type: "none", Partitions: []Part{}, Hooks: []string{}, Steps: []Step{}, Warnings: []string{}}}
+	if err := b.resolve(); err != nil {
+		return b.report, err
 	}
+	clean := func() error { return nil }
+	err := b.step(ctx, "fetch", func(ctx context.Context) (err error) {
+		clean, err = b.obtain(ctx)
+		return err
+	})
+	if err == nil {
+		err = b.step(ctx, "check", b.check)
+	}
+	if err == nil {
+		err = b.deploy(ctx)
+	}
+	return b.report, errors.Join(err, clean())
+}
+
+func (b *build) deploy(ctx context.Context) (err error) {
 	if b.spec.CDInstall {
-		return b.report, b.blank()
+		return b.step(ctx, "blank", func(context.Context) error { return b.blank() })
 	}
-	var err error
 	place := filepath.Dir(b.opt.Target)
 	if st, err := os.Stat(b.opt.Target); err == nil && !st.Mode().IsRegular() {
 		place = ""
 	}
 	if b.work, err = os.MkdirTemp(place, ".hearth-deploy-"); err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(b.work)
 	b.raw = filepath.Join(b.work, "disk-0")
 	if err := b.make(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return b.report, b.publish(ctx)
+	return b.step(ctx, "publish", b.publish)
 }
 
-// check resolves all that was said and holds it against what is there.
-func (b *build) check() (err error) {
+// resolve lays all that was said over each other.
+func (b *build) resolve() (err error) {
 	o := &b.opt
 	if o.Definition == nil {
 		o.Definition = &osdef.Definition{Name: "default"}
 	}
 	b.report.Definition = o.Definition.Name
+	if o.Definition.Version > 0 {
+		b.report.Definition = fmt.Sprintf("%s@%d", o.Definition.Name, o.Definition.Version)
+	}
 	if b.spec, err = o.Definition.Resolve(o.Memory, o.Settings); err != nil {
 		return refuse("definition %s: %v", o.Definition.Name, err)
 	}
-	if o.Target, err = abs(o.Target); err != nil {
+	if b.network, err = b.plan(); err != nil {
 		return err
 	}
+	o.Target, err = abs(o.Target)
+	return err
+}
+
+// check holds all that was said against what is there.
+func (b *build) check(ctx context.Context) (err error) {
+	o := &b.opt
 	if b.size, err = b.targetSize(); err != nil || b.spec.CDInstall {
 		return err
 	}
@@ -134,18 +173,8 @@ func (b *build) check() (err error) {
 		return err
 	}
 	b.report.Image, b.report.Size = o.Image, b.size
-	if b.spec.Overlay != "" && b.spec.On("overlays") {
-		if _, err := overlaySource(b.spec.Overlay); err != nil {
-			return err
-		}
-	}
-	run, skipped, err := hooks.List(b.spec.HookDir)
-	if err != nil {
+	if err := errors.Join(b.findOverlay(ctx), b.findHooks()); err != nil {
 		return err
-	}
-	b.hooks = run
-	for _, s := range skipped {
-		b.warn("the hook %s is not run: %s", s.Name, s.Reason)
 	}
 	if b.report.Type == "qemu" {
 		return nil
@@ -215,11 +244,14 @@ func oldTar(b []byte) bool {
 
 // make makes the disk in the work folder.
 func (b *build) make(ctx context.Context) error {
+	first := struct {
+		name string
+		do   func(context.Context) error
+	}{"fill", b.fill}
 	if b.table == nil {
-		if err := b.copyDisk(ctx); err != nil {
-			return err
-		}
-	} else if err := b.fill(ctx); err != nil {
+		first.name, first.do = "copy", b.copyDisk
+	}
+	if err := b.step(ctx, first.name, first.do); err != nil {
 		return err
 	}
 	if b.table == nil && b.spec.NoMount {
@@ -227,15 +259,21 @@ func (b *build) make(ctx context.Context) error {
 	}
 	if b.table != nil {
 		b.report.Partitions = b.table.parts
-		if err := b.fstab(ctx); err != nil {
+		if err := b.step(ctx, "fstab", b.fstab); err != nil {
 			return err
 		}
 	}
-	if err := b.settle(ctx); err != nil {
+	if err := b.step(ctx, "person", b.personal); err != nil {
 		return err
 	}
-	if len(b.hooks) > 0 && !b.foreign {
-		return b.runHooks(ctx)
+	if b.foreign {
+		return nil
 	}
-	return nil
+	if err := b.step(ctx, "settle", b.settle); err != nil {
+		return err
+	}
+	if len(b.hooks) == 0 {
+		return nil
+	}
+	return b.step(ctx, "hooks", b.runHooks)
 }

@@ -11,10 +11,37 @@ import (
 	"slices"
 	"strings"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/hooks"
 	"hearth/internal/disk/tree"
 )
+
+// shipped are the hooks of ganeti-instance-image in whose place features are; the
+// dynamic DNS is the cloud's own.
+var shipped = map[string]string{"grub": "feature grub", "interfaces": "feature interfaces", "ssh": "feature ssh", "overlays": "feature overlays", "cloud-init": "feature cloud-init", "zz_ddns": "DNS of the cloud"}
+
+// findHooks lists what is to be run. The hooks that ganeti-instance-image ships read
+// its common.sh, which is not here: what they do is done natively.
+func (b *build) findHooks() error {
+	run, skipped, err := hooks.List(b.spec.HookDir)
+	if err != nil {
+		return err
+	}
+	for _, s := range skipped {
+		b.warn("the hook %s is not run: %s", s.Name, s.Reason)
+	}
+	for _, path := range run {
+		name := filepath.Base(path)
+		text, err := os.ReadFile(path)
+		if err == nil && shipped[name] != "" && strings.Contains(string(text[:min(len(text), maxText)]), "common.sh") {
+			b.warn("the hook %s is the one that ganeti-instance-image ships, and is not run: the %s does its work", name, shipped[name])
+			continue
+		}
+		b.hooks = append(b.hooks, path)
+	}
+	return nil
+}
 
 // runHooks gives the hooks the guest's tree in a folder, and brings what they did
 // to it back to the disk.
@@ -43,7 +70,7 @@ func (b *build) hooksIn(ctx context.Context, d *guestfs.Disk) error {
 	if err != nil {
 		return err
 	}
-	env, err := b.environ(target)
+	env, err := b.environ(ctx, d, t, target)
 	if err != nil {
 		return err
 	}
@@ -52,6 +79,7 @@ func (b *build) hooksIn(ctx context.Context, d *guestfs.Disk) error {
 			return fmt.Errorf("hook %w", err)
 		}
 		b.report.Hooks = append(b.report.Hooks, filepath.Base(h))
+		b.note("hook %s ended well", filepath.Base(h))
 	}
 	return b.takeOver(ctx, t, staged, was)
 }
@@ -208,33 +236,46 @@ func (b *build) change(edit *guestfs.Edit, s *tree.Staged, name string, n, old s
 }
 
 // environ is what hooks find in their environment; C_JSON names a file with all of it.
-func (b *build) environ(target string) ([]string, error) {
+func (b *build) environ(ctx context.Context, d *guestfs.Disk, t *guestfs.Tree, target string) ([]string, error) {
 	env := slices.Clone(b.opt.Environ)
 	for _, s := range b.spec.List(true) {
 		env = append(env, s.Name+"="+s.Value)
 	}
-	var rootDev, bootDev string
-	if b.table != nil {
-		rootDev = fmt.Sprintf("%s-%d", b.raw, b.table.find("/").Number)
-		if p := b.table.find("/boot"); p != nil {
-			bootDev = fmt.Sprintf("%s-%d", b.raw, p.Number)
-		}
-	} else {
-		rootDev = b.raw + "-1"
+	rootDev, err := b.device(ctx, d, t.Mounts["/"])
+	if err != nil {
+		return nil, err
+	}
+	bootDev, err := b.device(ctx, d, t.Mounts["/boot"])
+	if err != nil {
+		return nil, err
 	}
 	variant := os.Getenv("OS_VARIANT")
-	always := map[string]string{"TARGET": target, "BLOCKDEV": b.raw, "ROOT_DEV": rootDev, "BOOT_DEV": bootDev, "IMAGE_TYPE": b.report.Type, "SUITE": variant, "SCRIPT_NAME": "create",
-		"INSTANCE_NAME": b.opt.Name, "KERNEL_PATH": b.opt.KernelPath, "C_JSON": filepath.Join(b.work, "deploy.json")}
-	for name, value := range always {
-		if value == "" && slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
+	always := [][2]string{{"TARGET", target}, {"BLOCKDEV", b.raw}, {"ROOT_DEV", rootDev}, {"BOOT_DEV", bootDev}, {"IMAGE_TYPE", b.report.Type}, {"SUITE", variant}, {"SCRIPT_NAME", "create"},
+		{"INSTANCE_NAME", b.opt.Name}, {"KERNEL_PATH", b.opt.KernelPath}, {"C_JSON", filepath.Join(b.work, "deploy.json")}}
+	for _, v := range always {
+		if v[1] == "" && slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, v[0]+"=") }) {
 			continue
 		}
-		env = append(env, name+"="+value)
+		env = append(env, v[0]+"="+v[1])
 	}
 	all := map[string]any{"report": b.report, "definition": b.spec.Definition, "environment": env}
 	j, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	return env, os.WriteFile(always["C_JSON"], j, 0o600)
+	return env, os.WriteFile(filepath.Join(b.work, "deploy.json"), j, 0o600)
+}
+
+// device gives hooks a file system as a file of its own, as their ROOT_DEV and
+// BOOT_DEV: blkid, dumpe2fs and debugfs read it. It is a copy, sparse, as it was
+// before the first hook; what a hook writes to it is not taken over.
+func (b *build) device(ctx context.Context, d *guestfs.Disk, v *guestfs.Volume) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	path := fmt.Sprintf("%s-%d", b.raw, v.Partition)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	return path, disk.CopySparse(ctx, path, io.NewSectionReader(d.Reader(), v.Start, v.Size))
 }

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,16 +11,10 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
-	"hearth/internal/disk/identity"
-	"hearth/internal/disk/sysprep"
-	"hearth/internal/disk/tarball"
-	"hearth/internal/disk/tree"
+	"hearth/internal/disk/inject"
 )
 
-const (
-	maxText    = 1 << 20
-	maxOverlay = 256 << 20 // bytes of one file
-)
+const maxText = 1 << 20
 
 // open opens the raw disk in the making.
 func (b *build) open(ctx context.Context, mode guestfs.Mode) (*guestfs.Disk, error) {
@@ -70,18 +60,16 @@ func (b *build) fstabText() string {
 	return t.String()
 }
 
-// settle makes the instance's own system of the image's: boot loader, console,
-// name, identity, overlay.
-func (b *build) settle(ctx context.Context) error {
+// personal gives the guest its name, its identity and its network.
+func (b *build) personal(ctx context.Context) error {
 	d, err := b.open(ctx, guestfs.ReadWrite)
 	if err != nil {
 		return err
 	}
-	err = b.settleIn(ctx, d)
-	return errors.Join(err, d.Close())
+	return errors.Join(b.personalIn(ctx, d), d.Close())
 }
 
-func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
+func (b *build) personalIn(ctx context.Context, d *guestfs.Disk) error {
 	t, err := d.Tree()
 	if err != nil {
 		if b.table == nil { // a disk image of something else
@@ -96,24 +84,40 @@ func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
 		b.foreign = true
 		return nil
 	}
-	if b.spec.On("ssh") {
-		if _, err := sysprep.Prepare(ctx, d, sysprep.Options{Only: []string{"host-keys", "machine-id", "duid", "random-seed", "net-rules"}}); err != nil {
-			return err
-		}
-		if t, err = d.Tree(); err != nil {
-			return err
-		}
+	o, err := b.person(t)
+	if err != nil {
+		return err
+	}
+	r, err := inject.Apply(ctx, d, o)
+	if err != nil {
+		return err
+	}
+	b.note("the guest is %s", r.System)
+	b.report.Changed, b.report.HostKeys = r.Changed, r.HostKeys
+	b.report.Warnings = append(b.report.Warnings, r.Warnings...)
+	for _, name := range r.Changed {
+		b.note("%s is written or removed", name)
+	}
+	return nil
+}
+
+// settle makes the image's system one that starts here: boot loader, console, and
+// the site's own files.
+func (b *build) settle(ctx context.Context) error {
+	d, err := b.open(ctx, guestfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	err = b.settleIn(ctx, d)
+	return errors.Join(err, d.Close())
+}
+
+func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
+	t, err := d.Tree()
+	if err != nil {
+		return err
 	}
 	edit := t.Edit()
-	if b.opt.Name != "" {
-		family := guestos.Unknown
-		if os := guestos.Identify(t); os != nil {
-			family = os.Family
-		}
-		for _, c := range identity.SetHostname(t, family, b.opt.Name) {
-			edit.Rewrite(c.Path, c.Data, guestfs.Owner{Mode: 0o644})
-		}
-	}
 	if b.opt.Serial {
 		b.console(t, edit)
 	}
@@ -128,10 +132,8 @@ func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
 	default:
 		b.ownMenu(t, edit)
 	}
-	if b.spec.Overlay != "" && b.spec.On("overlays") {
-		if err := b.overlay(ctx, edit); err != nil {
-			return err
-		}
+	if err := b.putOverlay(ctx, edit); err != nil {
+		return err
 	}
 	return edit.Commit(ctx)
 }
@@ -185,95 +187,6 @@ func serialLogin(text string) bool {
 		}
 	}
 	return false
-}
-
-// overlaySource is the files of an overlay: a folder, or an archive.
-func overlaySource(name string) (tree.Source, error) {
-	st, err := os.Stat(name)
-	if err != nil {
-		return nil, refuse("the overlay %s is not there: %v", name, err)
-	}
-	if st.IsDir() {
-		return folder(name), nil
-	}
-	return tarball.File(name), nil
-}
-
-// overlay puts its files over the guest's.
-func (b *build) overlay(ctx context.Context, edit *guestfs.Edit) error {
-	from, err := overlaySource(b.spec.Overlay)
-	if err != nil {
-		return err
-	}
-	linked := map[string][]byte{}
-	return from.Walk(ctx, tree.Bounded(tree.Limits{Files: 100000, Bytes: 4 << 30}, func(e *tree.Entry, content io.Reader) error {
-		owner := guestfs.Owner{UID: uint32(e.UID), GID: uint32(e.GID), Mode: e.Mode & 0o7777}
-		switch {
-		case e.Path == "/":
-			return nil
-		case e.Same != "":
-			edit.Write(e.Path, linked[e.Same], owner)
-		case e.Type() == tree.TypeDir:
-			edit.Mkdir(e.Path, owner)
-		case e.Type() == tree.TypeLink:
-			edit.Symlink(e.Path, e.Link)
-		case e.Type() == tree.TypeFile:
-			if e.Size > maxOverlay {
-				return refuse("%s of the overlay has more than %d MB", e.Path, maxOverlay/mib)
-			}
-			data := []byte{}
-			if content != nil {
-				var err error
-				if data, err = io.ReadAll(content); err != nil {
-					return err
-				}
-			}
-			if linked[e.Path] = data; e.Size > 1<<20 {
-				delete(linked, e.Path)
-			}
-			edit.Write(e.Path, data, owner)
-		default:
-			b.warn("%s of the overlay is neither file, folder nor link: left out", e.Path)
-		}
-		return nil
-	}))
-}
-
-// folder is a tree in a folder of the host. Root keeps the owners; to root belongs
-// what a user without rights gives, who could not say otherwise.
-type folder string
-
-// Walk implements [tree.Source].
-func (f folder) Walk(ctx context.Context, visit tree.Visit) error {
-	root, err := os.OpenRoot(string(f))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		e := entryOf(path.Join("/", name), info)
-		switch e.Type() {
-		case tree.TypeLink:
-			if e.Link, err = root.Readlink(name); err != nil {
-				return err
-			}
-		case tree.TypeFile:
-			file, err := root.Open(name)
-			if err != nil {
-				return err
-			}
-			defer file.Close()
-			return visit(e, file)
-		}
-		return visit(e, nil)
-	})
 }
 
 // abs is filepath.Abs for names that may be empty.

@@ -247,3 +247,16 @@ func (d *Data) Stretches() (list []Stretch) {
 	}
 	return list
 }
+
+// Place is a part of a file and where it lies in the file system. In bytes.
+type Place struct{ Offset, At, Length int64 }
+
+// Places lists where the content is stored, for what reads it without knowing the file
+// system: a boot loader. Nothing is listed of a file that lies in its inode.
+func (d *Data) Places() (list []Place) {
+	size := d.f.BlockSize
+	for _, r := range d.runs {
+		list = append(list, Place{int64(r.at) * size, int64(r.block) * size, int64(r.count) * size})
+	}
+	return list
+}

@@ -26,13 +26,17 @@ type Foreign struct {
 	Serial    bool
 	Settings  map[string]string // OSP_ parameters
 	Reinstall bool
-	OldName   string // for rename
-	Limit     time.Duration
+	Debug     bool
+	OldName   string        // for rename
+	Limit     time.Duration // of a script; 0: an hour
 	In        io.Reader
 	Out       io.Writer
 	Log       io.Writer
 	UUID      string
 }
+
+// foreignLimit is how long a script may take: some install a whole system.
+const foreignLimit = time.Hour
 
 // versions of the interface that are spoken, the best first.
 var versions = []string{"20", "15", "10"}
@@ -66,6 +70,9 @@ func (f *Foreign) Environ(api, script string) ([]string, error) {
 	for name, value := range f.Settings {
 		env["OSP_"+strings.ToUpper(name)] = value
 	}
+	if f.Debug {
+		env["DEBUG_LEVEL"] = "1"
+	}
 	if f.Reinstall {
 		env["INSTANCE_REINSTALL"] = "1"
 	}
@@ -92,8 +99,11 @@ func (f *Foreign) Run(ctx context.Context, script string) error {
 	if err != nil {
 		return err
 	}
-	if script == "verify" && api != "20" {
-		return nil // there was none before
+	if !slices.Contains(Scripts(), script) {
+		return fmt.Errorf("there is no script %q; there are %s", script, strings.Join(Scripts(), ", "))
+	}
+	if _, err := os.Stat(filepath.Join(f.Dir, script)); script == "verify" && (api == "10" || errors.Is(err, os.ErrNotExist)) {
+		return nil // there was none before, and it need not be there
 	}
 	if f.Variant == "" {
 		if list, err := words(filepath.Join(f.Dir, "variants.list")); err == nil && len(list) > 0 {
@@ -107,7 +117,11 @@ func (f *Foreign) Run(ctx context.Context, script string) error {
 	if err != nil {
 		return err
 	}
-	return hooks.Run(ctx, hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: f.Limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log})
+	limit := f.Limit
+	if limit == 0 {
+		limit = foreignLimit
+	}
+	return hooks.Run(ctx, hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log})
 }
 
 // api is the best version that both speak.

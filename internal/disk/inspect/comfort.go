@@ -29,9 +29,32 @@ func (l *linter) comfort() {
 			l.say("clock of "+k.Version, Warning, "the kernel has no clock of virtual machines (CONFIG_KVM_GUEST): its time drifts on a busy host")
 		}
 	}
+	l.fileSystem()
 	l.growable()
 	if l.System != nil && l.System.Init != "systemd" && !guestos.Program(l.t, "acpid", "acpi_fakekeyd", "hearth-guest", "elogind") && !l.has("/usr/lib/elogind/elogind", "/usr/libexec/elogind") {
 		l.say("power button", Warning, "nobody hears the power button: server stop waits and then cuts the power; add acpid")
+	}
+}
+
+// rootDrivers are the drivers of the file systems that roots are on. ext4 reads ext2 and ext3 too.
+var rootDrivers = map[string][2]string{"ext2": {"ext4", "CONFIG_EXT4_FS"}, "ext3": {"ext4", "CONFIG_EXT4_FS"}, "ext4": {"ext4", "CONFIG_EXT4_FS"},
+	"xfs": {"xfs", "CONFIG_XFS_FS"}, "btrfs": {"btrfs", "CONFIG_BTRFS_FS"}}
+
+// fileSystem holds what the root is on against what each kernel reads.
+func (l *linter) fileSystem() {
+	for _, v := range l.Volumes {
+		d, ok := rootDrivers[v.Content]
+		if v.Mount != "/" || !ok {
+			continue
+		}
+		for _, k := range l.Kernels {
+			if has, known := l.knows(k.Version, d[0], d[1]); known {
+				if own, _ := l.knows(k.Version, v.Content, "CONFIG_"+strings.ToUpper(v.Content)+"_FS"); own { // before ext4 read them all
+					has = true
+				}
+				l.judge("file system of "+k.Version, has, Problem, d[0], "the kernel lacks "+d[0]+" ("+d[1]+"), on which the root is: it does not find its root")
+			}
+		}
 	}
 }
 

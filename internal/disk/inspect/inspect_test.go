@@ -45,7 +45,7 @@ func TestLint(t *testing.T) {
 	}
 	for name, want := range map[string]string{"root in fstab": Warning, "root of the kernel": Warning, "fstab": Problem, "serial console of the kernel": Warning, "virtio drivers of 6.1": Problem,
 		"modules": Warning, "DHCP": Problem, "agent": Warning, "ssh": Warning, "passwords": Problem, "clones": Warning, "network names": Warning, "kernel": OK,
-		"virtio_scsi of 6.1": Warning, "virtio_balloon of 6.1": "", "power button": Warning, "growable root": OK} {
+		"virtio_scsi of 6.1": Warning, "virtio_balloon of 6.1": "", "power button": Warning, "growable root": OK, "file system of 6.1": Problem} {
 		if got, text := level(r, name); got != want {
 			t.Errorf("%s: %s (%s), want %s", name, got, text, want)
 		}
@@ -62,7 +62,7 @@ func TestLint(t *testing.T) {
 
 func TestGoodImageHasNothingToSay(t *testing.T) {
 	good := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
-		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/fstab=LABEL=root / ext4 defaults 0 1\n", "boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/config-6.1=x\nCONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\nCONFIG_HOTPLUG_PCI_ACPI=y\nCONFIG_SCSI_VIRTIO=m\nCONFIG_VIRTIO_BALLOON=m\nCONFIG_SERIAL_8250_CONSOLE=y\nCONFIG_KVM_GUEST=y\n",
+		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/fstab=LABEL=root / ext4 defaults 0 1\n", "boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/config-6.1=x\nCONFIG_EXT4_FS=y\nCONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\nCONFIG_HOTPLUG_PCI_ACPI=y\nCONFIG_SCSI_VIRTIO=m\nCONFIG_VIRTIO_BALLOON=m\nCONFIG_SERIAL_8250_CONSOLE=y\nCONFIG_KVM_GUEST=y\n",
 			"boot/extlinux/extlinux.conf=SERIAL 0\nDEFAULT l\nLABEL l\nLINUX /boot/vmlinuz-6.1\nAPPEND root=LABEL=root console=ttyS0\n", "usr/bin/cloud-init=x", "usr/sbin/sshd=x", "sbin/dhclient=x", "usr/lib/systemd/systemd=x", "etc/machine-id=")
 	})
 	r := inspect(t, good)
@@ -81,7 +81,7 @@ func TestKernelOfOnesOwn(t *testing.T) {
 	r := inspect(t, guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
 		guestfstest.Tree(t, dir, "etc/os-release=ID=gentoo\n", "boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/config-6.1=x\nCONFIG_EXT4_FS=y\n# CONFIG_VIRTIO_BALLOON is not set\n", "usr/lib/systemd/systemd=x")
 	}))
-	for name, want := range map[string]string{"virtio drivers of 6.1": Problem, "hot plug of 6.1": Warning, "virtio_scsi of 6.1": Warning, "virtio_balloon of 6.1": Warning, "8250 of 6.1": Warning, "clock of 6.1": Warning, "power button": "", "DHCP": Problem} {
+	for name, want := range map[string]string{"virtio drivers of 6.1": Problem, "hot plug of 6.1": Warning, "virtio_scsi of 6.1": Warning, "virtio_balloon of 6.1": Warning, "8250 of 6.1": Warning, "clock of 6.1": Warning, "power button": "", "DHCP": Problem, "file system of 6.1": OK} {
 		if got, text := level(r, name); got != want {
 			t.Errorf("%s: %s (%s), want %s", name, got, text, want)
 		}

@@ -37,8 +37,9 @@ type Partition struct {
 	Boot       bool   `json:"boot,omitempty" yaml:"boot,omitempty"`             // the boot flag of an MBR
 }
 
-// features are what a definition can turn off, and what each does.
-var features = []string{"grub", "overlays", "ssh"}
+// features are what a definition can turn off: what the hooks that
+// ganeti-instance-image ships did.
+var features = []string{"cloud-init", "grub", "interfaces", "overlays", "ssh"}
 
 // Import makes a definition of files of settings, the later over the earlier: the
 // defaults file, then that of a variant.

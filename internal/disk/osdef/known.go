@@ -17,14 +17,15 @@ const cache = "/var/cache/ganeti-instance-image"
 const etc = "/etc/ganeti/instance-image"
 
 // settings are all that ganeti-instance-image 1.1 reads, with its defaults. An
-// empty SWAP_SIZE is the instance's memory.
+// empty SWAP_SIZE is the instance's memory. CACHE_SIZE is ours: how many megabytes
+// of images that were fetched are kept in CACHE_DIR.
 func settings() []known {
 	return []known{
 		{"CDINSTALL", "no", yesNo}, {"SWAP", "yes", yesNo}, {"SWAP_SIZE", "", megabytes}, {"BOOT_SIZE", "100", megabytes},
 		{"FILESYSTEM", "ext3", oneOf("ext2", "ext3", "ext4")}, {"FDISK", "sfdisk", oneOf("sfdisk", "parted")},
 		{"KERNEL_ARGS", "", kernelArgs}, {"IMAGE_NAME", "", fileName}, {"IMAGE_TYPE", "dump", oneOf("dump", "tarball", "qemu", "raw", "qcow2")},
 		{"IMAGE_DIR", cache, path}, {"IMAGE_DEBUG", "no", oneOf("no", "yes", "0", "1")}, {"IMAGE_URL", "", nil}, {"IMAGE_VERIFY", "yes", yesNo},
-		{"IMAGE_CLEANUP", "no", yesNo}, {"CACHE_DIR", cache, path}, {"NOMOUNT", "no", yesNo}, {"ARCH", "", fileName},
+		{"IMAGE_CLEANUP", "no", yesNo}, {"CACHE_DIR", cache, path}, {"CACHE_SIZE", "", megabytes}, {"NOMOUNT", "no", yesNo}, {"ARCH", "", fileName},
 		{"CUSTOMIZE_DIR", etc + "/hooks", path}, {"VARIANTS_DIR", etc + "/variants", path}, {"NETWORKS_DIR", etc + "/networks", path},
 		{"OVERLAYS_DIR", etc + "/overlays", path}, {"OVERLAY", "", overlay}, {"EXPORT_DIR", "/tmp", path},
 		{"DNS_SERVERS", "", nil}, {"DNS_SEARCH", "", nil},

@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 	for _, want := range []string{`"CDINSTALL":"no"`, `"SWAP":"yes"`, `"SWAP_SIZE":""`, `"FILESYSTEM":"ext3"`, `"FDISK":"sfdisk"`, `"KERNEL_ARGS":""`, `"IMAGE_NAME":""`, `"IMAGE_TYPE":"dump"`,
 		`"IMAGE_DIR":"/var/cache/ganeti-instance-image"`, `"NOMOUNT":"no"`, `"OVERLAY":""`, `"ARCH":""`, `"CUSTOMIZE_DIR":"/etc/ganeti/instance-image/hooks"`, `"IMAGE_DEBUG":"no"`,
 		`"BOOT_SIZE":"100"`, `"EXPORT_DIR":"/tmp"`, `"IMAGE_VERIFY":"yes"`, `"IMAGE_CLEANUP":"no"`,
-		`"features":{"grub":true,"overlays":true,"ssh":true}`} {
+		`"features":{"cloud-init":true,"grub":true,"interfaces":true,"overlays":true,"ssh":true}`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%s lacks in %s", want, b)
 		}

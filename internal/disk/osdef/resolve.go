@@ -22,6 +22,7 @@ type Resolved struct {
 	ExportDir          string
 	Verify, Cleanup    bool
 	Debug              bool
+	CacheSize          int64 // bytes; 0: no bound
 }
 
 // suffix is how files of a type are called.
@@ -56,7 +57,7 @@ func (d *Definition) Resolve(memory int64, over map[string]string) (*Resolved, e
 	yes := func(name string) bool { return get(name) == "yes" || get(name) == "1" }
 	r := &Resolved{Definition: full, CDInstall: yes("CDINSTALL"), NoMount: yes("NOMOUNT"), Swap: yes("SWAP"), FileSystem: get("FILESYSTEM"), KernelArgs: get("KERNEL_ARGS"),
 		ImageType: get("IMAGE_TYPE"), HookDir: get("CUSTOMIZE_DIR"), ExportDir: get("EXPORT_DIR"), Verify: yes("IMAGE_VERIFY"), Cleanup: yes("IMAGE_CLEANUP"), Debug: yes("IMAGE_DEBUG")}
-	r.BootSize = mib(get("BOOT_SIZE"))
+	r.BootSize, r.CacheSize = mib(get("BOOT_SIZE")), mib(get("CACHE_SIZE"))
 	if r.SwapSize = mib(get("SWAP_SIZE")); r.SwapSize == 0 {
 		if r.SwapSize = memory >> 20 << 20; memory == 0 {
 			r.SwapSize = -1

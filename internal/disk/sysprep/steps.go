@@ -46,7 +46,7 @@ func Steps() []Step {
 		{Name: "net-rules", What: "udev rules that tie names to the old network cards", Default: true, remove: []string{"/etc/udev/rules.d/*persistent-net.rules", "/etc/udev/rules.d/*persistent-net-*.rules"}},
 		{Name: "mail", What: "mail that lies about", Default: true, remove: []string{"/var/mail/*", "/var/spool/mail/*"}},
 		{Name: "tmp", What: "temporary files", Default: true, remove: []string{"/tmp/*", "/tmp/.[!.]*", "/var/tmp/*", "/var/tmp/.[!.]*"}},
-		{Name: "package-cache", What: "packages that were fetched", Default: true, remove: []string{"/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*", "/var/cache/dnf/*", "/var/cache/yum/*", "/var/cache/zypp/packages/*", "/var/cache/pacman/pkg/*", "/var/cache/apk/*", "/var/cache/distfiles/*"}},
+		{Name: "package-cache", What: "packages that were fetched", Default: true, remove: []string{"/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*", "/var/cache/apt/pkgcache.bin", "/var/cache/apt/srcpkgcache.bin", "/var/cache/dnf/*", "/var/cache/yum/*", "/var/cache/zypp/packages/*", "/var/cache/pacman/pkg/*", "/var/cache/apk/*", "/var/cache/distfiles/*"}},
 		{Name: "authorized-keys", What: "ssh keys of those who may log in", remove: home(".ssh/authorized_keys", ".ssh/authorized_keys2")},
 		{Name: "ssh-known-hosts", What: "hosts that users have logged in to", remove: home(".ssh/known_hosts", ".ssh/known_hosts.old")},
 		{Name: "cron-jitter", What: "the minutes of cron's daily jobs, by chance: not all guests of a host at once", also: jitter},

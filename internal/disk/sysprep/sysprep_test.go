@@ -20,7 +20,7 @@ var used = []string{
 	"var/log/syslog=old", "var/log/syslog.1=old", "var/log/apt/history.log=old", "var/log/dpkg.log-20260101=old", "var/log/journal/0123/system.journal=old", "var/log/empty=",
 	"var/lib/cloud/instances/i-1/user-data.txt=old", "var/lib/cloud/instance->instances/i-1", "var/lib/cloud/seed/nocloud/meta-data=keep",
 	"var/lib/dhcp/dhclient.eth0.leases=1", "etc/udev/rules.d/70-persistent-net.rules=1", "etc/udev/rules.d/z25_persistent-net.rules=1", "etc/udev/rules.d/99-keep.rules=1",
-	"tmp/.X0-lock=1", "tmp/a/b/c=1", "var/cache/apt/archives/x_1.deb=1", "var/cache/apt/archives/lock=",
+	"tmp/.X0-lock=1", "tmp/a/b/c=1", "var/cache/apt/archives/x_1.deb=1", "var/cache/apt/archives/lock=", "var/cache/apt/pkgcache.bin=1", "var/cache/apt/srcpkgcache.bin=1",
 }
 
 // staying is what must be left of it, by name and content.
@@ -28,7 +28,7 @@ var staying = map[string]string{"/etc/machine-id": "", "/var/log/syslog": "", "/
 	"/home/ann/keep": "1", "/var/lib/cloud/seed/nocloud/meta-data": "keep", "/etc/udev/rules.d/99-keep.rules": "1", "/etc/ssh/sshd_config": "x", "/etc/os-release": "ID=debian\n"}
 
 var leaving = []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/*", "/var/lib/dhcpcd/duid", "/var/lib/systemd/random-seed", "/root/.bash_history", "/home/ann/.bash_history",
-	"/var/log/syslog.1", "/var/log/dpkg.log-20260101", "/var/log/journal/*", "/var/lib/cloud/inst*", "/var/lib/dhcp/*", "/etc/udev/rules.d/*persistent*", "/tmp/*", "/tmp/.X*", "/var/cache/apt/archives/*.deb"}
+	"/var/log/syslog.1", "/var/log/dpkg.log-20260101", "/var/log/journal/*", "/var/lib/cloud/inst*", "/var/lib/dhcp/*", "/etc/udev/rules.d/*persistent*", "/tmp/*", "/tmp/.X*", "/var/cache/apt/archives/*.deb", "/var/cache/apt/*.bin"}
 
 func prepare(t *testing.T, path string, opt Options) *Report {
 	t.Helper()

@@ -1,15 +1,21 @@
 package hypervisor
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
+
+	"hearth/internal/cloud"
 )
 
 // Config is a guest as it is to be started. It is plain data but for the open tap devices.
 type Config struct {
 	ID       string // unique on the host; letters, digits, '.', '_', '-'; at most 64
 	Name     string // for people
+	Request  string // the id of the request that asked for it, for the guest's log: of printable letters, at most 64; "" for none
 	UUID     string // what the guest's firmware shows
 	VCPUs    int
 	MemoryMB int
@@ -29,6 +35,20 @@ type Config struct {
 	// Start is NotFound without the file.
 	Saved bool
 	Dir   string // absolute, the guest's own: see Files. Made if it is not there; its parent must exist.
+}
+
+// LogMark begins the lines of a guest's log that are the driver's own, not the hypervisor's.
+const LogMark = "hearth: "
+
+// StartLine is such a line, written before each start: when it is, whose request it was, and the command that is run,
+// in which there are no secrets.
+func (c Config) StartLine(now time.Time, command string) string {
+	request := c.Request
+	if request == "" {
+		request = "none"
+	}
+	return fmt.Sprintf("%s%s guest %s is started, request=%s: %s\n", LogMark, now.UTC().Format(time.RFC3339Nano), c.ID, request,
+		strings.ReplaceAll(command, "\n", " "))
 }
 
 // Videos are the cards that a guest can have for a screen, by nova's names.
@@ -69,6 +89,8 @@ type Disk struct {
 	Bus       string // "" is virtio, of a CD-ROM ide
 	Serial    string // what the guest sees; /dev/disk/by-id
 	BootIndex int    // 1 is tried first; 0 is never booted from
+	// Key is the passphrase of a disk that is encrypted by LUKS: the guest sees what is in it. "" for others.
+	Key cloud.Secret
 	// Backing is the file below a qcow2 overlay of our own making. Whatever the overlay's header says is not read;
 	// with a nil Backing nothing is below.
 	Backing *Backing

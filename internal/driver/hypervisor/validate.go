@@ -31,6 +31,8 @@ func (c Config) Validate() error {
 	switch {
 	case !guestID.MatchString(c.ID):
 		return bad("the guest's id %q must be 1 to 64 letters, digits, '.', '_' or '-'", c.ID)
+	case c.Request != "" && !guestID.MatchString(c.Request):
+		return bad("the request's id %q must be 1 to 64 letters, digits, '.', '_' or '-'", c.Request)
 	case c.UUID != "" && !uuid.MatchString(c.UUID):
 		return bad("%q is no UUID", c.UUID)
 	case c.VCPUs < 1 || c.VCPUs > maxVCPUs:

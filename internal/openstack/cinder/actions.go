@@ -304,7 +304,7 @@ func connectionView(conn volume.Connection, readOnly bool) wire.M {
 	}
 	return wire.M{"driver_volume_type": "local", "data": wire.M{
 		"device_path": conn.Volume.Seen.Path, "format": conn.Volume.Seen.Format, "node": conn.Volume.Node, "access_mode": mode,
-		"qos_specs": qos, "encrypted": false, "volume_id": conn.Volume.ID,
+		"qos_specs": qos, "encrypted": conn.Volume.Key != nil, "volume_id": conn.Volume.ID,
 	}}
 }
 

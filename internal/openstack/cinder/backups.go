@@ -48,6 +48,9 @@ func backupView(r *wire.Request, b volume.Backup) wire.M {
 	if r.Version.AtLeast(43) {
 		m["metadata"] = orEmpty(b.Metadata)
 	}
+	if b.Key != nil && r.Version.AtLeast(64) {
+		m["encryption_key_id"] = b.Key.ID
+	}
 	if r.Caller.IsAdmin() && r.Version.AtLeast(56) {
 		m["user_id"] = b.UserID
 	}

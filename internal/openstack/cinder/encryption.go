@@ -158,22 +158,32 @@ func (a *api) deleteEncryption(r *wire.Request) (*wire.Response, error) {
 	return wire.Accepted(nil), err
 }
 
-// volumeEncryption tells that a volume is not encrypted: a type that asks for it
-// gets no volumes here.
+// volumeEncryption tells how a volume is encrypted, and what its key is called; the
+// key itself is told to nobody.
 func (a *api) volumeEncryption(r *wire.Request) (*wire.Response, error) {
-	if _, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id")); err != nil {
+	d, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
 		return nil, err
 	}
-	return wire.JSON(wire.M{"encryption_key_id": nil}), nil
+	return wire.JSON(volumeKeyView(d.Key)), nil
+}
+
+func volumeKeyView(k *cloud.VolumeKey) wire.M {
+	if k == nil {
+		return wire.M{"encryption_key_id": nil}
+	}
+	return wire.M{"encryption_key_id": k.ID, "provider": k.Provider, "cipher": k.Cipher, "key_size": k.Bits, "control_location": k.Control}
 }
 
 func (a *api) volumeEncryptionItem(r *wire.Request) (*wire.Response, error) {
-	if _, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id")); err != nil {
+	d, err := a.svc.Get(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
 		return nil, err
 	}
 	key := r.PathValue("key")
-	if key != "encryption_key_id" {
-		return nil, cloud.E("cinder.encryption", cloud.NotFound, "The volume is not encrypted and has no %s.", key)
+	v, ok := volumeKeyView(d.Key)[key]
+	if !ok {
+		return nil, cloud.E("cinder.encryption", cloud.NotFound, "The volume has no %s.", key)
 	}
-	return wire.JSON(wire.M{key: nil}), nil
+	return wire.JSON(wire.M{key: v}), nil
 }

@@ -68,6 +68,9 @@ func (a *api) createTransfer(r *wire.Request) (*wire.Response, error) {
 	if err := wire.First(wire.UUID("volume_id", in.VolumeID), checkName(in.Name, nil)); err != nil {
 		return nil, err
 	}
+	if d, err := a.svc.Get(r.Context(), r.Caller, in.VolumeID); err == nil && d.Key != nil && !r.Version.AtLeast(70) {
+		return nil, cloud.E("cinder.transfer", cloud.Invalid, "Invalid volume: transferring encrypted volume is not supported (before microversion 3.70)")
+	}
 	t, key, err := a.svc.CreateTransfer(r.Context(), r.Caller, in.VolumeID, text(in.Name), r.Version.AtLeast(55) && bool(in.NoSnapshots.Or(false)))
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func volumeView(r *wire.Request, d volume.Detail, whole bool) wire.M {
 		"id": d.ID, "status": d.Status, "size": d.SizeGB, "availability_zone": orNull(d.AvailabilityZone), "created_at": stamp(d.CreatedAt),
 		"updated_at": stamp(d.UpdatedAt), "name": orNull(d.Name), "description": orNull(d.Description), "volume_type": orNull(d.TypeName),
 		"snapshot_id": orNull(d.SnapshotID), "source_volid": orNull(d.SourceID), "metadata": metadata, "links": links(r, "/volumes/"+d.ID),
-		"user_id": d.UserID, "bootable": strconv.FormatBool(d.Bootable), "encrypted": false, "replication_status": nil,
+		"user_id": d.UserID, "bootable": strconv.FormatBool(d.Bootable), "encrypted": d.Key != nil, "replication_status": nil,
 		"consistencygroup_id": nil, "multiattach": d.Multiattach, "attachments": attached(r, d),
 	}
 	if admin {
@@ -107,6 +107,9 @@ func volumeView(r *wire.Request, d volume.Detail, whole bool) wire.M {
 	}
 	if r.Version.AtLeast(63) {
 		m["volume_type_id"] = orNull(d.TypeID)
+	}
+	if d.Key != nil && r.Version.AtLeast(64) {
+		m["encryption_key_id"] = d.Key.ID
 	}
 	if r.Version.AtLeast(65) {
 		m["consumes_quota"] = true

@@ -51,7 +51,7 @@ func renderFloatingIP(_ *wire.Request, v network.FloatingView) wire.M {
 	}
 	forwards := make([]wire.M, len(v.Forwards))
 	for i, f := range v.Forwards {
-		forwards[i] = wire.M{"id": f.ID, "protocol": f.Protocol, "external_port": f.External, "internal_port": f.InnerPort,
+		forwards[i] = wire.M{"id": f.ID, "protocol": f.Protocol, "external_port": single(f.External, f.ExternalEnd), "internal_port": single(f.InnerPort, f.InnerEnd),
 			"internal_ip_address": f.Inner.String(), "internal_port_id": f.PortID}
 	}
 	m["port_forwardings"] = forwards

@@ -110,6 +110,9 @@ func (s *Service) plugs(tx *store.Tx, op string, c cloud.Caller, r CreateRequest
 			p.port, err = s.freePort(tx, op, c, ask.PortID)
 		} else {
 			p.network, err = s.usableNetwork(tx, op, c, ask.NetworkID)
+			if err == nil && !ask.FixedIP.IsValid() && r.Max <= 1 {
+				p.port, err = keptPort(tx, c, ask.NetworkID, r.Name, plugs)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -174,6 +177,24 @@ func (s *Service) freePort(tx *store.Tx, op string, c cloud.Caller, id string) (
 		return nil, cloud.E(op, cloud.Invalid, "Port %s requires a FixedIP in order to be used.", id)
 	}
 	return &p, nil
+}
+
+// KeptPortTag marks a port that waits for a server of its own name: such a server,
+// asked for on the port's network, gets the port and with it the address and the
+// MAC. To a port without the tag its name means nothing, as in neutron.
+const KeptPortTag = "hearth-for-name"
+
+// keptPort is the port of a network that the project keeps for a server of a name,
+// nil for none, or if another NIC of the server has it.
+func keptPort(tx *store.Tx, c cloud.Caller, network, name string, others []plug) (*cloud.Port, error) {
+	ports, err := tx.Ports.List(store.Where(store.Eq("network_id", network), store.Eq("project_id", c.ProjectID), store.Eq("name", name), store.Eq("device_id", "")))
+	for _, p := range ports {
+		taken := slices.ContainsFunc(others, func(o plug) bool { return o.port != nil && o.port.ID == p.ID })
+		if p.DeviceOwner == "" && len(p.FixedIPs) > 0 && slices.Contains(p.Tags, KeptPortTag) && !taken {
+			return &p, err
+		}
+	}
+	return nil, err
 }
 
 // groups gives the ids of security groups by their names or ids; none is the

@@ -3,6 +3,7 @@ package compute_test
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,6 +196,43 @@ func TestCreateOnNetworks(t *testing.T) {
 	}
 	if _, err := b.Compute.Create(t.Context(), a, r); !cloud.Is(err, cloud.Invalid) && !cloud.Is(err, cloud.Conflict) {
 		t.Errorf("the address and the port again: %v", err)
+	}
+}
+
+// TestKeptPort: a server of the name of a port that is kept for it gets that port,
+// once, and again when the server is gone; no other server gets it.
+func TestKeptPort(t *testing.T) {
+	b := computetest.New(t)
+	a := computetest.Member()
+	made, err := b.Network.CreatePorts(t.Context(), a.Caller,
+		network.PortCreate{NetworkID: b.Net.ID, Name: "web.example.org", Tags: []string{compute.KeptPortTag}}, network.PortCreate{NetworkID: b.Net.ID, Name: "untagged"})
+	b.Must(err)
+	kept := made[0].ID
+	ports := func(name string, asks ...compute.NetworkAsk) (ids []string) {
+		r := computetest.Request()
+		r.Name, r.Networks = name, compute.Networks{List: asks}
+		d, err := b.Compute.Server(t.Context(), a.Caller, b.Create(a, r).ID)
+		b.Must(err)
+		for _, p := range d.Ports {
+			ids = append(ids, p.ID)
+		}
+		return ids
+	}
+	on := compute.NetworkAsk{NetworkID: b.Net.ID}
+	if got := ports("other.example.org", on); slices.Contains(got, kept) {
+		t.Error("a server of another name has the port")
+	}
+	if got := ports("untagged", on); slices.Contains(got, made[1].ID) {
+		t.Error("a port without the tag was taken by its name")
+	}
+	if got := ports("web.example.org", compute.NetworkAsk{NetworkID: b.Net.ID, FixedIP: netip.MustParseAddr("10.0.0.99")}); slices.Contains(got, kept) {
+		t.Error("an address that was asked for is not given")
+	}
+	if got := ports("web.example.org", on, on); len(got) != 2 || got[0] != kept || got[1] == kept {
+		t.Errorf("%v, want %s first and once", got, kept)
+	}
+	if got := ports("web.example.org", on); slices.Contains(got, kept) {
+		t.Error("a second server of the name has the port of the first")
 	}
 }
 

@@ -120,6 +120,8 @@ func (s *Service) rebuildVolume(tx *store.Tx, op string, c cloud.Caller, r Rebui
 			return nil
 		case !r.Reimage:
 			continue
+		case d.Key != nil:
+			return cloud.E(op, cloud.Invalid, "Invalid volume: the volume %s, which the server boots from, is encrypted, and is not given another image: delete the server and make a volume of the image.", d.ID)
 		}
 		if err := inherit(tx, op, c, image, v); err != nil {
 			return err

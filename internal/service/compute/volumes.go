@@ -359,6 +359,8 @@ func swappable(op string, was, next volume.Detail) error {
 		}
 	}
 	switch {
+	case was.Key != nil || next.Key != nil: // in the words of nova's libvirt driver
+		return cloud.E(op, cloud.Invalid, "Swap volume is not supported for encrypted volumes when native LUKS decryption is enabled.")
 	case len(next.Attachments) > 0:
 		return cloud.E(op, cloud.Invalid, "Invalid volume: New volume must be detached in order to swap.")
 	case next.SizeGB < was.SizeGB:

@@ -12,6 +12,7 @@ import (
 type ForwardingCreate struct {
 	Description, Protocol string
 	External, InnerPort   int
+	ExternalEnd, InnerEnd int // the last of a range; 0 for one port
 	PortID                string
 	Inner                 netip.Addr // of the port; zero for its only one
 }
@@ -20,6 +21,7 @@ type ForwardingCreate struct {
 type ForwardingUpdate struct {
 	Description, Protocol *string
 	External, InnerPort   *int
+	ExternalEnd, InnerEnd *int // go with those
 	PortID                *string
 	Inner                 *netip.Addr
 }
@@ -30,7 +32,7 @@ func (s *Service) CreateForwardings(ctx context.Context, c cloud.Caller, floatin
 	return each(ctx, s, reqs, func(tx *store.Tx, r ForwardingCreate) (cloud.PortForwarding, error) {
 		f := cloud.PortForwarding{
 			ID: cloud.NewID(), FloatingIPID: floatingID, Description: r.Description, Protocol: r.Protocol, External: r.External,
-			PortID: r.PortID, Inner: r.Inner, InnerPort: r.InnerPort, CreatedAt: s.clock.Now(),
+			PortID: r.PortID, Inner: r.Inner, InnerPort: r.InnerPort, ExternalEnd: r.ExternalEnd, InnerEnd: r.InnerEnd, CreatedAt: s.clock.Now(),
 		}
 		if err := s.placeForwarding(tx, c, &f); err != nil {
 			return f, err
@@ -70,8 +72,31 @@ func (s *Service) placeForwarding(tx *store.Tx, c cloud.Caller, f *cloud.PortFor
 	return tx.FloatingIPs.Update(ip)
 }
 
+// checkRanges refuses ranges that do not fit each other.
+func checkRanges(f cloud.PortForwarding) error {
+	outer, inner := max(f.ExternalEnd-f.External, 0), max(f.InnerEnd-f.InnerPort, 0)
+	switch {
+	case f.External == 0 || f.InnerPort == 0:
+		return badRequest("port_forwarding", "A port forwarding has an external_port or an external_port_range, and an internal_port or an internal_port_range.")
+	case inner > 0 && inner != outer:
+		return badRequest("port_forwarding", "Invalid ranges of internal and/or external ports. The relation between internal and external ports must be N-N or 1-N")
+	case outer >= cloud.MaxForwardRange:
+		return badRequest("port_forwarding", "A range of %d ports is more than the %d that one port forwarding may have here.", outer+1, cloud.MaxForwardRange)
+	}
+	return nil
+}
+
+func collide(a, aEnd, b, bEnd int) bool { return max(a, b) <= min(max(a, aEnd), max(b, bEnd)) }
+
+func collision(what string, a, aEnd, b, bEnd int) error {
+	return badRequest("port_forwarding", "There is a port collision with the %s. The following ranges collides: %d:%d and %d:%d", what, a, max(a, aEnd), b, max(b, bEnd))
+}
+
 // checkForwarding refuses a forwarding that another one is in the way of.
 func checkForwarding(tx *store.Tx, ip cloud.FloatingIP, f cloud.PortForwarding) error {
+	if err := checkRanges(f); err != nil {
+		return err
+	}
 	others, err := forwardingsOf(tx, ip.ID)
 	if err != nil {
 		return err
@@ -79,10 +104,10 @@ func checkForwarding(tx *store.Tx, ip cloud.FloatingIP, f cloud.PortForwarding) 
 	for _, o := range others {
 		switch {
 		case o.ID == f.ID:
-		case o.Protocol == f.Protocol && o.External == f.External:
-			return badRequest("port_forwarding", "A duplicate port forwarding entry with same attributes already exists, conflicting values are {'floatingip_id': '%s', 'external_port': %d, 'protocol': '%s'}", ip.ID, f.External, f.Protocol)
-		case o.Protocol == f.Protocol && o.Inner == f.Inner && o.PortID == f.PortID && o.InnerPort == f.InnerPort:
-			return badRequest("port_forwarding", "A duplicate port forwarding entry with same attributes already exists, conflicting values are {'internal_port_id': '%s', 'internal_ip_address': '%s', 'internal_port': %d, 'protocol': '%s'}", f.PortID, f.Inner, f.InnerPort, f.Protocol)
+		case o.Protocol == f.Protocol && collide(o.External, o.ExternalEnd, f.External, f.ExternalEnd):
+			return collision("external_port_range", o.External, o.ExternalEnd, f.External, f.ExternalEnd)
+		case o.Protocol == f.Protocol && o.Inner == f.Inner && o.PortID == f.PortID && collide(o.InnerPort, o.InnerEnd, f.InnerPort, f.InnerEnd):
+			return collision("internal_port_range", o.InnerPort, o.InnerEnd, f.InnerPort, f.InnerEnd)
 		case o.RouterID != f.RouterID:
 			return badRequest("port_forwarding", "Port %s is behind router %s, and other ports of floating IP %s are forwarded by router %s", f.PortID, f.RouterID, ip.IP, o.RouterID)
 		}
@@ -139,6 +164,8 @@ func (s *Service) UpdateForwarding(ctx context.Context, c cloud.Caller, floating
 		set(&f.Protocol, r.Protocol)
 		set(&f.External, r.External)
 		set(&f.InnerPort, r.InnerPort)
+		set(&f.ExternalEnd, r.ExternalEnd)
+		set(&f.InnerEnd, r.InnerEnd)
 		set(&f.PortID, r.PortID)
 		set(&f.Inner, r.Inner)
 		if err := s.placeForwarding(tx, c, &f); err != nil {

@@ -67,3 +67,36 @@ func TestForwardingsKeepTheirFloatingIP(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRangesAreForwarded: port by port, or all to one; they may not meet others.
+func TestRangesAreForwarded(t *testing.T) {
+	h := newHouse(t)
+	_, _, p, f := h.behindRouter()
+	make := func(outer, outerEnd, inner, innerEnd int) (cloud.PortForwarding, error) {
+		made, err := h.CreateForwardings(h.ctx, alice, f.ID, network.ForwardingCreate{Protocol: "tcp", External: outer, ExternalEnd: outerEnd, InnerPort: inner, InnerEnd: innerEnd, PortID: p.ID})
+		if err != nil {
+			return cloud.PortForwarding{}, err
+		}
+		return made[0], nil
+	}
+	many := must(make(2000, 2002, 20, 22))(t)
+	if got := many.Ports(); len(got) != 3 || got[2] != [2]int{2002, 22} {
+		t.Errorf("%v", got)
+	}
+	toOne := must(make(3000, 3001, 80, 0))(t)
+	if got := toOne.Ports(); len(got) != 2 || got[1] != [2]int{3001, 80} {
+		t.Errorf("%v", got)
+	}
+	for _, x := range [][4]int{
+		{2002, 0, 99, 0}, {1999, 2000, 98, 99}, {4000, 0, 21, 0}, {4000, 4001, 22, 23}, // meet others
+		{4000, 4002, 100, 101}, {4000, 0, 100, 101}, // do not fit each other
+		{4000, 4000 + cloud.MaxForwardRange, 100, 0}, {4000, 0, 0, 0},
+	} {
+		_, err := make(x[0], x[1], x[2], x[3])
+		refused(t, err, cloud.Invalid, "BadRequest")
+	}
+	changed := must(h.UpdateForwarding(h.ctx, alice, f.ID, many.ID, network.ForwardingUpdate{External: ref(2001), ExternalEnd: ref(0), InnerEnd: ref(0)}))(t)
+	if got := changed.Ports(); len(got) != 1 || got[0] != [2]int{2001, 20} {
+		t.Errorf("changed to %v", got)
+	}
+}

@@ -276,7 +276,7 @@ func (s *Service) Upload(ctx context.Context, c cloud.Caller, id string, in NewI
 	if in.Force {
 		may = append(may, cloud.VolumeInUse)
 	}
-	if err := inStatus(op, &d, may...); err != nil {
+	if err := firstError(inStatus(op, &d, may...), unlocked(op, d, "Uploading")); err != nil {
 		return d, img, err
 	}
 	attributes := map[string]any{"name": in.Name, "container_format": in.ContainerFormat, "disk_format": in.DiskFormat}

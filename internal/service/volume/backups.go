@@ -131,7 +131,10 @@ func (s *Service) CreateBackup(ctx context.Context, c cloud.Caller, in NewBackup
 		b = cloud.Backup{
 			ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: c.ProjectID, UserID: c.UserID, VolumeID: d.ID, SizeGB: d.SizeGB,
 			AvailabilityZone: in.Zone, Container: in.Container, Metadata: in.Metadata, DataAt: now, Bootable: d.Bootable,
-			ImageMetadata: maps.Clone(d.ImageMetadata), CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
+			ImageMetadata: maps.Clone(d.ImageMetadata), Key: d.Key, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
+		}
+		if d.Key != nil {
+			b.TypeID = d.TypeID
 		}
 		if b.AvailabilityZone == "" {
 			b.AvailabilityZone = d.AvailabilityZone
@@ -310,6 +313,9 @@ func (s *Service) Restore(ctx context.Context, c cloud.Caller, id, volumeID, nam
 		case d.SizeGB < b.SizeGB:
 			return cloud.E(op, cloud.Invalid, "Invalid input received: volume size %d is too small to restore backup of size %d.", d.SizeGB, b.SizeGB)
 		}
+		if !alike(d.Key, b.Key) {
+			return cloud.E(op, cloud.Invalid, "Invalid backup: of the backup %s and the volume %s one is encrypted, and not the other: restore it to a new volume.", b.ID, d.ID)
+		}
 		if err := s.refill(tx, &d.Volume, b); err != nil {
 			return err
 		}
@@ -322,6 +328,9 @@ func (s *Service) Restore(ctx context.Context, c cloud.Caller, id, volumeID, nam
 // refill has a volume take a backup's content, and what is told of it.
 func (s *Service) refill(tx *store.Tx, v *cloud.Volume, b Backup) error {
 	v.Refill = &cloud.VolumeRefill{BackupID: b.ID, Content: b.Content()}
+	if v.Key = b.Key; v.Key != nil && v.TypeID == "" {
+		v.TypeID = b.TypeID
+	}
 	v.Bootable, v.ImageMetadata = b.Bootable, maps.Clone(b.ImageMetadata)
 	v.Metadata = merged(b.VolumeData, v.Metadata, false)
 	b.RestoringID, b.UpdatedAt = v.ID, s.clock.Now()
@@ -383,6 +392,8 @@ func (s *Service) ExportBackup(ctx context.Context, c cloud.Caller, id string) (
 		return record, "", err
 	case b.Status() != cloud.VolumeAvailable:
 		return record, "", cloud.E(op, cloud.Invalid, "Invalid backup: Backup status must be available and not %s.", b.Status())
+	case b.Key != nil:
+		return record, "", cloud.E(op, cloud.Invalid, "Invalid backup: the backup %s is of an encrypted volume, whose key stays in this cloud: its record is of no use to another.", b.ID)
 	case s.backups == nil:
 		return record, "", cloud.E(op, cloud.Unsupported, "Backups are not set up in this cloud.")
 	}

@@ -89,6 +89,7 @@ func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 			return cloud.E(op, cloud.Invalid, "Originating snapshot status must be one of available values: its status is %s.", s.Status())
 		}
 		v.SnapshotID, v.Node, v.Pool, v.SourcePool, v.TypeID, v.Bootable, v.ImageMetadata = s.ID, s.Node, s.Pool, s.Pool, s.TypeID, s.Bootable, maps.Clone(s.ImageMetadata)
+		v.Key = s.Key
 		return atLeast(op, "snapshot", s.SizeGB, v)
 	case in.SourceID != "":
 		src, err := volumeTx(tx, c, in.SourceID)
@@ -99,6 +100,7 @@ func source(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volume) error {
 			return cloud.E(op, cloud.Invalid, "Source volume's status must be available or in-use to be copied: it is %s.", src.Status)
 		}
 		v.SourceID, v.Node, v.Pool, v.SourcePool, v.TypeID, v.Bootable, v.ImageMetadata = src.ID, src.Node, src.Pool, src.Pool, src.TypeID, src.Bootable, maps.Clone(src.ImageMetadata)
+		v.Key = src.Key
 		return atLeast(op, "volume", src.SizeGB, v)
 	}
 	return nil
@@ -170,7 +172,7 @@ func (s *Service) settle(tx *store.Tx, c cloud.Caller, in Wanted, v *cloud.Volum
 	if err != nil {
 		return err
 	}
-	if err := plain(op, kind); err != nil {
+	if err := s.lock(op, v, kind); err != nil {
 		return err
 	}
 	v.TypeID, v.Multiattach = kind.ID, multiattach(kind) || in.Multiattach

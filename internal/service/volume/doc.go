@@ -28,6 +28,8 @@ type Options struct {
 	Disks Disks
 	// Backups is the store of backups; nil for none.
 	Backups BackupStore
+	// Keys seals the keys of encrypted volumes; nil for none.
+	Keys Keys
 }
 
 // Service is the volume service. It is safe for concurrent use.
@@ -40,6 +42,7 @@ type Service struct {
 
 	backups BackupStore
 	disks   Disks
+	keys    Keys
 }
 
 // New makes the service on its parts.
@@ -50,7 +53,7 @@ func New(st *store.Store, clock cloud.Clock, images Images, o Options) *Service 
 	if o.Zone == "" {
 		o.Zone = "nova"
 	}
-	return &Service{store: st, clock: clock, images: images, log: o.Log, zone: o.Zone, backups: o.Backups, disks: o.Disks}
+	return &Service{store: st, clock: clock, images: images, log: o.Log, zone: o.Zone, backups: o.Backups, disks: o.Disks, keys: o.Keys}
 }
 
 // DefaultType is the name of the type that volumes have when none is asked for,

@@ -127,7 +127,8 @@ func (s *Service) Now() time.Time { return s.clock.Now() }
 func (s *Service) Fits(ctx context.Context, c cloud.Caller, kind string) (fits func(cloud.PoolStatus) bool, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		t, err := typeTx(tx, c, kind)
-		fits = func(p cloud.PoolStatus) bool { return t.Encryption == nil && schedule.Lacks(p, t.ExtraSpecs) == "" }
+		_, refused := s.plan("volume.Fits", t)
+		fits = func(p cloud.PoolStatus) bool { return refused == nil && schedule.Lacks(p, t.ExtraSpecs) == "" }
 		return err
 	})
 	return fits, err

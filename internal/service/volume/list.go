@@ -218,7 +218,10 @@ func volumeField(d Detail, name string) (any, bool) {
 	case "consumes_quota":
 		return true, true
 	case "encryption_key_id":
-		return "", true
+		if d.Key == nil {
+			return "", true
+		}
+		return d.Key.ID, true
 	}
 	return nil, false
 }

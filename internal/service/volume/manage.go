@@ -141,7 +141,10 @@ func (s *Service) Manage(ctx context.Context, c cloud.Caller, host, source strin
 		if cloud.Is(err, cloud.NotFound) {
 			return cloud.E(op, cloud.Invalid, "Invalid volume type: Cannot find requested '%s' volume type", in.Type)
 		}
-		if err := firstError(err, plain(op, kind), s.knownZone(tx, in.Zone), admit(tx, op, c.ProjectID, kind.Name, demand{volumes: 1})); err != nil {
+		if kind.Encryption != nil {
+			return cloud.E(op, cloud.Invalid, "Invalid volume type: a disk that is there cannot be managed as an encrypted volume, for its key is not known here: choose another type than %s.", kind.Name)
+		}
+		if err := firstError(err, s.knownZone(tx, in.Zone), admit(tx, op, c.ProjectID, kind.Name, demand{volumes: 1})); err != nil {
 			return err
 		}
 		now := s.clock.Now()
@@ -172,7 +175,7 @@ func (s *Service) Unmanage(ctx context.Context, c cloud.Caller, id string) error
 		if err != nil {
 			return err
 		}
-		if err := deletable(op, &d); err != nil {
+		if err := firstError(deletable(op, &d), unlocked(op, d, "Unmanaging")); err != nil {
 			return err
 		}
 		if n, err := tx.Snapshots.Count(store.Eq("volume_id", id)); err != nil || n > 0 {
@@ -194,7 +197,7 @@ func (s *Service) ManageSnapshot(ctx context.Context, c cloud.Caller, source str
 			return err
 		}
 		source := strings.TrimPrefix(source, "_") // as cinder's own LVM driver names them
-		if err := firstError(adoptable(tx, op, source, true), admit(tx, op, c.ProjectID, d.TypeName, demand{snapshots: 1, gigabytes: d.SizeGB})); err != nil {
+		if err := firstError(unlocked(op, d, "Managing snapshots of"), adoptable(tx, op, source, true), admit(tx, op, c.ProjectID, d.TypeName, demand{snapshots: 1, gigabytes: d.SizeGB})); err != nil {
 			return err
 		}
 		now := s.clock.Now()

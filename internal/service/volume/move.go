@@ -66,8 +66,12 @@ func (s *Service) Retype(ctx context.Context, c cloud.Caller, id, kind string, m
 		if err != nil {
 			return err
 		}
-		if err := plain(op, to); err != nil {
+		key, err := s.plan(op, to)
+		switch {
+		case err != nil:
 			return err
+		case !alike(d.Key, key): // in cinder's words
+			return cloud.E(op, cloud.Invalid, "Invalid input received: Retype cannot change encryption requirements: copy what is on the volume to one of the type %s, within a server.", to.Name)
 		}
 		if to.ID == d.TypeID {
 			return cloud.E(op, cloud.Invalid, "Invalid volume_type provided: New volume_type same as original: %s.", to.ID)

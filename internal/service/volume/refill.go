@@ -64,6 +64,9 @@ func (s *Service) Reimage(ctx context.Context, c cloud.Caller, id, imageID strin
 		if err := fromImage(op, &image, &v); err != nil {
 			return err
 		}
+		if d.Key != nil && v.Image.VirtualSize > int64(v.SizeGB)*cloud.GiB-luksHeader {
+			return cloud.E(op, cloud.Invalid, "Image %s does not fit on the volume, which needs 2 MB for its encryption.", imageID)
+		}
 		d.Bootable, d.ImageMetadata, d.Fault = true, v.ImageMetadata, ""
 		d.Refill, d.NextAttemptAt = &cloud.VolumeRefill{Image: *v.Image}, s.clock.Now()
 		return nil
@@ -78,15 +81,6 @@ func idleSnapshot(tx *store.Tx, op string, snap cloud.Snapshot) error {
 		err = cloud.E(op, cloud.Invalid, "Invalid snapshot: the volume %s is being reverted to the snapshot %s.", v.ID, snap.ID)
 	}
 	return ignore(err, cloud.NotFound)
-}
-
-// plain is Invalid for a type whose volumes would have to be encrypted: no
-// storage here does that, and a volume in the clear must not pass for another.
-func plain(op string, t cloud.VolumeType) error {
-	if t.Encryption == nil {
-		return nil
-	}
-	return cloud.E(op, cloud.Invalid, "Invalid volume type: volumes of the type %s would have to be encrypted (%s), which the storage of this cloud does not do: choose another type, or encrypt within the guest.", t.Name, t.Encryption.Provider)
 }
 
 // multiattach tells whether a type's volumes may be had by several servers.

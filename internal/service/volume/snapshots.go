@@ -65,7 +65,7 @@ func (s *Service) snapshotOf(tx *store.Tx, c cloud.Caller, d Detail, in NewSnaps
 	snap := cloud.Snapshot{
 		ID: cloud.NewID(), Name: in.Name, Description: in.Description, ProjectID: d.ProjectID, UserID: c.UserID, VolumeID: d.ID,
 		SizeGB: d.SizeGB, TypeID: d.TypeID, Metadata: in.Metadata, Bootable: d.Bootable, ImageMetadata: maps.Clone(d.ImageMetadata),
-		GroupSnapshotID: group, Node: d.Node, Pool: d.Pool, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
+		GroupSnapshotID: group, Key: d.Key, Node: d.Node, Pool: d.Pool, CreatedAt: now, UpdatedAt: now, NextAttemptAt: now,
 	}
 	return snap, tx.Snapshots.Insert(snap)
 }

@@ -64,6 +64,7 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	handle := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: dir, PID: h.last, Started: uint64(h.last) * 100, BootID: h.bootID}
 	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}, secrets: map[string]string{}}
 	h.guests[handle.PID] = m
+	add(filepath.Join(dir, hypervisor.FileLog), cfg.StartLine(h.clock.Now(), "a guest in memory"))
 	if cfg.Saved {
 		m.state, m.begun = hypervisor.StatePaused, h.clock.Now().Add(-begun)
 	} else {

@@ -210,8 +210,11 @@ func (h *Host) boot(m *machine) {
 const Greeting = "Hearth's fake hypervisor"
 
 // print adds to the console log. A log that cannot be written is the guest's loss, as with a real one.
-func (h *Host) print(m *machine, text string) {
-	f, err := os.OpenFile(m.handle.ConsoleLog(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+func (h *Host) print(m *machine, text string) { add(m.handle.ConsoleLog(), text) }
+
+// add adds to a log.
+func add(path, text string) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return
 	}

@@ -1,7 +1,10 @@
 package hypervisortest
 
 import (
+	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -25,7 +28,13 @@ func probe(t *testing.T, s Subject) {
 
 func life(t *testing.T, s Subject) {
 	cfg := s.Config(t)
+	cfg.Request = "req-" + cfg.ID
 	g := s.startOn(t, s.Driver(), cfg)
+	log, err := os.ReadFile(filepath.Join(cfg.Dir, hypervisor.FileLog))
+	must(t, err)
+	if !bytes.HasPrefix(log, []byte(hypervisor.LogMark)) || !bytes.Contains(log, []byte("guest "+cfg.ID+" is started, request="+cfg.Request+": ")) {
+		t.Errorf("whose request it was is not in the guest's log:\n%s", log)
+	}
 	if h := g.Handle(); h.ID != cfg.ID || h.PID <= 1 || h.Started == 0 || h.BootID == "" || h.Dir == "" {
 		t.Errorf("half a handle: %+v", h)
 	}

@@ -25,6 +25,7 @@ func TestCommandLine(t *testing.T) {
 			Disks: []hypervisor.Disk{
 				{ID: "root", Path: "/d/root.qcow2", Format: "qcow2", Backing: &hypervisor.Backing{Path: "/i/base", Format: "raw"}, Serial: "vol,1", BootIndex: 1},
 				{ID: "lv", Path: "/dev/vg/lv", Format: "raw"},
+				{ID: "vol-2", Path: "/dev/vg/lv2", Format: "raw", Key: "open sesame"},
 				{ID: "config", Path: "/d/config.iso", Format: "raw", CDROM: true, ReadOnly: true},
 				{ID: "cd0", Path: "/i/iso", Format: "raw", Bus: "ide", CDROM: true, ReadOnly: true, BootIndex: 2},
 			}, Video: "vga",
@@ -65,7 +66,7 @@ func render(words []string, files []passed) string {
 		b.WriteString(w)
 	}
 	b.WriteByte('\n')
-	roles := map[role]string{roleLock: "lock", roleMonitor: "monitor", roleSerial: "serial", rolePath: "path", roleBoot: "boot", roleTap: "tap"}
+	roles := map[role]string{roleLock: "lock", roleMonitor: "monitor", roleSerial: "serial", rolePath: "path", roleSecret: "secret", roleBoot: "boot", roleTap: "tap"}
 	modes := map[int]string{os.O_RDONLY: "ro", os.O_RDWR: "rw", os.O_WRONLY: "wo"}
 	for i, f := range files {
 		b.WriteString(strings.Join([]string{"fd", string(rune('0' + (i+roleStart)/10)), string(rune('0' + (i+roleStart)%10)), roles[f.role], f.path, modes[f.flags&3], f.copy}, " ") + "\n")

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"hearth/internal/driver/hypervisor"
@@ -18,6 +19,7 @@ type node struct {
 	Filename     string          `json:"filename,omitempty"`
 	File         *node           `json:"file,omitempty"`
 	Backing      json.RawMessage `json:"backing,omitempty"`
+	KeySecret    string          `json:"key-secret,omitempty"`
 }
 
 // nothing as a backing keeps QEMU from opening what an image's own header names.
@@ -32,6 +34,9 @@ func above(format string, file *node) *node {
 	return n
 }
 
+// keyName is the name of the object with a disk's key.
+func keyName(disk string) string { return "key-" + disk }
+
 // blockName is the name of a disk's block node.
 func blockName(disk string) string { return "disk-" + disk }
 
@@ -39,12 +44,15 @@ func blockName(disk string) string { return "disk-" + disk }
 // holes.
 func block(d hypervisor.Disk, file func(path string, readOnly bool) *node) *node {
 	top := above(d.Format, file(d.Path, d.ReadOnly))
+	if d.Backing != nil {
+		top.Backing = encode(above(d.Backing.Format, file(d.Backing.Path, true)))
+	}
+	if d.Key != "" { // holes in it would be noise in the clear
+		return &node{Driver: "luks", Name: blockName(d.ID), ReadOnly: d.ReadOnly, File: top, KeySecret: keyName(d.ID)}
+	}
 	top.Name = blockName(d.ID)
 	if !d.ReadOnly {
 		top.Discard, top.DetectZeroes, top.File.Discard = "unmap", "unmap", "unmap"
-	}
-	if d.Backing != nil {
-		top.Backing = encode(above(d.Backing.Format, file(d.Backing.Path, true)))
 	}
 	return top
 }
@@ -72,6 +80,9 @@ func (a *arguments) disks(disks []hypervisor.Disk) {
 		}
 	}
 	for _, d := range disks {
+		if d.Key != "" {
+			a.option("-object", fmt.Sprintf("secret,id=%s,file=%s", keyName(d.ID), a.secret(d.Key)))
+		}
 		a.option("-blockdev", string(encode(block(d, a.file(d)))))
 		a.option("-device", diskDevice(d).words())
 	}

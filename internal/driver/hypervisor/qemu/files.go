@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
 )
 
@@ -15,10 +16,11 @@ const (
 	roleMonitor
 	roleSerial
 	roleAgent
-	rolePath      // open Path with Flags
-	roleBoot      // open Path, or a copy of it that the guest's user can read
-	roleTap       // the NIC's tap
-	roleStart = 3 // the first descriptor that os/exec hands on
+	rolePath       // open Path with Flags
+	roleBoot       // open Path, or a copy of it that the guest's user can read
+	roleTap        // the NIC's tap
+	roleSecret     // Text, in a pipe
+	roleStart  = 3 // the first descriptor that os/exec hands on
 )
 
 // passed is one descriptor of a guest's process.
@@ -28,6 +30,7 @@ type passed struct {
 	flags int
 	copy  string // of roleBoot: the copy's name in the guest's directory
 	tap   *os.File
+	text  cloud.Secret // of roleSecret
 }
 
 // table assigns descriptors: the first file is descriptor 3.
@@ -56,6 +59,11 @@ func (t *table) bootFile(path, name string) string {
 // image passes a disk's file and tells the set by which QEMU opens it.
 func (a *arguments) image(disk, path string, readOnly bool) string {
 	return a.set(a.add(passed{role: rolePath, path: path, flags: accessOf(readOnly)}), blockName(disk))
+}
+
+// secret passes a secret: no argument and no file tells it, and it can be read once.
+func (t *table) secret(text cloud.Secret) string {
+	return fmt.Sprintf("/proc/self/fd/%d", t.add(passed{role: roleSecret, text: text}))
 }
 
 // accessOf is how a disk's file is opened.

@@ -242,7 +242,7 @@ func TestSocketsInDeepDirectories(t *testing.T) {
 func TestTailOfALog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "qemu.log")
 	os.WriteFile(path, []byte("an older life\n"), 0o600)
-	l, err := openLog(path)
+	l, err := openLog(path, "hearth: a start\n")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ func (p passed) open(cfg hypervisor.Config, lock *os.File, user uint32) (*os.Fil
 		f, err = listen(cfg.Dir, hypervisor.FileAgent)
 	case roleTap:
 		f, err = duplicate(p.tap)
+	case roleSecret:
+		f, err = pipeOf(p.text, user)
 	case roleBoot:
 		f, err = openBoot(p.path, filepath.Join(cfg.Dir, p.copy), user)
 	default:
@@ -52,6 +54,25 @@ func (p passed) open(cfg hypervisor.Config, lock *os.File, user uint32) (*os.Fil
 		return nil, cloud.E(opStart, cloud.Internal, "%w", err)
 	}
 	return f, nil
+}
+
+// pipeOf makes a pipe with a secret in it, which is gone once the guest's process, which runs as user, has read it: there
+// is no file, and no descriptor, by which it could be read again.
+func pipeOf(text cloud.Secret, user uint32) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.WriteString(string(text)) // much less than a pipe holds
+	err = errors.Join(err, w.Close())
+	if err == nil && user != 0 { // it is opened a second time, by its name in /proc
+		err = r.Chown(int(user), -1)
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
 // openPath opens a file or a block device, and nothing that could block or answer back.

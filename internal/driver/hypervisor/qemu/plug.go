@@ -66,7 +66,45 @@ func (g *guest) addBlock(ctx context.Context, op string, d hypervisor.Disk) erro
 	if failed != nil {
 		return failed
 	}
-	return g.ask(ctx, op, nil, "blockdev-add", top, nil)
+	if d.Key == "" {
+		return g.ask(ctx, op, nil, "blockdev-add", top, nil)
+	}
+	// The monitor's socket is in the guest's own directory. Once the disk is open, nothing needs the key any more.
+	if err := g.dropKey(ctx, op, d.ID); err != nil { // of a try that was cut off, or of the start
+		return err
+	}
+	err := g.ask(ctx, op, nil, "object-add", map[string]any{"qom-type": "secret", "id": keyName(d.ID), "data": string(d.Key)}, nil)
+	if err == nil {
+		err = g.ask(ctx, op, nil, "blockdev-add", top, nil)
+	}
+	return errors.Join(err, g.dropKey(ctx, op, d.ID))
+}
+
+// dropKey has QEMU forget a disk's key, if it has it.
+func (g *guest) dropKey(ctx context.Context, op, disk string) error {
+	var list []object
+	if err := g.ask(ctx, op, nil, "qom-list", map[string]any{"path": "/objects"}, &list); err != nil {
+		return err
+	}
+	for _, o := range list {
+		if o.Name == keyName(disk) {
+			return g.ask(ctx, op, nil, "object-del", map[string]any{"id": keyName(disk)}, nil)
+		}
+	}
+	return nil
+}
+
+// forgetKeys drops the keys that a guest was started with: its disks are open.
+func (g *guest) forgetKeys(ctx context.Context, cfg hypervisor.Config) error {
+	for _, d := range cfg.Disks {
+		if d.Key == "" {
+			continue
+		}
+		if err := g.dropKey(ctx, opStart, d.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // passFile opens a file and hands it over; the name is the one by which QEMU opens it.

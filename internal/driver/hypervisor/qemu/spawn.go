@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"regexp"
@@ -59,13 +60,15 @@ type childLog struct {
 	start int64 // where this process's words begin
 }
 
-func openLog(path string) (*childLog, error) {
+// openLog opens it and writes the line about a start.
+func openLog(path, line string) (*childLog, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err != nil {
+	_, err = f.WriteString(line)
+	info, serr := f.Stat()
+	if err = errors.Join(err, serr); err != nil {
 		f.Close()
 		return nil, err
 	}

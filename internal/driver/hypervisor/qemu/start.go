@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 
 // launch starts the process and waits until its monitor answers. If it does not, there is no process.
 func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (hypervisor.Guest, error) {
-	log, err := openLog(filepath.Join(cfg.Dir, hypervisor.FileLog))
+	log, err := openLog(filepath.Join(cfg.Dir, hypervisor.FileLog), cfg.StartLine(time.Now(), c.path+" "+strings.Join(c.words, " ")))
 	if err != nil {
 		return nil, cloud.E(opStart, cloud.Internal, "guest %s: %w", cfg.ID, err)
 	}
@@ -85,7 +86,11 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 		}
 	}
 	if err == nil {
-		return newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax), nil
+		g := newGuest(h, p, mon, d.options.Log, d.options.ConsoleMax)
+		if err := g.forgetKeys(ctx, cfg); err != nil {
+			return nil, errors.Join(err, g.Quit(ctx), g.Close())
+		}
+		return g, nil
 	}
 	return nil, errors.Join(failed(ctx, h, p, log, err), end(opStart, h, p))
 }

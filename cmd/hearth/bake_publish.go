@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"hearth/internal/bake/publish"
+	"hearth/internal/config"
+)
+
+// newBakePublish is 'hearth bake publish'.
+func newBakePublish(cfg *config.Config) *cobra.Command {
+	var dir, keyFile string
+	var cloud bool
+	cmd := &cobra.Command{
+		Use: "publish NAME.json", Short: "Publish what was baked: to a signed folder for a web server, or to the cloud", Args: cobra.ExactArgs(1),
+		Long: "Publish what was baked, by its manifest. With --dir the images, the bill of materials, the list of\n" +
+			"sources and the licences go to a folder that any web server can offer, with SHA256SUMS and a signature\n" +
+			"of it by an ssh key: whoever has the public key checks it with\n" +
+			"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I WHO -n " + publish.Namespace + " -s SHA256SUMS.sig <SHA256SUMS && sha256sum -c SHA256SUMS\n" +
+			"With --cloud the disk becomes an image of the cloud with the properties of the manifest, among them\n" +
+			"machine type and CPU baseline, and the sum of its bill of materials.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" && !cloud {
+				return errors.New("say where to: --dir DIR, --cloud, or both")
+			}
+			set, err := publish.Read(args[0])
+			if err != nil {
+				return err
+			}
+			if dir != "" {
+				if err := publishDir(cmd.Context(), set, dir, keyFile); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "folder    %s\nsums      %s\nsignature %s\n", dir, filepath.Join(dir, publish.Sums), filepath.Join(dir, publish.Signature))
+			}
+			if !cloud {
+				return nil
+			}
+			id, err := publishCloud(cmd, cfg, set)
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "image     %s\n", id)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder; it may have other bakes")
+	cmd.Flags().StringVar(&keyFile, "key", "", "for --dir: ssh key that signs, without a passphrase")
+	cmd.Flags().BoolVar(&cloud, "cloud", false, "make an image of the cloud")
+	return cmd
+}
+
+// publishDir copies and signs.
+func publishDir(ctx context.Context, set *publish.Set, dir, keyFile string) error {
+	if keyFile == "" {
+		return errors.New("a folder is signed: name an ssh key with --key")
+	}
+	b, err := os.ReadFile(keyFile)
+	if err != nil {
+		return err
+	}
+	key, err := ssh.ParsePrivateKey(b)
+	if missing := (&ssh.PassphraseMissingError{}); errors.As(err, &missing) {
+		return fmt.Errorf("the key %s wants a passphrase, which is not asked for here: sign %s with ssh-keygen -Y sign, or name another key", keyFile, publish.Sums)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no ssh key that is known here: %w", keyFile, err)
+	}
+	return set.To(ctx, dir, key)
+}
+
+// publishCloud uploads the disk.
+func publishCloud(cmd *cobra.Command, cfg *config.Config, set *publish.Set) (string, error) {
+	if set.Disk == "" {
+		return "", errors.New("the bake made no qcow2, which is what the cloud gets")
+	}
+	up, err := newUploader(cmd, cfg)
+	if err != nil {
+		return "", err
+	}
+	properties := maps.Clone(set.Properties)
+	bill, err := os.ReadFile(filepath.Join(set.Dir, set.Name+".sbom.spdx.json"))
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(bill)
+	properties["hearth_sbom_sha256"] = hex.EncodeToString(sum[:])
+	return up.put(set.Name, "qcow2", filepath.Join(set.Dir, set.Disk), properties)
+}

@@ -1,0 +1,227 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"text/template"
+
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/tarball"
+	"hearth/internal/disk/tree"
+)
+
+const (
+	maxOverlay = 256 << 20 // bytes of one file
+	// templated is the end of the names of files of an overlay that are templates of
+	// text/template: what they say for this instance is written without it.
+	templated = ".hearth-template"
+)
+
+// instance is what templates of an overlay can ask for.
+type instance struct {
+	Name, Hostname, Domain string // web1.example.org, web1, example.org
+	Definition             string
+	Version                int
+	Settings               map[string]string // all of the definition, those for hooks alone too
+	NICs                   []card
+	Variables              map[string]string // Ganeti's
+}
+
+type card struct {
+	MAC       string
+	Addresses []string
+}
+
+// overlaySource is the files of an overlay: a folder, or an archive.
+func overlaySource(name string) (tree.Source, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, refuse("the overlay %s is not there: %v", name, err)
+	}
+	if st.IsDir() {
+		return Folder(name), nil
+	}
+	return tarball.File(name), nil
+}
+
+// findOverlay finds the overlay that the definition names, and fills its templates,
+// before anything is written.
+func (b *build) findOverlay(ctx context.Context) (err error) {
+	name := b.spec.Settings["OVERLAY"]
+	if name == "" || !b.spec.On("overlays") {
+		return nil
+	}
+	path := b.spec.Overlay
+	if b.opt.Overlay != nil && !strings.HasPrefix(name, "/") {
+		kept, err := b.opt.Overlay(name)
+		if err != nil {
+			return refuse("%v", err)
+		}
+		if kept != "" {
+			path = kept
+		}
+	}
+	if b.overlay, err = overlaySource(path); err != nil {
+		return err
+	}
+	b.filled = map[string][]byte{}
+	who := b.instance()
+	return b.overlay.Walk(ctx, tree.Bounded(overlayLimits, func(e *tree.Entry, content io.Reader) error {
+		if !strings.HasSuffix(e.Path, templated) || e.Type() != tree.TypeFile || e.Same != "" {
+			return nil
+		}
+		text, err := fill(e.Path, content, who)
+		b.filled[e.Path] = text
+		return err
+	}))
+}
+
+var overlayLimits = tree.Limits{Files: 100000, Bytes: 4 << 30}
+
+// fill gives what a template says; what it asks for and is not known is an error.
+func fill(name string, content io.Reader, who *instance) ([]byte, error) {
+	text := []byte{}
+	if content != nil {
+		var err error
+		if text, err = io.ReadAll(io.LimitReader(content, maxText+1)); err != nil {
+			return nil, err
+		}
+	}
+	if len(text) > maxText {
+		return nil, refuse("the template %s of the overlay has more than %d MB", name, maxText/mib)
+	}
+	t, err := template.New(path.Base(name)).Option("missingkey=error").Parse(string(text))
+	if err != nil {
+		return nil, refuse("the template %s of the overlay cannot be read: %v", name, err)
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&limited{to: &out, left: maxText}, who); err != nil {
+		return nil, refuse("the template %s of the overlay cannot be filled: %v", name, err)
+	}
+	return out.Bytes(), nil
+}
+
+// limited ends what would go on without end.
+type limited struct {
+	to   io.Writer
+	left int
+}
+
+// Write implements io.Writer.
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, fmt.Errorf("it says more than %d MB", maxText/mib)
+	}
+	return l.to.Write(p)
+}
+
+func (b *build) instance() *instance {
+	i := &instance{Name: b.opt.Name, Definition: b.spec.Name, Version: b.spec.Version, Settings: map[string]string{}, Variables: map[string]string{}}
+	i.Hostname, i.Domain, _ = strings.Cut(b.opt.Name, ".")
+	for _, s := range b.spec.List(true) {
+		i.Settings[s.Name] = s.Value
+	}
+	for _, e := range b.opt.Environ {
+		name, value, _ := strings.Cut(e, "=")
+		i.Variables[name] = value
+	}
+	if b.network != nil {
+		for _, nic := range b.network.NICs {
+			c := card{MAC: nic.MAC}
+			for _, a := range nic.Addresses {
+				c.Addresses = append(c.Addresses, a.String())
+			}
+			i.NICs = append(i.NICs, c)
+		}
+	}
+	return i
+}
+
+// putOverlay puts its files over the guest's.
+func (b *build) putOverlay(ctx context.Context, edit *guestfs.Edit) error {
+	if b.overlay == nil {
+		return nil
+	}
+	linked := map[string][]byte{}
+	return b.overlay.Walk(ctx, tree.Bounded(overlayLimits, func(e *tree.Entry, content io.Reader) error {
+		owner := guestfs.Owner{UID: uint32(e.UID), GID: uint32(e.GID), Mode: e.Mode & 0o7777}
+		switch {
+		case e.Path == "/":
+			return nil
+		case b.filled[e.Path] != nil:
+			edit.Write(strings.TrimSuffix(e.Path, templated), b.filled[e.Path], owner)
+		case e.Same != "":
+			edit.Write(e.Path, linked[e.Same], owner)
+		case e.Type() == tree.TypeDir:
+			edit.Mkdir(e.Path, owner)
+		case e.Type() == tree.TypeLink:
+			edit.Symlink(e.Path, e.Link)
+		case e.Type() == tree.TypeFile:
+			data, err := b.overlayFile(e, content)
+			if err != nil {
+				return err
+			}
+			if linked[e.Path] = data; e.Size > 1<<20 {
+				delete(linked, e.Path)
+			}
+			edit.Write(e.Path, data, owner)
+		default:
+			b.warn("%s of the overlay is neither file, folder nor link: left out", e.Path)
+		}
+		return nil
+	}))
+}
+
+func (b *build) overlayFile(e *tree.Entry, content io.Reader) ([]byte, error) {
+	if e.Size > maxOverlay {
+		return nil, refuse("%s of the overlay has more than %d MB", e.Path, maxOverlay/mib)
+	}
+	if content == nil {
+		return []byte{}, nil
+	}
+	return io.ReadAll(content)
+}
+
+// Folder is a tree in a folder of the host. Root keeps the owners; to root belongs
+// what a user without rights gives, who could not say otherwise.
+type Folder string
+
+// Walk implements [tree.Source].
+func (f Folder) Walk(ctx context.Context, visit tree.Visit) error {
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		e := entryOf(path.Join("/", name), info)
+		switch e.Type() {
+		case tree.TypeLink:
+			if e.Link, err = root.Readlink(name); err != nil {
+				return err
+			}
+		case tree.TypeFile:
+			file, err := root.Open(name)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return visit(e, file)
+		}
+		return visit(e, nil)
+	})
+}
