@@ -11,55 +11,61 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"sync"
+	"strings"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
 
-// forgetful is a glance whose tokens are good for one request each: every part is refused
-// once, when some of it was read.
-type forgetful struct {
-	sync.Mutex
-	good string
-	came []byte
+// outlived is a glance whose tokens are good for one part each, and the way to it. Every
+// part is refused once, when some of it was read, and what was refused is read on while it
+// is sent again, as an http.RoundTripper may. What came of a part that broke off is kept.
+type outlived struct {
+	good    string
+	came    []byte
+	refused io.Reader
+	times   int
 }
 
-func (f *forgetful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.Lock()
-	defer f.Unlock()
+func (o *outlived) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
 	switch {
-	case r.Method == http.MethodPut && r.Header.Get("X-Auth-Token") != f.good:
+	case r.Method == http.MethodPut && r.Header.Get("X-Auth-Token") != o.good:
 		_, _ = io.CopyN(io.Discard, r.Body, 100_000)
+		o.refused = r.Body
+		o.times++
 		w.WriteHeader(http.StatusUnauthorized)
+	case r.Method == http.MethodPut && !strings.HasPrefix(r.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", len(o.came))):
+		w.WriteHeader(http.StatusConflict)
 	case r.Method == http.MethodPut:
-		b, err := io.ReadAll(r.Body)
-		if want := fmt.Sprintf("bytes %d-%d/", len(f.came), len(f.came)+len(b)-1); err != nil || !bytes.HasPrefix([]byte(r.Header.Get("Content-Range")), []byte(want)) {
-			w.WriteHeader(http.StatusConflict)
-			return
+		first, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		if o.refused != nil {
+			_, _ = io.CopyN(io.Discard, o.refused, 100_000)
 		}
-		f.came, f.good = append(f.came, b...), f.good+"x"
+		rest, err := io.ReadAll(r.Body)
+		o.came = append(append(o.came, first...), rest...)
+		if n := int64(len(first) + len(rest)); err != nil || n != r.ContentLength {
+			return nil, fmt.Errorf("%d bytes of %d: %w", n, r.ContentLength, io.ErrUnexpectedEOF)
+		}
+		o.good, o.refused = o.good+"x", nil
 		w.WriteHeader(http.StatusAccepted)
 	case r.URL.Path == "/v2/images/1/file":
-		w.Header().Set("Upload-Offset", strconv.Itoa(len(f.came)))
+		w.Header().Set("Upload-Offset", strconv.Itoa(len(o.came)))
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		sum := sha512.Sum512(f.came)
+		sum := sha512.Sum512(o.came)
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": "1", "status": "queued", "os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(sum[:])})
 	}
+	return w.Result(), nil
 }
 
 // TestTokensEndDuringAnUpload has what arrives be what was sent.
 func TestTokensEndDuringAnUpload(t *testing.T) {
-	cloud := &forgetful{good: "x"}
-	s := httptest.NewServer(cloud)
-	defer s.Close()
-	provider := &gophercloud.ProviderClient{}
+	cloud := &outlived{good: "x"}
+	provider := &gophercloud.ProviderClient{HTTPClient: http.Client{Transport: cloud}}
 	provider.UseTokenLock()
 	provider.SetToken("old")
 	provider.ReauthFunc = func(context.Context) error {
-		cloud.Lock()
-		defer cloud.Unlock()
 		provider.TokenID = cloud.good
 		return nil
 	}
@@ -67,8 +73,9 @@ func TestTokensEndDuringAnUpload(t *testing.T) {
 	for i := range data {
 		data[i] += byte(i >> 16)
 	}
-	u := uploader{ctx: t.Context(), glance: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: s.URL + "/v2/"}, progress: io.Discard}
-	if err := u.send("1", content{name: "x", size: int64(len(data)), Reader: bytes.NewReader(data), at: bytes.NewReader(data)}); err != nil || !bytes.Equal(cloud.came, data) {
-		t.Errorf("%d bytes of %d came: %v", len(cloud.came), len(data), err)
+	u := uploader{ctx: t.Context(), glance: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://cloud/v2/"}, progress: io.Discard}
+	err := u.send("1", content{name: "x", size: int64(len(data)), Reader: bytes.NewReader(data), at: bytes.NewReader(data)})
+	if err != nil || !bytes.Equal(cloud.came, data) || cloud.times != 3 {
+		t.Errorf("%d bytes of %d came, %d times refused: %v", len(cloud.came), len(data), cloud.times, err)
 	}
 }
