@@ -15,7 +15,7 @@ export GOFLAGS := -trimpath
 build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
 	$(GO) build -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
 
-internal/bake/guest/hearth-guest: $(wildcard cmd/hearth-guest/*.go) go.mod
+internal/bake/guest/hearth-guest: $(wildcard cmd/hearth-guest/*.go internal/disk/appliance/inside/*.go) go.mod
 	$(GO) build -ldflags '-s -w' -o $@ ./cmd/hearth-guest
 
 deps: ## what Hearth and its tests need from Debian

@@ -12,6 +12,7 @@
 //	hearth-guest boot [-- COMMAND...]   do the above, then become COMMAND (an ssh server)
 //	hearth-guest late                   what boot leaves to the background
 //	hearth-guest power                  shut down when the power button is pressed; mount volumes as they come
+//	(as the first program, with /job)   the work of an appliance, see internal/disk/appliance
 //	sudo [-i | COMMAND...]              called by this name: run as root
 //	hearth-shell [ARGUMENTS...]         called by this name: a shell that can ping
 package main
@@ -21,9 +22,14 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"hearth/internal/disk/appliance/inside"
 )
 
 func main() {
+	if inside.Is() {
+		inside.Main()
+	}
 	if filepath.Base(os.Args[0]) == "sudo" {
 		os.Exit(sudo(os.Args[1:]))
 	}

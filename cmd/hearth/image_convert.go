@@ -34,11 +34,11 @@ func newConvert() *cobra.Command {
 			"/etc/fstab mounts of it, a pair of dumps (OUT-boot.dump, OUT-root.dump, as dump -0 -z writes\n" +
 			"them) or Ganeti's export (a tar of these, or of\n" +
 			"the disk as it is: ganeti-disk); an archive, a pair (NAME-root.dump) or an export\n" +
-			"becomes each of these too, or a disk of one ext4 partition that boots from GRUB, or by --loader\n" +
+			"becomes each of these too, or a disk of one partition (--fs) that boots from GRUB, or by --loader\n" +
 			"extlinux (BIOS) or systemd-boot (UEFI), or an AMI. So\n" +
 			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c.run, c.source = &disk.Runner{Timeout: 24 * time.Hour}, args[0]
+			c.run, c.source = imageRunner(24*time.Hour), args[0]
 			return c.make(cmd)
 		},
 	}
@@ -47,6 +47,7 @@ func newConvert() *cobra.Command {
 	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
 	cmd.Flags().Float64Var(&c.gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
 	cmd.Flags().StringVar(&c.loader, "loader", "", "boot loader of a disk that is made of files: grub, extlinux (BIOS) or systemd-boot (UEFI) (default: grub)")
+	cmd.Flags().StringVar(&c.fs, "fs", "", "the root of a disk that is made of files: ext4, xfs or btrfs (default: ext4)")
 	cmd.Flags().Float64Var(&c.limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
 	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
 	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
@@ -60,6 +61,7 @@ type conversion struct {
 	run                       *disk.Runner
 	source, to, out, compress string
 	loader                    string // of a disk that is made of files
+	fs                        string // of the root of a disk that is made of files
 	device, shrink, asJSON    bool
 	gib, limit                float64 // of what goes by way of the file tree
 	machine                   machine
@@ -107,6 +109,9 @@ func (c conversion) byTree() (bool, error) {
 	if err == nil && !files && c.loader != "" {
 		err = errors.New("--loader is for a disk that is made of files: one that is converted keeps its own; make an archive of it first (--to tar)")
 	}
+	if err == nil && !files && c.fs != "" {
+		err = errors.New("--fs says what a disk that is made of an archive's files has; this one's files stay where they are (make a tar of it first)")
+	}
 	if err == nil && files && c.shrink {
 		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
 	}
@@ -115,7 +120,7 @@ func (c conversion) byTree() (bool, error) {
 
 // tree is what the file tree's conversion is told.
 func (c conversion) tree() convert.TreeOptions {
-	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
+	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, FS: c.fs, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
 }
 
 // ami takes a disk apart.

@@ -14,12 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
-	"hearth/internal/disk"
 )
 
 // newDownload is 'hearth image download'.
 func newDownload(cfg *config.Config) *cobra.Command {
-	c := conversion{run: &disk.Runner{Timeout: 24 * time.Hour}}
+	c := conversion{run: imageRunner(24 * time.Hour)}
 	cmd := &cobra.Command{
 		Use: "download ID --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova --out FILE|-", Short: "Download an image, in any format", Args: cobra.ExactArgs(1),
 		Long: "Download an image of the cloud of the OS_… variables, or of this machine. It is made one\n" +

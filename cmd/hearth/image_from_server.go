@@ -97,7 +97,7 @@ func (at reach) imageOf(ctx context.Context, server, name string, live bool, say
 	if volume != "" && live && s.Status != "SHUTOFF" {
 		return "", fmt.Errorf("server %s runs from volume %s, which its guest holds: stop it first, or make a snapshot of the volume ('openstack volume snapshot create --force') and a volume of that", s.Name, volume)
 	}
-	id := ""
+	var id string
 	if volume == "" {
 		id, err = servers.CreateImage(ctx, at.nova, s.ID, servers.CreateImageOpts{Name: name}).ExtractImageID()
 	} else {

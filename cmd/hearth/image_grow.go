@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/resize"
 )
@@ -28,7 +27,7 @@ func newGrow() *cobra.Command {
 			if opt.Size, err = newSize(args[0], args[1]); err != nil {
 				return err
 			}
-			r, note, err := resize.Grow(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+			r, note, err := resize.Grow(cmd.Context(), imageRunner(24*time.Hour), opt)
 			return showResized(cmd.OutOrStdout(), r, note, asJSON, err)
 		},
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/inject"
 	"hearth/internal/disk/netconf"
@@ -37,7 +36,7 @@ func newInject() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := inject.Image(cmd.Context(), &disk.Runner{}, layer, opt)
+			report, err := inject.Image(cmd.Context(), imageRunner(0), layer, opt)
 			if err != nil {
 				return err
 			}

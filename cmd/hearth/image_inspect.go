@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/inspect"
 )
 
@@ -16,7 +15,7 @@ func newInspect() *cobra.Command {
 			"kernels, boot loader; and what it lacks for a cloud. The image is only read, as any user. Of a\n" +
 			"vmdk, vdi, vhd or vhdx a copy is made meanwhile in the folder for temporary files (TMPDIR).",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := inspect.Image(cmd.Context(), &disk.Runner{}, args[0])
+			report, err := inspect.Image(cmd.Context(), imageRunner(0), args[0])
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/inspect"
 )
 
@@ -18,7 +17,7 @@ func newImageLint() *cobra.Command {
 			"serial console, growable root, DHCP client, clock, agent. The image is only read, as any user.\n" +
 			"The exit code is not 0 if it has a problem; warnings are none.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := inspect.Image(cmd.Context(), &disk.Runner{}, args[0])
+			report, err := inspect.Image(cmd.Context(), imageRunner(0), args[0])
 			if err != nil {
 				return err
 			}

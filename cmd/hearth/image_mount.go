@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/mount"
 )
 
@@ -24,7 +23,7 @@ func newMount() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			opt.Image = args[0]
-			image, err := mount.Open(ctx, &disk.Runner{}, opt)
+			image, err := mount.Open(ctx, imageRunner(0), opt)
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ func newShrink() *cobra.Command {
 			"all is done, or OUT made; a failure leaves it as it was.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
-			r, err := resize.Shrink(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+			r, err := resize.Shrink(cmd.Context(), imageRunner(24*time.Hour), opt)
 			return showResized(cmd.OutOrStdout(), r, "", asJSON, err)
 		},
 	}
@@ -38,7 +38,7 @@ func newShrink() *cobra.Command {
 // shrinkTo is 'hearth image convert --shrink'.
 func shrinkTo(cmd *cobra.Command, source, out, to, compress string, asJSON bool) error {
 	opt := resize.Options{Source: source, Target: out, Format: disk.Format(to), Compress: compress, Tell: sayTo(cmd.ErrOrStderr())}
-	r, err := resize.Shrink(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+	r, err := resize.Shrink(cmd.Context(), imageRunner(24*time.Hour), opt)
 	return showResized(cmd.OutOrStdout(), r, "", asJSON, err)
 }
 

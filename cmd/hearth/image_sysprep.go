@@ -60,13 +60,13 @@ func sysprepFile(ctx context.Context, path string, opt sysprep.Options) (*syspre
 	if err != nil {
 		return nil, err
 	}
-	return sysprep.Image(ctx, &disk.Runner{}, layer, opt)
+	return sysprep.Image(ctx, imageRunner(0), layer, opt)
 }
 
 // prepareDisk is what the housekeeper does to the disk of an image that is made of
 // a server.
 func prepareDisk(ctx context.Context, path string) error {
-	_, err := sysprep.Image(ctx, &disk.Runner{}, disk.Layer{Path: path, Format: disk.Raw}, sysprep.Options{})
+	_, err := sysprep.Image(ctx, imageRunner(0), disk.Layer{Path: path, Format: disk.Raw}, sysprep.Options{})
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
 	"hearth/internal/disk/tree"
 )
@@ -25,7 +24,7 @@ func newManifest() *cobra.Command {
 			"with access control lists and capabilities, times. With --diff it says in what two trees differ,\n" +
 			"and fails if they do: times as exactly as the coarser of the two has them, sockets left out.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run := &disk.Runner{}
+			run := imageRunner(0)
 			m, err := convert.ReadManifest(cmd.Context(), run, args[0], filesWithin(limit))
 			if err != nil {
 				return err
@@ -72,7 +71,7 @@ func convertTree(cmd *cobra.Command, opt convert.TreeOptions, asJSON bool) error
 	if opt.Target == "" {
 		opt.Target = convert.DefaultTarget(opt.Source, opt.To)
 	}
-	made, err := convert.Tree(cmd.Context(), &disk.Runner{Timeout: 24 * time.Hour}, opt)
+	made, err := convert.Tree(cmd.Context(), imageRunner(24*time.Hour), opt)
 	if err != nil {
 		return err
 	}

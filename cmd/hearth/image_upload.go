@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -218,19 +219,52 @@ func (u uploader) sendPart(id string, part []byte, at, total int64, m *meter) (e
 	return err
 }
 
-// putPart sends bytes as a part of an image. A token that ran out is renewed, and
-// the part sent again.
+// putPart sends bytes as a part of an image. A token that ran out is renewed, and the
+// part sent again: by a reader of its own, for a connection that was refused may still be
+// reading the one before, and what it takes would be missing in the middle.
 func (u uploader) putPart(id string, part []byte, at, total int64, m *meter) error {
-	m.done = at
-	body := &rewound{meter: m, Reader: bytes.NewReader(part), at: at}
-	resp, err := u.glance.Request(u.ctx, http.MethodPut, u.glance.ServiceURL("images", id, "file"), &gophercloud.RequestOpts{
-		RawBody: body, OkCodes: []int{http.StatusAccepted, http.StatusNoContent},
-		MoreHeaders: map[string]string{"Content-Type": "application/octet-stream", "Content-Range": fmt.Sprintf("bytes %d-%d/%d", at, at+int64(len(part))-1, total)},
-	})
-	if err != nil {
-		return judged(err)
+	for try := 0; ; try++ {
+		token := u.glance.Token()
+		status, answer, err := u.putOnce(id, part, at, total, m)
+		switch {
+		case err != nil:
+			return err
+		case status == http.StatusAccepted || status == http.StatusNoContent:
+			return nil
+		case status == http.StatusUnauthorized && try < 2:
+			if err := u.glance.Reauthenticate(u.ctx, token); err != nil {
+				return judged(err)
+			}
+			continue
+		}
+		return judged(gophercloud.ErrUnexpectedResponseCode{
+			URL: u.glance.ServiceURL("images", id, "file"), Method: http.MethodPut, Expected: []int{http.StatusAccepted, http.StatusNoContent}, Actual: status, Body: answer,
+		})
 	}
-	return resp.Body.Close()
+}
+
+// putOnce sends a part, and gives the answer.
+func (u uploader) putOnce(id string, part []byte, at, total int64, m *meter) (status int, answer []byte, err error) {
+	m.done = at
+	body := &counted{meter: m, Reader: bytes.NewReader(part)}
+	defer body.over.Store(true)
+	req, err := http.NewRequestWithContext(u.ctx, http.MethodPut, u.glance.ServiceURL("images", id, "file"), body)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.ContentLength = int64(len(part))
+	for name, value := range u.glance.AuthenticatedHeaders() {
+		req.Header.Set(name, value)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at, at+int64(len(part))-1, total))
+	resp, err := u.glance.HTTPClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	return resp.StatusCode, answer, err
 }
 
 // judged tells an answer that refuses the image from what may pass.
@@ -249,29 +283,19 @@ func judged(err error) error {
 	return finalError{refusal(err)}
 }
 
-// rewound is a part that is counted as it is read, and once if it is read again.
-type rewound struct {
+// counted is a part that is counted as it is read, until it is answered.
+type counted struct {
 	meter *meter
-	*bytes.Reader
-	at int64
+	io.Reader
+	over atomic.Bool
 }
 
 // Read counts what goes by.
-func (r *rewound) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.meter.count(n)
-	return n, err
-}
-
-// WriteTo is hidden, so that Read counts.
-func (r *rewound) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{r})
-}
-
-// Seek begins anew.
-func (r *rewound) Seek(offset int64, whence int) (int64, error) {
-	n, err := r.Reader.Seek(offset, whence)
-	r.meter.done = r.at + n
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if !c.over.Load() {
+		c.meter.count(n)
+	}
 	return n, err
 }
 

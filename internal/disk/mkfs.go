@@ -3,7 +3,10 @@ package disk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 )
 
 // ExtOptions says what file system [Runner.MakeExt] makes.
@@ -30,6 +33,46 @@ func (r *Runner) MakeExt(ctx context.Context, path string, o ExtOptions) error {
 	}
 	args = append(args, path, fmt.Sprintf("%dk", o.Size/1024))
 	return r.create(ctx, path, Command{Name: "mke2fs", Args: args, Read: read})
+}
+
+// MakeMirror makes an ext4 file system of size bytes in the file path, which must not
+// exist, for a copy of another file system: without a journal, with room for large
+// extended attributes, and with nothing written that can be a hole.
+func (r *Runner) MakeMirror(ctx context.Context, path string, size, inodes int64) error {
+	return r.create(ctx, path, Command{Name: "mke2fs", Args: []string{"-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-I", "512", "-O", "^has_journal,ea_inode",
+		"-N", fmt.Sprint(inodes), "-E", "lazy_itable_init=1", path, fmt.Sprintf("%dk", size/1024)}})
+}
+
+// FSKinds are the file systems that [Runner.MakeFS] makes.
+func FSKinds() []string { return []string{"xfs", "btrfs", "vfat"} }
+
+// MakeFS makes an empty file system of a kind in the file path, which must not exist;
+// of o the Size, the Label and the UUID count. More are further arguments of its mkfs.
+// Nothing is mounted.
+func (r *Runner) MakeFS(ctx context.Context, path, kind string, o ExtOptions, more ...string) error {
+	var c Command
+	switch kind {
+	case "xfs":
+		c = Command{Name: "mkfs.xfs", Args: []string{"-q", "-f", "-m", "uuid=" + o.UUID, "-L", o.Label, path}}
+	case "btrfs":
+		c = Command{Name: "mkfs.btrfs", Args: []string{"-q", "-f", "-U", o.UUID, "-L", o.Label, path}}
+	case "vfat":
+		c = Command{Name: "mkfs.vfat", Args: []string{"-n", strings.ToUpper(o.Label), path}}
+	default:
+		return fail(Unsupported, "make file system", "%q is none of %s", kind, strings.Join(FSKinds(), ", "))
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(o.Size), f.Close()); err != nil {
+		return err
+	}
+	c.Args, c.Write = append(more, c.Args...), []string{path}
+	if _, err := r.Run(ctx, c); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // GRUB makes GRUB's core image for BIOS machines in the file path: it looks for

@@ -23,7 +23,10 @@ import (
 type Runner struct {
 	Timeout  time.Duration // of one tool; 0: 10 minutes
 	Memory   int64         // bytes of address space; 0: 2 GiB
-	FileSize int64         // largest file a tool may write, bytes; 0: 16 TiB
+	FileSize int64         // largest file a tool may write, bytes; 0: 16 TiB, below 0: no limit
+
+	// FileSystems works on what no tool here does without a mount; nil: nobody does.
+	FileSystems FileSystems
 }
 
 // Command is one run of a tool.
@@ -159,8 +162,11 @@ func (r *Runner) wrap(uid, gid int, same bool) []string {
 		}
 	}
 	cpu := max(2*int64(r.timeout().Seconds()), 2) // none at all would end the tool at its first tick
-	return append(w, "/usr/bin/prlimit", "--core=0", "--nofile=1024", fmt.Sprintf("--cpu=%d", cpu),
-		fmt.Sprintf("--as=%d", orDefault(r.Memory, 2<<30)), fmt.Sprintf("--fsize=%d", orDefault(r.FileSize, 16<<40)))
+	w = append(w, "/usr/bin/prlimit", "--core=0", "--nofile=1024", fmt.Sprintf("--cpu=%d", cpu), fmt.Sprintf("--as=%d", orDefault(r.Memory, 2<<30)))
+	if r.FileSize < 0 {
+		return w
+	}
+	return append(w, fmt.Sprintf("--fsize=%d", orDefault(r.FileSize, 16<<40)))
 }
 
 func (r *Runner) timeout() time.Duration { return orDefault(r.Timeout, 10*time.Minute) }
@@ -206,6 +212,14 @@ func packageOf(tool string) string {
 		return "grub-common and grub-pc-bin"
 	case "mke2fs", "e2fsck", "resize2fs", "debugfs":
 		return "e2fsprogs"
+	case "mkfs.xfs", "xfs_repair":
+		return "xfsprogs"
+	case "mkfs.btrfs", "btrfs":
+		return "btrfs-progs"
+	case "mkfs.vfat":
+		return "dosfstools"
+	case "qemu-system-x86_64":
+		return "qemu-system-x86"
 	}
 	return "a package of the same name"
 }

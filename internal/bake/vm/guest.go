@@ -35,7 +35,7 @@ type Guest struct {
 func (g *Guest) Exited() <-chan struct{} { return g.exited }
 
 // Errors is what QEMU complained of; read it after Exited.
-func (g *Guest) Errors() string { return string(g.errs.Bytes()) }
+func (g *Guest) Errors() string { return g.errs.String() }
 
 // nobody is who runs QEMU when root tests: it is given open files only.
 const nobody = 65534

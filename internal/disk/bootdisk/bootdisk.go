@@ -26,7 +26,7 @@ const ConfigMark = "# Made by hearth bake."
 
 // modules is all that GRUB needs to read a menu and a kernel from ext4 on
 // an MBR disk and to show both on the serial line.
-var modules = []string{"biosdisk", "part_msdos", "ext2", "normal", "linux16", "configfile", "serial", "terminal", "echo", "test", "search", "search_fs_uuid"}
+var modules = []string{"biosdisk", "part_msdos", "normal", "linux16", "configfile", "serial", "terminal", "echo", "test", "search", "search_fs_uuid"}
 
 // FirstSector is where Debian's grub-pc-bin has it.
 const FirstSector = "/usr/lib/grub/i386-pc/boot.img"
@@ -61,17 +61,23 @@ menuentry "%s" {
 `, ConfigMark, int(m.Wait.Seconds()), m.Title, m.Kernel, m.Kernel, m.Params, ramdisk)
 }
 
-// Head is all before the partition of a disk of size bytes. boot.img loads sector 1
+// Head is HeadFor a root of ext2, ext3 or ext4.
+func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uint32) ([]byte, error) {
+	return HeadFor(ctx, run, work, size, id, "ext2")
+}
+
+// HeadFor is all before the partition of a disk of size bytes, whose file system GRUB
+// reads by its module fs ("ext2", "xfs", "btrfs"). boot.img loads sector 1
 // and core.img goes on with sector 2 as they come, so nothing has to be patched for
 // this place. id is the disk's, of which PARTUUID is made; work is a folder for
 // files that Head leaves there.
-func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uint32) ([]byte, error) {
+func HeadFor(ctx context.Context, run *disk.Runner, work string, size int64, id uint32, fs string) ([]byte, error) {
 	first, err := os.ReadFile(FirstSector)
 	if err != nil {
 		return nil, &disk.Error{Kind: disk.ToolMissing, Op: "make bootable", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
 	}
 	core := filepath.Join(work, "core.img")
-	if err := run.GRUB(ctx, core, "(hd0,msdos1)/boot/grub", modules...); err != nil {
+	if err := run.GRUB(ctx, core, "(hd0,msdos1)/boot/grub", append([]string{fs}, modules...)...); err != nil {
 		return nil, err
 	}
 	code, err := os.ReadFile(core)

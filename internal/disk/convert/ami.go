@@ -105,6 +105,9 @@ func (a *ami) take(ctx context.Context, layer disk.Layer) error {
 		return err
 	}
 	root := tree.Root
+	if root.Mirrored() {
+		return refuse("an Amazon image's root is ext4 here, and this disk's is %s; convert the disk to a tar first, and that to ami", root.Content)
+	}
 	if err := disk.CopySparse(ctx, filepath.Join(a.dir, "root"), io.NewSectionReader(d.Reader(), root.Start, root.FS().Size)); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type TreeOptions struct {
 	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
 	Size     int64       // bytes of a disk; 0: what the tree needs and a third
 	Loader   string      // of a disk, see package bootloader; "": grub
+	FS       string      // of a disk: "ext4", "xfs" or "btrfs"; "": ext4
 	Limits   tree.Limits // of the source
 }
 

@@ -37,7 +37,13 @@ func (m *maker) rawDisk(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := m.checkFS(); err != nil {
+		return err
+	}
 	size := s.Room()
+	if m.fs() != "ext4" {
+		size = max(size+foreignRoom, minForeign)
+	}
 	if m.opt.Size > 0 {
 		if size = (m.opt.Size - bootdisk.Gap) / 4096 * 4096; size < s.Bytes {
 			return refuse("a disk of %d bytes is too small for %d bytes of files", m.opt.Size, s.Bytes)
@@ -54,6 +60,7 @@ func (m *maker) rawDisk(ctx context.Context, path string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
+	size = size / 4096 * 4096
 	id, err := strconv.ParseUint(uuid[:8], 16, 32)
 	if err != nil {
 		return err
@@ -63,10 +70,50 @@ func (m *maker) rawDisk(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if !boots {
-		return errors.Join(bootdisk.Join(path, bootdisk.BareHead(bootdisk.Gap+size, d.ID), root), os.Remove(root))
+	if m.fs() != "ext4" {
+		if err := tree.Transplant(ctx, m.run, root, m.fs(), disk.ExtOptions{Size: size, Label: treeLabel, UUID: uuid}); err != nil {
+			return err
+		}
+	}
+	if !boots || m.fs() != "ext4" { // of another file system the menu is in it already
+		head := bootdisk.BareHead(bootdisk.Gap+size, d.ID)
+		if boots {
+			if head, err = bootdisk.HeadFor(ctx, m.run, m.work, bootdisk.Gap+size, d.ID, m.grubModule()); err != nil {
+				return err
+			}
+		}
+		return errors.Join(bootdisk.Join(path, head, root), os.Remove(root))
 	}
 	return errors.Join(d.Make(ctx, m.run), os.Remove(root))
+}
+
+// What the journal of an XFS and the chunks of a btrfs need besides, and what mkfs.xfs
+// wants at least, in bytes.
+const (
+	foreignRoom = 192 << 20
+	minForeign  = 384 << 20
+)
+
+// fs is the kind of the root that is made.
+func (m *maker) fs() string { return cmp.Or(m.opt.FS, "ext4") }
+
+func (m *maker) grubModule() string {
+	if m.fs() == "ext4" {
+		return "ext2"
+	}
+	return m.fs()
+}
+
+func (m *maker) checkFS() error {
+	switch fs := m.fs(); {
+	case !slices.Contains([]string{"ext4", "xfs", "btrfs"}, fs):
+		return refuse("the root of a disk is made as ext4, xfs or btrfs, not as %s", fs)
+	case fs != "ext4" && m.opt.To == "ami":
+		return refuse("the root of an Amazon image is ext4 here, not %s", fs)
+	case fs != "ext4" && m.opt.Loader != "" && m.opt.Loader != bootloader.GRUB:
+		return refuse("of a root that is %s only GRUB reads kernels here, not %s", fs, m.opt.Loader)
+	}
+	return nil
 }
 
 // rootUUID is the one by which the tree's fstab or, where that says nothing of the
@@ -163,7 +210,7 @@ func (m *maker) fstab(t *guestfs.Tree, edit *guestfs.Edit, uuid string, byMenu b
 	old, err := t.ReadFile("/etc/fstab", 64<<10)
 	if guestfs.Missing(err) {
 		if _, err := t.Lstat("/etc"); err == nil {
-			edit.Write("/etc/fstab", []byte("UUID="+uuid+" / ext4 defaults 0 1\n"), guestfs.Owner{Mode: 0o644})
+			edit.Write("/etc/fstab", []byte(m.rootLine(uuid)), guestfs.Owner{Mode: 0o644})
 			m.out.Notes = append(m.out.Notes, "/etc/fstab was made")
 		}
 		return nil
@@ -171,7 +218,7 @@ func (m *maker) fstab(t *guestfs.Tree, edit *guestfs.Edit, uuid string, byMenu b
 	if err != nil {
 		return err
 	}
-	text, notes := oneRoot(string(old), uuid, byMenu)
+	text, notes := m.oneRoot(string(old), uuid, byMenu)
 	if text != string(old) {
 		edit.Rewrite("/etc/fstab", []byte(text), guestfs.Owner{Mode: 0o644})
 		m.out.Notes = append(m.out.Notes, notes...)
@@ -179,7 +226,15 @@ func (m *maker) fstab(t *guestfs.Tree, edit *guestfs.Edit, uuid string, byMenu b
 	return nil
 }
 
-func oneRoot(text, uuid string, byMenu bool) (string, []string) {
+// rootLine is that of the root in fstab; XFS and btrfs are not checked at boot.
+func (m *maker) rootLine(uuid string) string {
+	if m.fs() == "ext4" {
+		return "UUID=" + uuid + " / ext4 defaults 0 1\n"
+	}
+	return "UUID=" + uuid + " / " + m.fs() + " defaults 0 0\n"
+}
+
+func (m *maker) oneRoot(text, uuid string, byMenu bool) (string, []string) {
 	var b strings.Builder
 	var notes []string
 	found := byMenu // a system that does without a line for its root is left so
@@ -193,12 +248,9 @@ func oneRoot(text, uuid string, byMenu bool) (string, []string) {
 				line = strings.Replace(line, f[0], want, 1)
 				notes = append(notes, "/etc/fstab: the root is "+want+", not "+f[0])
 			}
-			if f[2] != "ext4" && f[2] != "auto" {
-				before, after, _ := strings.Cut(line, " "+f[2]+" ")
-				if after != "" {
-					line = before + " ext4 " + after
-				}
-				notes = append(notes, "/etc/fstab: the root is ext4, not "+f[2])
+			if f[2] != m.fs() && f[2] != "auto" { // the options are of the other kind
+				line = m.rootLine(uuid)
+				notes = append(notes, "/etc/fstab: the root is "+m.fs()+", not "+f[2])
 			}
 		case otherDisk(f[0]):
 			notes = append(notes, "/etc/fstab: "+f[1]+" ("+f[0]+") is not in this image")
@@ -210,7 +262,7 @@ func oneRoot(text, uuid string, byMenu bool) (string, []string) {
 		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
 			b.WriteString("\n")
 		}
-		b.WriteString("UUID=" + uuid + " / ext4 defaults 0 1\n")
+		b.WriteString(m.rootLine(uuid))
 		notes = append(notes, "/etc/fstab: a line for the root was added")
 	}
 	return b.String(), notes
@@ -269,6 +321,9 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 	}
 	menu := bootdisk.Menu{Title: title, Kernel: kernel, Ramdisk: ramdisk, Params: strings.Join(line, " ")}
 	out.Menu = menu
+	if m.fs() != "ext4" {
+		edit.Write(bootdisk.ConfigPath, menu.Config(), guestfs.Owner{Mode: 0o644})
+	}
 	return true
 }
 

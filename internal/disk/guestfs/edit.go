@@ -358,7 +358,7 @@ func (e *Edit) Commit(ctx context.Context) error {
 			}
 			script.WriteByte('\n')
 		}
-		if err := e.t.d.run.EditExt(ctx, e.t.d.file, v.fs.ExtFS, dir, script.String()); err != nil {
+		if err := e.t.d.carryOut(ctx, v, dir, script.String()); err != nil {
 			return err
 		}
 		if err := v.reload(e.t.d.r); err != nil {

@@ -3,8 +3,9 @@
 //
 // [Open] finds the partition table (MBR with logical partitions, GPT, or none)
 // and the file systems. [Disk.Tree] joins those of the guest as its /etc/fstab
-// mounts them. ext2, ext3 and ext4 are read and written; all others are named,
-// with the reason in [Volume.Note], and never touched.
+// mounts them. ext2, ext3 and ext4 are read and written here, XFS and btrfs by
+// [disk.Runner].FileSystems, from a copy; all others are named, with the reason in
+// [Volume.Note], and never touched.
 //
 // Changes are gathered in an [Edit] and carried out at once by debugfs in the
 // sandbox of [disk.Runner].
@@ -40,7 +41,8 @@ type Disk struct {
 
 	run      *disk.Runner
 	r        io.ReaderAt
-	file     *os.File // of the raw disk when it can be written to
+	file     *os.File   // of the raw disk when it can be written to
+	layer    disk.Layer // where the whole disk lies, in one file
 	mode     Mode
 	closers  []func() error
 	repaired bool
@@ -79,6 +81,9 @@ func Open(ctx context.Context, run *disk.Runner, chain []disk.Layer, mode Mode) 
 	err := d.open(ctx, chain)
 	if err == nil {
 		err = d.scan()
+	}
+	if err == nil {
+		err = d.mirrors(ctx)
 	}
 	if err == nil && mode != ReadOnly {
 		err = d.replay(ctx)
@@ -156,6 +161,7 @@ func (d *Disk) openFile(path string, flag int) error {
 		return err
 	}
 	d.r = f
+	d.layer = disk.Layer{Path: path, Format: disk.Raw}
 	if flag == os.O_RDWR {
 		d.file = f
 	}
@@ -176,7 +182,7 @@ func (d *Disk) openQCOW2(path string) error {
 	if err != nil {
 		return err
 	}
-	d.r, d.Size = q, q.Size()
+	d.r, d.Size, d.layer = q, q.Size(), disk.Layer{Path: path, Format: disk.QCOW2}
 	return nil
 }
 
@@ -196,7 +202,7 @@ func (d *Disk) openCopy(ctx context.Context, src disk.Layer) error {
 // replay has e2fsck bring the file systems in order that were not unmounted.
 func (d *Disk) replay(ctx context.Context) error {
 	for _, v := range d.Volumes {
-		if v.fs == nil || v.fs.Clean && !v.fs.NeedsRecovery {
+		if v.fs == nil || v.mirror != nil || v.fs.Clean && !v.fs.NeedsRecovery {
 			continue
 		}
 		if err := d.run.CheckExt(ctx, d.file, v.fs.ExtFS); err != nil {
@@ -231,7 +237,9 @@ func (d *Disk) Close() error {
 
 // Volume is a partition, or the whole of a disk without a partition table.
 type Volume struct {
-	Partition int // 0: the whole disk
+	Partition int    // 0: the whole disk
+	Group     string // of LVM, and
+	Logical   string // the name in it of a logical volume within the partition; "" of all else
 	Start     int64
 	Size      int64
 	Type      string // of the partition, see [disk.Partition]
@@ -242,14 +250,22 @@ type Volume struct {
 	Used      int64  // bytes; 0 if it is not known
 	Note      string // why its files cannot be read; "" if they can
 
-	fs *ext4.FS
+	fs     *ext4.FS
+	mirror *mirror // of a file system that the host does not read itself
 }
 
-// FS is the file system to read; nil with a Note.
+// FS is the file system to read; nil with a Note. That of a [Volume.Mirrored] one has
+// its files, but not its place.
 func (v *Volume) FS() *ext4.FS { return v.fs }
+
+// Mirrored tells whether the files are read from a copy that the appliance made.
+func (v *Volume) Mirrored() bool { return v.mirror != nil }
 
 // reload reads the superblock again.
 func (v *Volume) reload(r io.ReaderAt) error {
+	if v.mirror != nil {
+		return v.mirror.reload(v)
+	}
 	fs, err := ext4.Open(r, v.Start, v.Size)
 	if err != nil || fs == nil {
 		return errors.Join(err, &disk.Error{Kind: disk.Refused, Op: "open disk", Reason: "a file system cannot be read any more"})

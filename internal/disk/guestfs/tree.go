@@ -135,12 +135,16 @@ func (d *Disk) byName(name string) *Volume {
 	for _, v := range d.Volumes {
 		switch {
 		case key == "UUID" && strings.EqualFold(v.UUID, value), key == "LABEL" && v.Label == value,
-			strings.HasPrefix(name, "/dev/") && digits != "" && digits == strconv.Itoa(v.Partition):
+			v.Logical == "" && strings.HasPrefix(name, "/dev/") && !strings.HasPrefix(name, "/dev/mapper/") && digits != "" && digits == strconv.Itoa(v.Partition),
+			v.Logical != "" && (name == "/dev/"+v.Group+"/"+v.Logical || name == "/dev/mapper/"+mapped(v.Group)+"-"+mapped(v.Logical)):
 			return v
 		}
 	}
 	return nil
 }
+
+// mapped is how device mapper writes a name of LVM.
+func mapped(s string) string { return strings.ReplaceAll(s, "-", "--") }
 
 // OnDisk tells whether what fstab calls by a name lies on this disk, of whatever
 // kind it is.

@@ -9,6 +9,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
+	"hearth/internal/disk/lvm"
 )
 
 const maxLogical = 64 // partitions inside an extended one
@@ -16,7 +17,7 @@ const maxLogical = 64 // partitions inside an extended one
 // scan finds the table and what each partition has.
 func (d *Disk) scan() error {
 	if whole := d.volume(disk.Partition{Size: d.Size}); whole.Content != "" {
-		d.Volumes = []*Volume{whole}
+		d.add(whole)
 		return nil
 	}
 	table, err := disk.ReadTable(d.r, d.Size)
@@ -37,14 +38,36 @@ func (d *Disk) scan() error {
 					return err
 				}
 				for _, l := range logical {
-					d.Volumes = append(d.Volumes, d.volume(l))
+					d.add(d.volume(l))
 				}
 				continue
 			}
 		}
-		d.Volumes = append(d.Volumes, d.volume(p))
+		d.add(d.volume(p))
 	}
 	return nil
+}
+
+// add lists a volume, and what LVM has put into it.
+func (d *Disk) add(v *Volume) {
+	d.Volumes = append(d.Volumes, v)
+	if v.Content != "lvm" {
+		return
+	}
+	list, err := lvm.Read(d.r, v.Start, v.Size)
+	if err != nil {
+		v.Note = err.Error()
+		return
+	}
+	v.Note = "it holds logical volumes"
+	for _, l := range list {
+		in := &Volume{Partition: v.Partition, Content: "", Note: l.Note}
+		if l.Note == "" {
+			in = d.volume(disk.Partition{Number: v.Partition, Start: l.Start, Size: l.Size})
+		}
+		in.Group, in.Logical = l.Group, l.Name
+		d.Volumes = append(d.Volumes, in)
+	}
 }
 
 // logical follows the chain of boot records inside an extended partition. A
@@ -105,7 +128,7 @@ func (d *Disk) volume(p disk.Partition) *Volume {
 	}
 	for _, m := range marks {
 		if d.has(p, m.at, m.bytes) {
-			v.Content, v.Note = m.content, "files in "+m.content+" are neither read nor changed here"
+			v.Content, v.Note = m.content, noteOf(m.content)
 			d.identify(v)
 			return v
 		}
@@ -128,6 +151,7 @@ func (d *Disk) identify(v *Volume) {
 	n, _ := d.r.ReadAt(b[:min(int64(len(b)), v.Size)], v.Start)
 	clear(b[n:])
 	text := func(from, to int) string { return string(bytes.TrimRight(b[from:to], "\x00 ")) }
+	v.Used = usedOf(v.Content, b, v.Size)
 	switch v.Content {
 	case "xfs":
 		v.UUID, v.Label = uuid(b[32:48]), text(108, 120)

@@ -41,7 +41,8 @@ type Report struct {
 
 // Volume is a partition, or the whole disk.
 type Volume struct {
-	Partition int    `json:"partition"` // 0: the whole disk
+	Partition int    `json:"partition"`                // 0: the whole disk
+	Logical   string `json:"logical_volume,omitempty"` // GROUP/NAME of LVM's, within the partition
 	Start     int64  `json:"start"`
 	Size      int64  `json:"size"`
 	Type      string `json:"type"`
@@ -163,6 +164,9 @@ func (r *Report) look(d *guestfs.Disk) error {
 	}
 	for _, v := range d.Volumes {
 		out := Volume{Partition: v.Partition, Start: v.Start, Size: v.Size, Type: v.Type, Content: v.Content, Label: v.Label, UUID: v.UUID, Used: v.Used, Note: v.Note}
+		if v.Logical != "" {
+			out.Logical = v.Group + "/" + v.Logical
+		}
 		if tree != nil {
 			for dir, mounted := range tree.Mounts {
 				if mounted == v {

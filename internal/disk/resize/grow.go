@@ -37,12 +37,12 @@ func inPlace(ctx context.Context, run *disk.Runner, opt Options) (*Result, strin
 	if layer.Format != disk.Raw && layer.Format != disk.QCOW2 {
 		return nil, "", refuse("an image of format %s cannot be changed; convert it to raw or qcow2 first", layer.Format)
 	}
-	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadOnly)
+	d, err := guestfs.Open(ctx, bare(run), []disk.Layer{layer}, guestfs.ReadOnly)
 	if err != nil {
 		return nil, "", err
 	}
 	defer d.Close()
-	if last := lastVolume(d); d.Broken == nil && last != nil && last.FS() == nil && hasExt(d) {
+	if last := lastVolume(d); d.Broken == nil && last != nil && last.FS() == nil && (hasExt(d) || hasForeign(d, run)) {
 		return nil, "", nil
 	}
 	was := d.Size
@@ -68,16 +68,26 @@ func inPlace(ctx context.Context, run *disk.Runner, opt Options) (*Result, strin
 
 func lastVolume(d *guestfs.Disk) (last *guestfs.Volume) {
 	for _, v := range d.Volumes {
-		if last == nil || v.Start > last.Start {
+		if v.Logical == "" && (last == nil || v.Start > last.Start) {
 			last = v
 		}
 	}
 	return last
 }
 
+// hasForeign tells whether there is a file system that the appliance grows.
+func hasForeign(d *guestfs.Disk, run *disk.Runner) bool {
+	for _, v := range d.Volumes {
+		if mounted[v.Content] && run.FileSystems != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func hasExt(d *guestfs.Disk) bool {
 	for _, v := range d.Volumes {
-		if v.FS() != nil {
+		if v.FS() != nil && v.Logical == "" {
 			return true
 		}
 	}
@@ -105,6 +115,9 @@ func (j *job) grow(ctx context.Context) error {
 	if err := j.takeOut(ctx, p); err != nil {
 		return err
 	}
+	if j.foreign(p) {
+		return j.growForeign(ctx, p)
+	}
 	f, err := os.OpenFile(p.file, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -128,7 +141,12 @@ func (j *job) grow(ctx context.Context) error {
 	return f.Truncate(p.size)
 }
 
-func grainOf(p *piece) int64 { return p.v.FS().BlockSize }
+func grainOf(p *piece) int64 {
+	if fs := p.v.FS(); fs != nil {
+		return fs.BlockSize
+	}
+	return 64 << 10 // no file system here has larger blocks
+}
 
 // toEnd moves what lies behind p to the end of the disk, and lets p reach to it.
 func (j *job) toEnd(p *piece) {

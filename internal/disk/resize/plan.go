@@ -102,7 +102,7 @@ func (j *job) movable() []*piece {
 // exts are the pieces with a file system that can be changed, of those whose size may.
 func (j *job) exts() (list []*piece) {
 	for _, p := range j.movable() {
-		if p.v != nil && p.v.FS() != nil {
+		if p.v != nil && (p.v.FS() != nil || j.foreign(p)) {
 			list = append(list, p)
 		}
 	}
@@ -113,7 +113,7 @@ func (j *job) exts() (list []*piece) {
 func (j *job) none() error {
 	var have []string
 	for _, v := range j.d.Volumes {
-		if v.FS() != nil {
+		if v.FS() != nil && v.Logical == "" {
 			return refuse("the ext file systems of this disk lie before a partition that boot code finds by its place, or within an extended one; those stay as they are")
 		}
 		name := v.Content
@@ -124,10 +124,13 @@ func (j *job) none() error {
 	}
 	for _, name := range []string{"xfs", "btrfs", "lvm", "luks"} {
 		if slices.Contains(have, name) {
+			if name == "xfs" || name == "btrfs" {
+				return refuse("%s is resized by the appliance alone, which is not used here", name)
+			}
 			return refuse("%s cannot be resized here yet; copy its files to an ext4 file system first, or do it within the guest", name)
 		}
 	}
-	return refuse("the disk has no ext2, ext3 or ext4 file system; it has: %s", strings.Join(have, ", "))
+	return refuse("the disk has no ext2, ext3, ext4, XFS or btrfs file system; it has: %s", strings.Join(have, ", "))
 }
 
 // settle gives each piece its place: those before the first change stay.

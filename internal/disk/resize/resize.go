@@ -6,7 +6,7 @@
 // its name when it is whole. Partitions behind one that changes its size move, a
 // swap partition or an extended one with such among them; its swap is empty then.
 //
-// XFS, btrfs and LVM are not changed: see [Shrink].
+// XFS and btrfs are changed by [disk.Runner].FileSystems; LVM is not.
 package resize
 
 import (
@@ -55,6 +55,13 @@ func refuse(format string, args ...any) error {
 	return &disk.Error{Kind: disk.Unsupported, Op: "resize image", Reason: fmt.Sprintf(format, args...)}
 }
 
+// bare is a runner that reads no files: what is resized is not looked into.
+func bare(run *disk.Runner) *disk.Runner {
+	b := *run
+	b.FileSystems = nil
+	return &b
+}
+
 // Shrink makes the disk of an image as small as its contents allow: at most 5 % more
 // than what is used. All ext file systems become smaller but those before a partition
 // that must stay where it is. Unsupported, with what to do, if there is none.
@@ -101,7 +108,7 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 		return nil, err
 	}
 	defer os.RemoveAll(j.dir)
-	if j.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadOnly); err != nil {
+	if j.d, err = guestfs.Open(ctx, bare(run), []disk.Layer{layer}, guestfs.ReadOnly); err != nil {
 		return nil, err
 	}
 	defer j.d.Close()

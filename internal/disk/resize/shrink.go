@@ -25,6 +25,12 @@ func (j *job) shrink(ctx context.Context) error {
 	}
 	for _, p := range list {
 		j.tell("partition %d: check %s and make it small", p.part.Number, p.content())
+		if j.foreign(p) {
+			if err := j.shrinkForeign(ctx, p); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := j.takeOut(ctx, p); err != nil {
 			return err
 		}
@@ -51,7 +57,10 @@ func (j *job) takeOut(ctx context.Context, p *piece) error {
 		return err
 	}
 	defer f.Close()
-	size := p.v.FS().Size
+	size := p.part.Size
+	if fs := p.v.FS(); fs != nil {
+		size = fs.Size
+	}
 	if err := copyData(ctx, f, 0, j.d.Reader(), p.part.Start, size); err != nil {
 		return err
 	}

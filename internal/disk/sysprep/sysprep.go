@@ -88,7 +88,7 @@ func Prepare(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error)
 		r.out.System, r.family = os.Name, os.Family
 	}
 	for _, v := range d.Volumes {
-		if v.FS() == nil && v.Content != "" && v.Content != "swap" {
+		if v.FS() == nil && v.Content != "" && v.Content != "swap" && v.Content != "lvm" {
 			r.warn(fmt.Sprintf("partition %d was not touched: %s", v.Partition, v.Note))
 		}
 	}

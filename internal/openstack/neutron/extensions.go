@@ -32,7 +32,7 @@ var extensions = []extension{
 	{"floating-ip-port-forwarding", "Floating IP Port Forwarding", "Expose port forwarding in floating IP", "2018-02-12T10:00:00-00:00"},
 	{"floating-ip-port-forwarding-detail", "Floating IP port forwarding detail", "Allow list floating ip return more port forwarding data, include'id' and 'internal_port_id'", "2022-05-06T10:00:00-00:00"},
 	{"floating-ip-port-forwarding-description", "Floating IP Port Forwarding description", "Expose description field for port forwarding", "2020-02-12T10:00:00-00:00"},
-	{"floating-ip-port-forwarding-port-ranges", "Floating IP Port Forwarding support port ranges", "Add suport to port ranges", "2020-07-01T10:00:00-00:00"},
+	{"floating-ip-port-forwarding-port-ranges", "Floating IP Port Forwarding support port ranges", "Add support to port ranges", "2020-07-01T10:00:00-00:00"},
 	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports", "2017-11-28T09:00:00-00:00"},
 	{"metering", "Neutron Metering", "Neutron Metering extension.", "2013-06-12T10:00:00-00:00"},
 	{"metering_source_and_destination_fields", "Neutron Metering with source and destination filtering", "Neutron Metering extension that enables the use of source and destination IP prefixes to create metering label rules.", "2020-08-21T08:12:00-00:00"},

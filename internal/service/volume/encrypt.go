@@ -33,7 +33,7 @@ func (s *Service) plan(op string, t cloud.VolumeType) (*cloud.VolumeKey, error) 
 	if key.Bits == 0 {
 		key.Bits = 256
 	}
-	why := ""
+	var why string
 	switch {
 	case s.keys == nil:
 		why = "this cloud has no place for keys"

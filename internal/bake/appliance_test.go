@@ -1,0 +1,139 @@
+package bake
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/appliance"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestfs/guestfstest"
+	"hearth/internal/disk/resize"
+	filetree "hearth/internal/disk/tree"
+	"hearth/internal/disk/tree/treetest"
+)
+
+// applianceFor makes the real guest, with the agent as it is now.
+func applianceFor(t *testing.T) *appliance.Appliance {
+	t.Helper()
+	if os.Getenv("HEARTH_E2E_ALL") != "1" {
+		t.Skip("starts QEMU for a minute; HEARTH_E2E_ALL=1 runs it")
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	command := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, "hearth/cmd/hearth-guest")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	b, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := applianceOf(context.Background(), Options{CacheDir: os.Getenv("HEARTH_CACHE")}, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &appliance.Appliance{Parts: func(context.Context) (appliance.Parts, error) { return parts, nil }}
+}
+
+// TestE2EFileSystems fills file systems with whatever a copy could lose, grows and
+// shrinks them, and reads them back each time.
+func TestE2EFileSystems(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	run := &disk.Runner{FileSystems: applianceFor(t)}
+	for _, kind := range []string{"xfs", "btrfs"} {
+		t.Run(kind, func(t *testing.T) {
+			image, small := filepath.Join(dir, kind), filepath.Join(dir, kind+".small")
+			s, err := filetree.Stage(ctx, treetest.All(), filetree.Limits{}, filepath.Join(dir, kind+".tree"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := disk.ExtOptions{Size: 64 << 20, Label: "x", UUID: "4bd3b3a7-0cbe-4a6c-95c4-1a2b3c4d5e6f", Dir: s.Dir}
+			if err := filetree.MakeExt(ctx, run, image, o, s.Entries); err != nil {
+				t.Fatal(err)
+			}
+			o.Size = 512 << 20
+			if err := filetree.Transplant(ctx, run, image, kind, o); err != nil {
+				t.Fatal(err)
+			}
+			same := func(what, path string) {
+				d, err := guestfs.Open(ctx, run, []disk.Layer{{Path: path, Format: disk.Raw}}, guestfs.ReadOnly)
+				if err != nil {
+					t.Fatal(what, err)
+				}
+				defer d.Close()
+				v := d.Volumes[0]
+				if v.Content != kind || v.UUID != o.UUID || v.Label != "x" || !v.Mirrored() {
+					t.Fatalf("%s: %+v", what, v)
+				}
+				treetest.Equal(t, what, treetest.Manifest(t, treetest.All()), treetest.Manifest(t, filetree.FromDisk(d.TreeOf(v))))
+			}
+			same("made", image)
+			if r, _, err := resize.Grow(ctx, run, resize.Options{Source: image, Size: 768 << 20}); err != nil || r.Size != 768<<20 {
+				t.Fatalf("grow: %+v, %v", r, err)
+			}
+			r, err := resize.Shrink(ctx, run, resize.Options{Source: image, Target: small})
+			if err != nil {
+				t.Fatal("shrink:", err)
+			}
+			t.Logf("shrunk: %+v", r)
+			if r.Size > 320<<20 {
+				t.Errorf("it has %d bytes", r.Size)
+			}
+			same("shrunk", small)
+		})
+	}
+}
+
+// TestE2EAppliance starts the real guest and has it copy an XFS to an ext4.
+func TestE2EAppliance(t *testing.T) {
+	ctx, dir, a := context.Background(), t.TempDir(), applianceFor(t)
+	xfs, ext := filepath.Join(dir, "xfs"), filepath.Join(dir, "ext")
+	for _, c := range []string{"truncate -s 400M " + xfs, "mkfs.xfs -q " + xfs, "mke2fs -q -t ext4 -O ^has_journal " + ext + " 300m"} {
+		if out, err := exec.Command("sh", "-c", c).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v %s", c, err, out)
+		}
+	}
+	fs := func(path, kind string) disk.FileSystem {
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return disk.FileSystem{Layer: disk.Layer{Path: path, Format: disk.Raw}, Size: st.Size(), Kind: kind}
+	}
+	edits := t.TempDir()
+	if err := os.WriteFile(filepath.Join(edits, "f0"), []byte("hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll("mkdir \"/a b\"\nsif \"/a b\" mode 040750\nsif \"/a b\" uid 7\ncd \"/a b\"\nwrite \"DIR/f0\" \"x\"\"y\"\nsif \"/a b/x\"\"y\" mode 0104755\nsif \"/a b/x\"\"y\" uid 1000\ncd /\nsymlink \"/l\" \"a b\"\n", "DIR", edits)
+	if err := a.Edit(ctx, fs(xfs, "xfs"), edits, script); err != nil {
+		t.Fatal(err)
+	}
+	use, err := a.Copy(ctx, fs(xfs, "xfs"), fs(ext, "ext4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", use)
+	guestfstest.Clean(t, ext, 0)
+	out, err := exec.Command("debugfs", "-R", "cat \"/a b/x\"\"y\"", ext).Output()
+	if err != nil || !bytes.Equal(out, []byte("hello\n")) {
+		t.Errorf("%q %v", out, err)
+	}
+	out, _ = exec.Command("debugfs", "-R", "stat \"/a b/x\"\"y\"", ext).Output()
+	if !strings.Contains(string(out), "Mode:  04755") || !strings.Contains(string(out), "User:  1000") {
+		t.Errorf("%s", out)
+	}
+	// Bytes that are no XFS, and a kernel that has nothing to do, are errors.
+	if err := os.WriteFile(xfs, append([]byte("XFSB"), make([]byte, 64<<20)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Copy(ctx, fs(xfs, "xfs"), fs(ext, "ext4")); disk.KindOf(err) != disk.Refused {
+		t.Errorf("a broken XFS gives %v", err)
+	} else {
+		t.Log(err)
+	}
+}

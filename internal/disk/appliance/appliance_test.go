@@ -1,0 +1,68 @@
+package appliance
+
+import (
+	"strings"
+	"testing"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/appliance/inside"
+)
+
+// TestVerdict: what a guest leaves is an answer, or an error of the right kind.
+func TestVerdict(t *testing.T) {
+	for name, c := range map[string]struct {
+		said, console string
+		kind          disk.Kind
+		want          string
+		size          int64
+	}{
+		"done":    {said: "{}\n{\"files\":3}\n{\"size\":8192,\"used\":4096,\"done\":true}\n", size: 8192},
+		"junk":    {said: "\x00\xffabc\n{\"size\":1,\"done\":true}\n", size: 1},
+		"failed":  {said: "{\"error\":\"copy xfs: bad\",\"done\":true}\n", console: "XFS (vda): \x1b[1mCorruption\n", kind: disk.Refused, want: "copy xfs: bad (the kernel: XFS (vda): [1mCorruption)"},
+		"full":    {said: "{\"error\":\"no space\",\"full\":true,\"done\":true}\n", kind: disk.TooBig, want: "no space"},
+		"crashed": {said: "{\"files\":3}\n", console: "Kernel panic", kind: disk.Refused, want: "it wrote last: Kernel panic"},
+		"cut":     {said: "{\"size\":1,\"done\":true}", kind: disk.Refused, want: "ended before"},
+	} {
+		heard := 0
+		l := &listener{heard: func(inside.Report) { heard++ }}
+		for _, part := range strings.SplitAfter(c.said, "e") { // as pipes give it, in pieces
+			if _, err := l.Write([]byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		use, err := l.verdict(disk.Output{Stderr: c.console}, nil)
+		if disk.KindOf(err) != c.kind || use.Size != c.size || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, %v", name, use, err)
+		}
+	}
+}
+
+// TestListenerIsBounded: a line without an end takes no memory.
+func TestListenerIsBounded(t *testing.T) {
+	l := &listener{heard: func(inside.Report) {}}
+	for range 100 {
+		_, _ = l.Write(make([]byte, 64<<10))
+	}
+	if len(l.part) > maxLine {
+		t.Errorf("%d bytes are kept", len(l.part))
+	}
+}
+
+// TestArguments: formats are named, what is read is not written to, and the header of a
+// qcow2 leads nowhere.
+func TestArguments(t *testing.T) {
+	r := &run{}
+	d := r.write(disk.FileSystem{Layer: disk.Layer{Path: "/images/a", Format: disk.QCOW2}, Offset: 1 << 20, Size: 1<<20 + 5, Kind: "xfs"})
+	r.node("disk1", map[string]any{"driver": "raw", "file": r.layer(disk.FileSystem{Layer: disk.Layer{Path: "/images/b", Format: disk.Raw}, Size: 4096}, true)})
+	r.disks++
+	line := strings.Join(r.arguments("tcg", "/k", "/r"), " ")
+	for _, want := range []string{`"backing":null`, `"offset":1048576,"read-only":false,"size":1048576`, `"filename":"/images/b","locking":"off","read-only":true`,
+		"-nic none", "-sandbox on,", "-no-reboot", "-nodefaults", "drive=disk1"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%s is not in\n%s", want, line)
+		}
+	}
+	if d.Device != "/dev/vda" || len(r.over) != 1 || r.over[0] != "/images/a" {
+		t.Errorf("%+v, written: %v", d, r.over)
+	}
+}

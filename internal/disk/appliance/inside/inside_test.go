@@ -1,0 +1,73 @@
+package inside
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestSplit: lines are taken apart as debugfs does.
+func TestSplit(t *testing.T) {
+	for line, want := range map[string][]string{
+		`rm "/a b"`:             {"rm", "/a b"},
+		`write /job/f0 "x""y"`:  {"write", "/job/f0", `x"y`},
+		`sif "/a" mode 0100644`: {"sif", "/a", "mode", "0100644"},
+		``:                      nil,
+	} {
+		if got, err := split(line); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v", line, got, err)
+		}
+	}
+	if _, err := split(`rm "/a`); err == nil {
+		t.Error("an open quote passes")
+	}
+}
+
+// TestEditor carries a script out on a folder.
+func TestEditor(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "f0")
+	if err := os.WriteFile(file, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &editor{root: dir, cwd: "/"}
+	for _, words := range [][]string{{"rm", "/none"}, {"mkdir", "/a"}, {"mkdir", "/a"}, {"cd", "/a"}, {"write", file, "b"}, {"cd", "/"},
+		{"sif", "/a/b", "mode", "0100751"}, {"symlink", "/l", "../../etc"}, {"mkdir", "/../../up"}} {
+		if err := e.do(words); err != nil {
+			t.Fatalf("%q: %v", words, err)
+		}
+	}
+	st, err := os.Stat(filepath.Join(dir, "a", "b"))
+	if err != nil || st.Mode().Perm() != 0o751 || st.Size() != 5 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if target, _ := os.Readlink(filepath.Join(dir, "l")); target != "../../etc" {
+		t.Error(target)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "up")); err != nil {
+		t.Error("a name led out of the mount:", err)
+	}
+	for _, words := range [][]string{{"rdump", "/", "/"}, {"rm"}, {"write", file, "/a/b"}, {"sif", "/a/b", "links_count", "3"}} {
+		if err := e.do(words); err == nil {
+			t.Errorf("%q passes", words)
+		}
+	}
+}
+
+// TestSubvolumes: of fstab, only lines of this btrfs count.
+func TestSubvolumes(t *testing.T) {
+	dir := t.TempDir()
+	if fstab(dir, Disk{}) != nil {
+		t.Error("there is no fstab")
+	}
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := "UUID=AB / btrfs rw,subvol=/root 0 0\n# UUID=AB /x btrfs subvol=x 0 0\nUUID=ab /home btrfs subvol=home,noatime 0 0\nUUID=cd /srv btrfs subvol=srv 0 0\nUUID=ab /../out btrfs subvol=x 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+	if err := os.WriteFile(filepath.Join(dir, "etc", "fstab"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := fstab(dir, Disk{UUID: "ab"}); !slices.Equal(got, []fstabLine{{"/", "/root"}, {"/home", "home"}}) {
+		t.Errorf("%+v", got)
+	}
+}
