@@ -256,6 +256,7 @@ func (h *head) serve(ctx context.Context) error {
 	if err := writeFile(h.cfg.Paths().Address(), []byte("http://"+listener.Addr().String()+"\n"), 0o644); err != nil {
 		return err
 	}
+	asked := ctx // what ends by the caller's wish ends well
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		h.ready.up("api")
@@ -281,7 +282,7 @@ func (h *head) serve(ctx context.Context) error {
 	group.Go(func() error { return h.recoverImages(ctx) })
 	group.Go(func() error { return h.runNode(ctx) })
 	h.log.Info("the cloud answers", "url", "http://"+listener.Addr().String(), "driver", h.cfg.Driver, "node", h.cfg.Node)
-	if err := group.Wait(); err != nil && ctx.Err() == nil {
+	if err := group.Wait(); err != nil && asked.Err() == nil {
 		return err
 	}
 	return nil

@@ -66,6 +66,10 @@ func (h *head) openNode(ctx context.Context) (node.Node, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := network.Own(h.cfg.Data); err != nil {
+		_ = network.Close()
+		return nil, nil, err
+	}
 	parts, err := agentConfig(h.cfg, h.log, network, contents{h.blobs, h.backups})
 	if err != nil {
 		return nil, nil, err

@@ -33,6 +33,9 @@ func takeDown(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		return err
 	}
 	defer network.Close()
+	if err := network.Own(cfg.Data); err != nil {
+		return err
+	}
 	blobs, err := blob.Open(cfg.Paths().Blobs())
 	if err != nil {
 		return err

@@ -66,6 +66,7 @@ func TestHostIsLeftAlone(t *testing.T) {
 		m := s.launch("42", wish{name: "g", image: s.upload("ember", "qcow2", ember.disk, nil), network: s.networkNamed("private")})
 		s.ready(m)
 		s.giveFloating(m)
+		c.keepsFrom(tempDir(t))
 		during := hostState(t)
 		for what, was := range before {
 			if what == "ip netns" || what == "nft list ruleset" && was == during[what] {
@@ -88,5 +89,17 @@ func TestHostIsLeftAlone(t *testing.T) {
 	}
 	if left := processesWith(t, "/tmp/hearth-e2e-"); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
+	}
+}
+
+// keepsFrom starts a second cloud of the same node's name, which must leave the
+// networks of the first alone.
+func (c *theCloud) keepsFrom(data string) {
+	c.t.Helper()
+	other := exec.Command(c.bin, "up")
+	other.Env = append(append(os.Environ(), c.conf...), "HEARTH_DATA="+data, "HEARTH_LISTEN="+freePort(c.t))
+	out, err := other.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "are those of the cloud in "+c.data) {
+		c.t.Errorf("a second cloud of one name: %v\n%s", err, out)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"os"
 	"regexp"
 	"sync"
 
@@ -59,6 +60,7 @@ type Driver struct {
 	config Config
 	log    *slog.Logger
 	host   netns.NsHandle // where the process was when the driver was made
+	owner  *os.File       // the lock of [Driver.Own]; nil without one
 	locks  keyLocks
 
 	trunks sync.Mutex // held while cables are laid between switches; taken after a lock of locks
@@ -112,6 +114,10 @@ func New(config Config) (*Driver, error) {
 // Close lets go of what the driver holds in this process. Sockets that it gave
 // away are their owners' to close.
 func (d *Driver) Close() error {
+	if d.owner != nil {
+		_ = d.owner.Close()
+		d.owner = nil
+	}
 	if !d.host.IsOpen() {
 		return nil
 	}
