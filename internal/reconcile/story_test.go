@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/store"
@@ -42,7 +43,7 @@ func TestStoryOfARequest(t *testing.T) {
 	if got := story(create); !slices.Equal(got, []string{"a server has its host", "a server was handed to its node", "what was asked of a server is over"}) {
 		t.Errorf("of the create the log has %q:\n%s", got, log.String())
 	}
-	w.clock.Advance(1)
+	w.clock.Advance(time.Second) // databases keep microseconds
 	remove := w.asked("a", "delete")
 	w.delete("a")
 	clear(w.node.instances)

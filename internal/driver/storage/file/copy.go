@@ -180,7 +180,7 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 	path := filepath.Join(work, diskName)
 	switch {
 	case disk.Format != "raw":
-		err = d.Kitchen.Flatten(ctx, []Layer{{disk.Path, disk.Format}, {disk.Backing, "raw"}}, path)
+		err = d.flatten(ctx, disk, work, path)
 	case d.reflink:
 		err = reflinkFile(disk.Path, path)
 	case inUse(disk.Path):
@@ -196,6 +196,19 @@ func (d *Driver) ReadDisk(ctx context.Context, id string) (io.ReadCloser, error)
 		return nil, cloud.E(op, cloud.NotFound, "the disk %s was removed just now", id)
 	}
 	return f, hostError(op, err)
+}
+
+// flatten writes what a guest sees of an overlay to the new file dst. The file that a
+// guest has open is copied first: qemu-img leaves those alone.
+func (d *Driver) flatten(ctx context.Context, disk storage.Disk, work, dst string) error {
+	overlay := disk.Path
+	if inUse(overlay) {
+		overlay = filepath.Join(work, "overlay")
+		if err := d.copyFile(ctx, disk.Path, overlay); err != nil {
+			return err
+		}
+	}
+	return d.Kitchen.Flatten(ctx, []Layer{{overlay, disk.Format}, {disk.Backing, "raw"}}, dst)
 }
 
 // inUse tells whether somebody has a file locked, as QEMU has those that guests may

@@ -430,3 +430,38 @@ func TestAGuestsWritesAreNotRead(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOverlayInUseIsRead has somebody hold a disk over an image as QEMU does one
+// that its guest writes to: bytes 100 to 109 for what it does itself, 200 to 209 for
+// what it forbids others (block/file-posix.c).
+func TestAnOverlayInUseIsRead(t *testing.T) {
+	d := open(t, t.TempDir())
+	d.reflink = false
+	img, err := d.EnsureImage(t.Context(), refOf(t, extImage(t), "raw"), extImage(t), noOpen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := d.CloneDisk(t.Context(), "volume-over", img, 8*mib)
+	if err != nil || disk.Backing == "" {
+		t.Fatalf("%+v, %v: want an overlay", disk, err)
+	}
+	guest, err := os.OpenFile(disk.Path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	for _, at := range []int64{100, 101, 103, 201, 203} {
+		if err := unix.FcntlFlock(guest.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := d.ReadDisk(t.Context(), disk.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := io.ReadAll(r)
+	if err != nil || len(got) != 8*mib || got[1080] != 0x53 { // the magic of ext4
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
