@@ -20,7 +20,7 @@ func newGanetiExport() *cobra.Command {
 			"disk that the scripts of Hearth and of ganeti-instance-image import: dumps of its file systems\n" +
 			"where it is laid out by the settings, else the whole disk.\n\n" +
 			"  hearth ganeti export-dir --name web1.example.org --memory 512 web1.raw /var/lib/ganeti/export/web1\n" +
-			"  gnt-backup import -n node1 --src-node=node1 --src-dir=web1 web1.example.org",
+			"  gnt-backup import -t file -n node1 --net 0:mac=generate --src-node=node1 --src-dir=web1 web1.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d := &osdef.Definition{Name: "default"}
 			if settings != "" {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,7 +56,10 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus) cloud.Server {
 	now := k.Clock.Now()
 	current := status.Generation == server.Intent.Generation
-	server.Seen, server.Steps, server.UpdatedAt = status.Observation, status.Steps, now
+	if news(server.Seen, status.Observation) {
+		server.UpdatedAt = now
+	}
+	server.Seen, server.Steps = status.Observation, status.Steps
 	if len(server.Snapshots) > 0 && slices.Contains(status.Snapshots, server.Snapshots[0]) {
 		server.NextAttemptAt = now // its bytes are to be fetched
 	}
@@ -84,6 +88,15 @@ func (k *Housekeeper) observed(server cloud.Server, status cloud.InstanceStatus)
 		}
 	}
 	return server
+}
+
+// news tells whether a report says anything that the last one did not: nodes report all
+// that they have when they are asked anew, as after a restart.
+func news(was, is cloud.Observation) bool {
+	return was.State != is.State || was.Generation != is.Generation || was.Step != is.Step || was.Resumes != is.Resumes ||
+		was.Reboots != is.Reboots || was.Turn != is.Turn || was.Error != is.Error ||
+		!slices.Equal(was.Snapshots, is.Snapshots) || !slices.Equal(was.Volumes, is.Volumes) || !slices.Equal(was.Ports, is.Ports) ||
+		!maps.Equal(was.Refused, is.Refused) || !maps.Equal(was.Untaken, is.Untaken)
 }
 
 // markPorts makes the ports' status follow the guest's: up are those that it has.

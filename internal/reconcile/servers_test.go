@@ -205,6 +205,25 @@ func TestReportsAreWrittenOnceEach(t *testing.T) {
 	}
 }
 
+// What a node says again, as it does after a restart, is no news of a server: clients
+// list what has changed since a moment.
+func TestSaidAgainIsNoChange(t *testing.T) {
+	w := newWorld(t)
+	w.want("a", 512)
+	w.step()
+	w.report("a", cloud.InstanceRunning, "")
+	at := w.server("a").UpdatedAt
+	w.clock.Advance(time.Hour)
+	w.report("a", cloud.InstanceRunning, "")
+	if s := w.server("a"); !s.UpdatedAt.Equal(at) || !s.Seen.At.Equal(w.clock.Now()) {
+		t.Errorf("updated at %s, seen at %s; want %s and %s", s.UpdatedAt, s.Seen.At, at, w.clock.Now())
+	}
+	w.report("a", cloud.InstanceStopped, "")
+	if s := w.server("a"); !s.UpdatedAt.Equal(w.clock.Now()) {
+		t.Errorf("stopped, and updated at %s", s.UpdatedAt)
+	}
+}
+
 func TestSeedIsKept(t *testing.T) {
 	w := newWorld(t)
 	first := string(w.seed)
