@@ -16,7 +16,7 @@ build: internal/bake/guest/hearth-guest ## the one binary, ./hearth
 	$(GO) build -ldflags '$(LDFLAGS)' -o hearth ./cmd/hearth
 
 internal/bake/guest/hearth-guest: $(wildcard cmd/hearth-guest/*.go internal/disk/appliance/inside/*.go) go.mod
-	$(GO) build -ldflags '-s -w' -o $@ ./cmd/hearth-guest
+	$(GO) build -gcflags=all=-l -ldflags '-s -w' -o $@ ./cmd/hearth-guest # without inlining: a ninth smaller, in each image
 
 deps: ## what Hearth and its tests need from Debian
 	./scripts/deps

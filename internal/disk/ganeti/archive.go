@@ -14,6 +14,7 @@ import (
 	"hearth/internal/disk/dump"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/osdef"
+	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
 )
 
@@ -40,35 +41,7 @@ func (a *Answer) export(ctx context.Context, spec *osdef.Resolved) error {
 			return err
 		}
 	}
-	return pack(a.Out, dir, names)
-}
-
-// pack writes files of a folder as an archive.
-func pack(out io.Writer, dir string, names []string) error {
-	w := tar.NewWriter(out)
-	for _, name := range names {
-		if err := packFile(w, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return w.Close()
-}
-
-func packFile(w *tar.Writer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := w.WriteHeader(&tar.Header{Name: "./" + filepath.Base(path), Mode: 0o600, Size: st.Size(), Typeflag: tar.TypeReg, Format: tar.FormatGNU}); err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return err
+	return tarball.Bundle(a.Out, dir, names...)
 }
 
 // dumps writes root.dump, and boot.dump where /boot has a file system of its own;

@@ -83,7 +83,7 @@ func TestUpload(t *testing.T) {
 		}
 		defer f.Close()
 		in := tar.NewReader(f)
-		for _, want := range []string{"boot.dump boot", "root.dump the root"} {
+		for _, want := range []string{"./boot.dump boot", "./root.dump the root"} {
 			h, err := in.Next()
 			if err != nil {
 				t.Fatal(err)

@@ -82,18 +82,24 @@ func (dir Dir) Versions(name string) (versions []int, err error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(filepath.Join(string(dir), name))
+	return numbered(filepath.Join(string(dir), name), ".yaml")
+}
+
+// numbered lists the numbers that the files of a folder are called by, in order; none
+// of a folder that is not there.
+func numbered(folder, suffix string) (numbers []int, err error) {
+	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, e := range entries {
-		base, ok := strings.CutSuffix(e.Name(), ".yaml")
+		base, ok := strings.CutSuffix(e.Name(), suffix)
 		if n, err := strconv.Atoi(base); ok && err == nil && n > 0 {
-			versions = append(versions, n)
+			numbers = append(numbers, n)
 		}
 	}
-	slices.Sort(versions)
-	return versions, nil
+	slices.Sort(numbers)
+	return numbers, nil
 }
 
 // List gives the newest version of each definition, by name.

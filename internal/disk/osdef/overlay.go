@@ -97,18 +97,7 @@ func (dir Dir) OverlayVersions(name string) (versions []int, err error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(filepath.Join(string(dir), overlays, name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		base, ok := strings.CutSuffix(e.Name(), ".tar.gz")
-		if n, err := strconv.Atoi(base); ok && err == nil && n > 0 {
-			versions = append(versions, n)
-		}
-	}
-	slices.Sort(versions)
-	return versions, nil
+	return numbered(filepath.Join(string(dir), overlays, name), ".tar.gz")
 }
 
 // Overlays lists the names of those that are kept.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"os"
 	"path"
 	"strings"
 
@@ -62,6 +63,24 @@ func (s sum) new() hash.Hash {
 // member is a file of the package.
 type member struct {
 	at, size int64
+}
+
+// OpenFile is [Open] of a file, which is the caller's to close when the package has
+// been read.
+func OpenFile(path string) (*Package, io.Closer, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	p, err := Open(f, st.Size())
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return p, f, nil
 }
 
 // Open reads the descriptor and the manifest of an OVA of size bytes, and finds the

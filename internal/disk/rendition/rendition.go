@@ -220,18 +220,10 @@ func (s *Shop) plainDisk(ctx context.Context, from, work string, files bool) (st
 
 // extract takes the first disk out of a package.
 func extract(ctx context.Context, from, to string) error {
-	f, err := os.Open(from)
+	p, file, err := ova.OpenFile(from)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	p, err := ova.Open(f, st.Size())
-	if err != nil {
-		return err
-	}
+	defer file.Close()
 	return p.Extract(ctx, 1, to)
 }

@@ -227,8 +227,8 @@ func ustar(flag byte, name string, mode, size int64) []byte {
 	return b
 }
 
-// Bundle makes an archive of files in the folder dir, under their own names, of
-// which root is the owner.
+// Bundle makes an archive of files in the folder dir, of which root is the owner, as
+// ./NAME: so ganeti-instance-image's export has them.
 func Bundle(w io.Writer, dir string, names ...string) error {
 	out := tar.NewWriter(w)
 	for _, name := range names {
@@ -249,7 +249,7 @@ func bundle(out *tar.Writer, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: filepath.Base(name), Size: st.Size(), Mode: 0o600, ModTime: st.ModTime().Truncate(time.Second)}); err != nil {
+	if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "./" + filepath.Base(name), Size: st.Size(), Mode: 0o600, ModTime: st.ModTime().Truncate(time.Second)}); err != nil {
 		return err
 	}
 	_, err = io.Copy(out, f)

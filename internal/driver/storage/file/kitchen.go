@@ -33,19 +33,11 @@ func (k DiskRoom) ToRaw(ctx context.Context, src, format, dst string) error {
 
 // packaged makes the first disk of a package raw. Its hash is checked on the way.
 func (k DiskRoom) packaged(ctx context.Context, src, dst string) error {
-	f, err := os.Open(src)
+	p, file, err := ova.OpenFile(src)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	p, err := ova.Open(f, st.Size())
-	if err != nil {
-		return err
-	}
+	defer file.Close()
 	inner := dst + ".disk"
 	defer os.Remove(inner)
 	if err := p.Extract(ctx, 1, inner); err != nil {
