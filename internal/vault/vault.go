@@ -96,7 +96,14 @@ func create(path string) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Link(f.Name(), path)
+	if err := os.Link(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path)) // what is sealed must not outlive the key's name in a power cut
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Seal encrypts a secret; whose is what Open must be told too, such as an id.
