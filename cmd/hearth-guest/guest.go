@@ -91,7 +91,7 @@ func (g *guest) apply(data *instance) {
 	if g.isNew(data.UUID) {
 		g.dropHostKeys()
 	}
-	g.step("host keys", g.makeHostKeys("ed25519", "ecdsa"))
+	g.step("host keys", g.makeHostKeys(quickTypes))
 	g.settle(data)
 	g.step("late work", g.startLate())
 }

@@ -189,6 +189,90 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// keygen is an ssh-keygen that makes of -t KIND and -f FILE two files, notes what it was
+// called with, and knows not all kinds.
+const keygen = `#!/bin/sh
+echo "$*" >>"$ROOT/called"
+[ "$1" = -A ] && { echo all >"$ROOT/etc/ssh/ssh_host_rsa_key"; exit; }
+[ "$1" = -l ] && { echo "256 SHA256:x root@vm (${5##*ssh_host_})"; exit; }
+case $KNOWS in *" $3 "*) ;; *) echo "unknown key type $3" >&2; exit 255 ;; esac
+echo "private $3" >"$7"; echo "public $3" >"$7.pub"
+`
+
+// TestOpenSSHKeys: a boot makes the quick types, whole or not at all, and the slow one comes
+// later; a server that knows none of the quick ones makes what it does.
+func TestOpenSSHKeys(t *testing.T) {
+	for _, tt := range []struct{ name, knows, boot, late string }{
+		{"all", " rsa ecdsa ed25519 ", "ecdsa_key ecdsa_key.pub ed25519_key ed25519_key.pub", "ecdsa_key ecdsa_key.pub ed25519_key ed25519_key.pub rsa_key rsa_key.pub"},
+		{"no ed25519", " rsa ecdsa ", "ecdsa_key ecdsa_key.pub", "ecdsa_key ecdsa_key.pub rsa_key rsa_key.pub"},
+		{"neither", " rsa ", "rsa_key", "rsa_key"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g, console := testGuest(t, "")
+			t.Setenv("ROOT", g.root)
+			t.Setenv("KNOWS", tt.knows)
+			g.writeFile("usr/bin/ssh-keygen", []byte(keygen), 0o755)
+			g.writeFile("etc/ssh/ssh_host_ecdsa_key", nil, 0o600) // a boot was cut off
+			g.writeFile("etc/ssh/ssh_host_ed25519_key.new", []byte("half"), 0o600)
+			have := func() string {
+				var list []string
+				found, _ := filepath.Glob(g.path("etc/ssh/ssh_host_*_key*"))
+				for _, f := range found {
+					if st, err := os.Stat(f); err == nil && st.Size() > 0 {
+						list = append(list, strings.TrimPrefix(filepath.Base(f), "ssh_host_"))
+					}
+				}
+				return strings.Join(list, " ")
+			}
+			g.apply(&instance{})
+			if got := have(); got != tt.boot {
+				t.Errorf("after boot: %s, want %s\n%s", got, tt.boot, console)
+			}
+			if err := g.makeHostKeys(slowTypes); err != nil || have() != tt.late {
+				t.Errorf("after all: %v, %s, want %s", err, have(), tt.late)
+			}
+		})
+	}
+}
+
+// TestHostKeysShown: those that a boot has made are shown before the slow one is there.
+func TestHostKeysShown(t *testing.T) {
+	g, console := testGuest(t, "")
+	t.Setenv("ROOT", g.root)
+	t.Setenv("KNOWS", " rsa ecdsa ed25519 ")
+	g.writeFile("usr/bin/ssh-keygen", []byte(keygen), 0o755)
+	g.writeFile("etc/ssh/sshd_config", nil, 0o644)
+	g.apply(&instance{})
+	g.late()
+	calls := strings.Split(strings.ReplaceAll(strings.TrimSpace(g.content("called")), g.root, ""), "\n")
+	var order []string
+	for _, c := range calls {
+		f := strings.Fields(c)
+		order = append(order, f[0]+" "+strings.TrimPrefix(filepath.Base(f[len(f)-1]), "ssh_host_"))
+	}
+	want := "-q ecdsa_key.new,-q ed25519_key.new,-l ecdsa_key.pub,-l ed25519_key.pub,-q rsa_key.new,-l rsa_key.pub"
+	if got := strings.Join(order, ","); got != want {
+		t.Errorf("%s, want %s\n%s", got, want, console)
+	}
+	if n := strings.Count(console.String(), "host key"); n != 3 {
+		t.Errorf("%d keys are shown:\n%s", n, console)
+	}
+}
+
+// TestShownBySSH: one line of a key is what 'hearth server ssh' looks for on the console.
+func TestShownBySSH(t *testing.T) {
+	for out, want := range map[string]string{
+		"256 SHA256:5Vn2 root@larry (ED25519)\n":      "ed25519 SHA256:5Vn2",
+		"3072 SHA256:abc no comment at all (RSA)\n":   "rsa SHA256:abc",
+		"/etc/ssh/x is not a public key file.\n"[:12]: "unknown",
+		"": "unknown",
+	} {
+		if got := shownBySSH(out); got != want {
+			t.Errorf("%q: %q, want %q", out, got, want)
+		}
+	}
+}
+
 func TestWithoutMetadataNothingChanges(t *testing.T) {
 	g, _ := testGuest(t, "")
 	g.writeFile("etc/dropbear/dropbear_rsa_host_key", []byte("mine"), 0o600)

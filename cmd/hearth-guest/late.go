@@ -47,10 +47,11 @@ func (g *guest) startLate() error {
 func (g *guest) late() {
 	var both sync.WaitGroup
 	both.Go(func() {
-		if err := g.makeHostKeys("rsa"); err != nil {
+		g.showHostKeys(quickTypes)
+		if err := g.makeHostKeys(slowTypes); err != nil {
 			g.say("host key: %v", err)
 		}
-		g.showHostKeys()
+		g.showHostKeys(slowTypes)
 	})
 	both.Go(func() {
 		g.findLate()

@@ -15,6 +15,7 @@ import (
 	"hearth/internal/driver/storage/lvm"
 	"hearth/internal/driver/storage/plugin"
 	"hearth/internal/driver/storage/pools"
+	"hearth/internal/driver/storage/rbd"
 )
 
 // backends are the pools for volumes that the configuration names, beside the
@@ -50,6 +51,10 @@ func openBackend(ctx context.Context, b config.Backend, at place) (storage.Drive
 	switch b.Kind() {
 	case "lvm":
 		return lvm.New(ctx, lvm.Config{Group: b.Group, Pool: b.Pool, Tmp: at.tmp, Kitchen: kitchen})
+	case "rbd":
+		return rbd.New(ctx, rbd.Config{
+			Pool: b.Pool, User: b.Options["user"], Conf: b.Options["conf"], Keyring: b.Options["keyring"], Owner: at.owner, Tmp: at.tmp, Kitchen: kitchen,
+		})
 	case "plugin":
 		return plugin.New(ctx, plugin.Config{
 			Path: b.Plugin, Options: b.Options, Owner: at.owner, Tmp: at.tmp, Kitchen: kitchen, Clock: cloud.SystemClock{}, Log: at.log,

@@ -52,7 +52,7 @@ func newBake(cfg *config.Config) *cobra.Command {
 		},
 	}
 	install.flags(cmd)
-	cmd.AddCommand(newBakeInit(), newBakeLint(), newBakeRun(), newBakePublish(cfg))
+	cmd.AddCommand(newBakeInit(), newBakeLint(), newBakeRun(cfg), newBakePublish(cfg))
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where packages are kept for the next time (default: in the data directory)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in with the ssh key, such as ec2-user (default: the recipe's own)")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
@@ -28,7 +29,8 @@ func newBakePublish(cfg *config.Config) *cobra.Command {
 			"of it by an ssh key: whoever has the public key checks it with\n" +
 			"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I WHO -n " + publish.Namespace + " -s SHA256SUMS.sig <SHA256SUMS && sha256sum -c SHA256SUMS\n" +
 			"With --cloud the disk becomes an image of the cloud with the properties of the manifest, among them\n" +
-			"machine type and CPU baseline, and the sum of its bill of materials.",
+			"machine type and CPU baseline, and the sum of its bill of materials. Bill, sources, licences and the\n" +
+			"boot test's report are an image beside it, an archive, that it names as hearth_papers.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" && !cloud {
 				return errors.New("say where to: --dir DIR, --cloud, or both")
@@ -78,8 +80,18 @@ func publishDir(ctx context.Context, set *publish.Set, dir, keyFile string) erro
 	return set.To(ctx, dir, key)
 }
 
-// publishCloud uploads the disk.
+// publishCloud uploads the disk and the papers.
 func publishCloud(cmd *cobra.Command, cfg *config.Config, set *publish.Set) (string, error) {
+	id, err := publishDisk(cmd, cfg, set)
+	if err != nil {
+		return "", err
+	}
+	_, err = publishPapers(cmd, cfg, set, id, "")
+	return id, err
+}
+
+// publishDisk uploads the disk.
+func publishDisk(cmd *cobra.Command, cfg *config.Config, set *publish.Set) (string, error) {
 	if set.Disk == "" {
 		return "", errors.New("the bake made no qcow2, which is what the cloud gets")
 	}
@@ -87,7 +99,8 @@ func publishCloud(cmd *cobra.Command, cfg *config.Config, set *publish.Set) (str
 	if err != nil {
 		return "", err
 	}
-	properties := maps.Clone(set.Properties)
+	properties := map[string]string{"os_admin_user": set.User}
+	maps.Copy(properties, set.Properties)
 	bill, err := os.ReadFile(filepath.Join(set.Dir, set.Name+".sbom.spdx.json"))
 	if err != nil {
 		return "", err
@@ -95,4 +108,29 @@ func publishCloud(cmd *cobra.Command, cfg *config.Config, set *publish.Set) (str
 	sum := sha256.Sum256(bill)
 	properties["hearth_sbom_sha256"] = hex.EncodeToString(sum[:])
 	return up.put(set.Name, "qcow2", filepath.Join(set.Dir, set.Disk), properties)
+}
+
+// publishPapers uploads manifest, bill of materials, sources, licences, the boot test's report
+// and the lock, if it is named, as one archive: an image that no server can be started from,
+// whose id the image of the disk has as hearth_papers.
+func publishPapers(cmd *cobra.Command, cfg *config.Config, set *publish.Set, id, lock string) (string, error) {
+	packed, err := packedPapers(set, lock)
+	if err != nil {
+		return "", err
+	}
+	up, err := newUploader(cmd, cfg)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(set.Dir, "."+set.Name+".papers.tar.gz")
+	defer os.Remove(file)
+	if err := os.WriteFile(file, packed, 0o600); err != nil {
+		return "", err
+	}
+	papers, err := up.put(set.Name+".papers", "raw", file, map[string]string{"hearth_papers_of": id, "hearth_content": "papers.tar.gz"})
+	if err != nil {
+		return "", err
+	}
+	_, err = images.Update(cmd.Context(), up.glance, id, images.UpdateOpts{images.UpdateImageProperty{Op: images.AddOp, Name: "hearth_papers", Value: papers}}).Extract()
+	return papers, refusal(err)
 }

@@ -14,6 +14,7 @@ import (
 	"hearth/internal/bake"
 	"hearth/internal/bake/kiwi"
 	"hearth/internal/bake/recipe"
+	"hearth/internal/config"
 )
 
 // newBakeInit is 'hearth bake init'.
@@ -95,12 +96,13 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 }
 
 // newBakeRun is 'hearth bake run'.
-func newBakeRun() *cobra.Command {
+func newBakeRun(cfg *config.Config) *cobra.Command {
 	opt := bake.RunOptions{}
 	var asJSON, quiet, boot bool
 	var gib float64
 	var base string
 	var cpus []string
+	var cloud cloudBake
 	cmd := &cobra.Command{
 		Use: "run RECIPE", Short: "Bake the image of a recipe, from the layers that are there already", Args: cobra.ExactArgs(1),
 		Long: "Bake the image of a recipe: a YAML file, the folder of a recipe.yaml, or the folder of a KIWI\n" +
@@ -132,6 +134,9 @@ func newBakeRun() *cobra.Command {
 			opt.Layer = func(l bake.LayerReport) {
 				fmt.Fprintf(out, "layer %-20s %-7s %.12s  %8.1f MiB  %s\n", l.Name, l.Status, l.Key, float64(l.Size)/(1<<20), l.Took.Round(10*time.Millisecond))
 			}
+			if cloud.on {
+				return cloud.run(cmd, cfg, order{recipe: r, arg: args[0], base: base, opt: opt, boot: boot, asJSON: asJSON})
+			}
 			res, err := bake.Run(cmd.Context(), opt)
 			if err != nil {
 				return err
@@ -147,6 +152,7 @@ func newBakeRun() *cobra.Command {
 			return testBaked(cmd, res.Disk, res.User, cpus)
 		},
 	}
+	cloud.flags(cmd)
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where layers and packages are kept (default: hearth/bake in XDG_CACHE_HOME)")
 	cmd.Flags().Float64Var(&gib, "cache-size", 10, "GiB that all layers may take; the oldest go first")

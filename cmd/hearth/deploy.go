@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
-	"hearth/internal/disk"
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
 	"hearth/internal/disk/osdef"
@@ -92,7 +92,7 @@ func (f *deployFlags) deploy(cmd *cobra.Command) error {
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the export has %d disks; the first is deployed\n", n)
 		}
 	}
-	r, err := (&deploy.Deployer{Run: &disk.Runner{}}).Deploy(cmd.Context(), f.opt)
+	r, err := (&deploy.Deployer{Run: imageRunner(24 * time.Hour)}).Deploy(cmd.Context(), f.opt)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func ganetiScript(ctx context.Context, places ganeti.Places, script string) erro
 	if err != nil {
 		return err
 	}
-	return (&ganeti.Answer{Run: &disk.Runner{}, Env: env, Places: places, Fetch: fetchImage, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
+	return (&ganeti.Answer{Run: imageRunner(24 * time.Hour), Env: env, Places: places, Fetch: fetchImage, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
 }
 
 // bytesOf reads a size such as 10G or 512M; a bare number is bytes, "" is 0.

@@ -95,7 +95,7 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 		Compliance: compliance(cfg.Identity),
 	})
 	h.image = image.New(st, clock, blobs, image.Options{
-		Log: log, Shop: rendition.New(cfg.Paths().Renditions(), int64(cfg.Image.ConvertGB)<<30), ConvertTo: cfg.Image.ConvertTo, Source: downloads, Elsewhere: glance.NewElsewhere(imageServices{h.identity}.find), MaxSize: int64(cfg.Image.MaxGB) << 30,
+		Log: log, Keyring: cfg.Image.Keyring, Shop: rendition.New(cfg.Paths().Renditions(), int64(cfg.Image.ConvertGB)<<30), ConvertTo: cfg.Image.ConvertTo, Source: downloads, Elsewhere: glance.NewElsewhere(imageServices{h.identity}.find), MaxSize: int64(cfg.Image.MaxGB) << 30,
 	})
 	h.network = network.New(st, clock, network.Options{MTU: cfg.Network.MTU + network.TunnelOverhead, DNSDomain: cfg.Network.DNSDomain + ".", PhysicalNetworks: []string{physicalPublic}})
 	ratios := schedule.Ratios{CPU: cfg.Compute.CPURatio, Memory: cfg.Compute.MemoryRatio, Disk: cfg.Compute.DiskRatio}

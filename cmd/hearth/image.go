@@ -21,7 +21,7 @@ import (
 // newImage is 'hearth image'.
 func newImage(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Look into images, change and convert them, bring them into the cloud"}
-	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert(), newShrink(), newGrow(), newBootTest(cfg), newMount(), newUmount(), newManifest(), newImageFromServer(cfg), newImageLint(), newImportDir(cfg), newDownload(cfg))
+	cmd.AddCommand(newImportAMI(cfg), newUpload(cfg), newSysprep(), newInject(), newInspect(), newConvert(), newShrink(), newGrow(), newBootTest(cfg), newMount(), newUmount(), newManifest(), newImageFromServer(cfg), newImageLint(), newImportDir(cfg), newDownload(cfg), newImageImport(cfg), newCatalog(cfg))
 	return cmd
 }
 
@@ -39,13 +39,9 @@ func newUpload(cfg *config.Config) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			said := map[string]string{}
-			for _, p := range properties {
-				key, value, ok := strings.Cut(p, "=")
-				if !ok {
-					return fmt.Errorf("--property %s: want KEY=VALUE", p)
-				}
-				said[key] = value
+			said, err := keyValues(properties)
+			if err != nil {
+				return err
 			}
 			if name == "" {
 				name = strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))

@@ -27,7 +27,8 @@ func newBootTest(cfg *config.Config) *cobra.Command {
 		Use: "boot-test FILE|IMAGE", Short: "Boot an image under QEMU, log in, switch it off, and report", Args: cobra.ExactArgs(1),
 		Long: "Boot an image under QEMU as any user, on a network that leads nowhere, and watch: boot loader,\n" +
 			"kernel, DHCP lease, login prompt, ssh, a login with a key from its metadata, the power button.\n" +
-			"The image is not changed. --report DIR gets boot-test.json, boot-test.xml (JUnit), console.log.\n\n" +
+			"The image is not changed. --report DIR gets boot-test.json, boot-test.xml (JUnit), console.log.\n" +
+			"NAME.ext4 of an AMI is started by NAME.vmlinuz and NAME.initrd beside it, without a boot loader.\n\n" +
 			"An argument that is no file is an image of the cloud, by its id or name: it is downloaded, and\n" +
 			"the result kept in its properties hearth_boot_test (pass or fail), hearth_boot_test_at,\n" +
 			"hearth_boot_test_digest (of what was tested) and hearth_boot_test_reason.",
@@ -52,6 +53,9 @@ func newBootTest(cfg *config.Config) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar((*string)(&opt.Format), "format", "", "format that the image must be of (default: what its bytes say)")
+	cmd.Flags().StringVar(&opt.Kernel, "kernel", "", "a kernel that is started in the boot loader's place (default: of NAME.ext4 the NAME.vmlinuz beside it)")
+	cmd.Flags().StringVar(&opt.Ramdisk, "initrd", "", "the ramdisk of --kernel")
+	cmd.Flags().StringVar(&opt.Append, "append", "", "the command line of --kernel (default: what the image's own menu has, and its root)")
 	cmd.Flags().StringVar(&opt.User, "user", "", "who logs in by ssh (default: those that the image's configuration names, and usual ones)")
 	cmd.Flags().StringVar(&opt.Machine, "arch", "", "machine: pc or q35 (default: as servers get here)")
 	cmd.Flags().StringVar(&opt.CPU, "cpu", "", "model of the processor, by QEMU's name such as qemu64 (default: all that the accelerator gives)")

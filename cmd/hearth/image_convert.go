@@ -11,13 +11,14 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
+	"hearth/internal/disk/ova"
 )
 
 // newConvert is 'hearth image convert'.
 func newConvert() *cobra.Command {
 	var c conversion
 	cmd := &cobra.Command{
-		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|ami|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
+		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|box|ami|fs|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
 			"format is what its bytes say. What is made gets its name when it is whole.\n\n" +
 			"The image is a file, a block device, an http or https address, or - for standard input. A raw\n" +
@@ -29,14 +30,16 @@ func newConvert() *cobra.Command {
 			"which its boot loader starts by default, and OUT.ext4, its root as small as it gets: what\n" +
 			"'hearth image import-ami' uploads. '--to ova' makes a virtual machine that other hypervisors\n" +
 			"import, with a manifest; of an OVA the disk is taken, and what it says of the machine is shown as\n" +
-			"properties for the image. A vmdk is made streamOptimized, a vhd dynamic.\n\n" +
+			"properties for the image. A vmdk is made streamOptimized, a vhd dynamic. '--to box' makes\n" +
+			"a box of Vagrant, for libvirt or by --provider virtualbox; of such a box the disk is taken likewise.\n\n" +
 			"By way of the file tree: a disk becomes an archive (tar, tar.gz, tar.zst) of all that its\n" +
 			"/etc/fstab mounts of it, a pair of dumps (OUT-boot.dump, OUT-root.dump, as dump -0 -z writes\n" +
 			"them) or Ganeti's export (a tar of these, or of\n" +
-			"the disk as it is: ganeti-disk); an archive, a pair (NAME-root.dump) or an export\n" +
-			"becomes each of these too, or a disk of one partition (--fs) that boots from GRUB, or by --loader\n" +
-			"extlinux (BIOS) or systemd-boot (UEFI), or an AMI. So\n" +
-			"does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it.",
+			"the disk as it is: ganeti-disk), or a file system by itself (fs). An archive, a pair\n" +
+			"(NAME-root.dump) or an export becomes each of these too, or a disk of one partition (--fs) that\n" +
+			"boots from GRUB, or by --loader extlinux (BIOS) or systemd-boot (UEFI), or an OVA of it, or an AMI.\n" +
+			"So does NAME.ext4 of an AMI with NAME.vmlinuz and NAME.initrd beside it, and an ext file system by\n" +
+			"itself that has a kernel in /boot.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.run, c.source = imageRunner(24*time.Hour), args[0]
 			return c.make(cmd)
@@ -65,7 +68,8 @@ type conversion struct {
 	device, shrink, asJSON    bool
 	gib, limit                float64 // of what goes by way of the file tree
 	machine                   machine
-	number                    int // of the disk in an OVA
+	provider                  string // of Vagrant, for whom a box is
+	number                    int    // of the disk in an OVA
 }
 
 // make does the conversion.
@@ -74,7 +78,16 @@ func (c *conversion) make(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		return convertTree(cmd, c.tree(), c.asJSON)
+		opt := c.tree()
+		if c.to == "ova" {
+			if opt.Target == "" {
+				opt.Target = convert.DefaultTarget(opt.Source, opt.To)
+			}
+			if opt.Machine, err = c.machine.named(opt.Target); err != nil {
+				return err
+			}
+		}
+		return convertTree(cmd, opt, c.asJSON)
 	}
 	if err := c.settle(); err != nil {
 		return err
@@ -82,7 +95,7 @@ func (c *conversion) make(cmd *cobra.Command) error {
 	switch c.to {
 	case "ami":
 		return c.ami(cmd)
-	case "ova":
+	case "ova", "box":
 		return c.ova(cmd)
 	}
 	if c.shrink {
@@ -98,13 +111,28 @@ func (c conversion) byTree() (bool, error) {
 		if c.source == "-" || fromWeb(c.source) {
 			return false, nil
 		}
-		if packed, err := isOVA(c.source); err != nil || packed {
+		if packed, err := ova.IsFile(c.source); err != nil || packed {
+			return packed && c.to == "ami", err
+		}
+	}
+	if c.source != "-" && !fromWeb(c.source) {
+		box, err := ova.IsBox(c.source)
+		if box && slices.Contains(convert.TreeTargets(), c.to) && c.to != "ova" {
+			err = fmt.Errorf("%s is a box of Vagrant; make a qcow2 of it first", c.source)
+		}
+		if box || err != nil {
 			return false, err
 		}
 	}
 	files, err := byTree(c.source, c.to)
-	if err == nil && files && (c.out == "-" || c.device || c.to == "ova") {
-		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a disk to begin with, and -o a file", c.source, c.to)
+	if err == nil && !files && c.to != "ami" && !c.shrink && !c.device && c.out != "-" {
+		files, err = bare(c.run, c.source)
+	}
+	if err == nil && files && c.to == "box" {
+		err = fmt.Errorf("%s is converted by way of its files: a box needs a disk to begin with; make a qcow2 of it first", c.source)
+	}
+	if err == nil && files && (c.out == "-" || c.device) {
+		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a file for -o", c.source, c.to)
 	}
 	if err == nil && !files && c.loader != "" {
 		err = errors.New("--loader is for a disk that is made of files: one that is converted keeps its own; make an archive of it first (--to tar)")
@@ -120,7 +148,7 @@ func (c conversion) byTree() (bool, error) {
 
 // tree is what the file tree's conversion is told.
 func (c conversion) tree() convert.TreeOptions {
-	return convert.TreeOptions{Source: c.source, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, FS: c.fs, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
+	return convert.TreeOptions{Source: c.source, Disk: c.number, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, FS: c.fs, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
 }
 
 // ami takes a disk apart.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -23,6 +22,7 @@ type machine struct {
 
 func (c *conversion) machineFlags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&c.number, "disk", 0, "which disk of an OVA, from 1 on (default: the only one)")
+	cmd.Flags().StringVar(&c.provider, "provider", ova.Libvirt, "of Vagrant that a box is for: libvirt or virtualbox")
 	cmd.Flags().StringVar(&c.machine.name, "name", "", "of the machine in an OVA (default: the file's name)")
 	cmd.Flags().IntVar(&c.machine.cpus, "cpus", 0, "of the machine in an OVA (default: those of an OVA that is converted, else 1)")
 	cmd.Flags().Int64Var(&c.machine.ram, "ram", 0, "of the machine in an OVA, MiB (default: that of an OVA that is converted, else 1024)")
@@ -30,28 +30,42 @@ func (c *conversion) machineFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.machine.firmware, "firmware", "", "bios or efi, of the machine in an OVA")
 }
 
-// ova makes a virtual machine in a file.
-func (c conversion) ova(cmd *cobra.Command) error {
-	m := ova.Machine{Name: c.machine.name, CPUs: c.machine.cpus, MemoryMB: c.machine.ram, Firmware: c.machine.firmware}
+// named is the machine in an OVA, by the file's name if none was said.
+func (of machine) named(file string) (m ova.Machine, err error) {
+	m = ova.Machine{Name: of.name, CPUs: of.cpus, MemoryMB: of.ram, Firmware: of.firmware}
 	if m.Name == "" {
-		m.Name = strings.TrimSuffix(filepath.Base(c.out), filepath.Ext(c.out))
+		m.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	}
 	if m.Firmware != "" && m.Firmware != "bios" && m.Firmware != "efi" {
-		return fmt.Errorf("--firmware %s: want bios or efi", m.Firmware)
+		return m, fmt.Errorf("--firmware %s: want bios or efi", m.Firmware)
 	}
-	for _, n := range c.machine.nics {
+	for _, n := range of.nics {
 		network, model, ok := strings.Cut(n, ":")
 		if !ok {
 			model = "E1000"
 		}
 		m.NICs = append(m.NICs, ova.NIC{Network: network, Model: model})
 	}
+	return m, nil
+}
+
+// ova makes a virtual machine in a file.
+func (c conversion) ova(cmd *cobra.Command) error {
+	m, err := c.machine.named(c.out)
+	if err != nil {
+		return err
+	}
 	opt, stop, err := c.options(cmd)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	made, err := convert.OVA(cmd.Context(), c.run, opt, m)
+	var made *convert.Result
+	if c.to == "box" {
+		made, err = convert.Box(cmd.Context(), c.run, opt, m, c.provider)
+	} else {
+		made, err = convert.OVA(cmd.Context(), c.run, opt, m)
+	}
 	if err != nil {
 		return err
 	}
@@ -62,22 +76,12 @@ func (c conversion) ova(cmd *cobra.Command) error {
 	return nil
 }
 
-// isOVA tells whether a file is an OVA.
-func isOVA(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	return ova.Is(f), nil
-}
-
 // printMade says what was made, and what a package said of its machine.
 func printMade(w io.Writer, r *convert.Result) {
 	fmt.Fprintf(w, "%s  %s of %d bytes, from %s\n", r.File, r.Format, r.VirtualSize, r.From)
 	if m := r.Machine; m != nil {
 		fmt.Fprintf(w, "machine %s: %d processors, %d MiB, %d network cards\n", m.Name, m.CPUs, m.MemoryMB, len(m.NICs))
-		if r.Format != "ova" {
+		if r.Format != "ova" && r.Format != "box" {
 			fmt.Fprintf(w, "for its image: %s\n", strings.Join(m.Lines(), " "))
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
 	"hearth/internal/disk/tree"
 )
@@ -18,8 +20,9 @@ func newManifest() *cobra.Command {
 	var limit float64
 	cmd := &cobra.Command{
 		Use: "manifest FILE [--diff OTHER]", Short: "List the file tree in an image, archive or dump", Args: cobra.ExactArgs(1),
-		Long: "List the file tree in a disk image, a tar archive (plain, gz, bz2, xz or zst), a dump\n" +
-			"(NAME-root.dump with NAME-boot.dump beside it) or Ganeti's export, in the form of mtree(5): types,\n" +
+		Long: "List the file tree in a disk image or an OVA (ext2, ext3, ext4, XFS, btrfs, in LVM too), a tar\n" +
+			"archive (plain, gz, bz2, xz or zst), a dump (NAME-root.dump with NAME-boot.dump beside it) or\n" +
+			"Ganeti's export, in the form of mtree(5): types,\n" +
 			"modes, numeric owners, sizes, SHA-256 sums, link targets, hard links, devices, extended attributes\n" +
 			"with access control lists and capabilities, times. With --diff it says in what two trees differ,\n" +
 			"and fails if they do: times as exactly as the coarser of the two has them, sockets left out.",
@@ -64,6 +67,14 @@ func byTree(source, to string) (bool, error) {
 		return false, nil // whatever it is, it is no file
 	}
 	return convert.IsTree(source)
+}
+
+// bare tells whether it is a file system by itself that boots only as a partition.
+func bare(run *disk.Runner, source string) (bool, error) {
+	if st, err := os.Stat(source); err != nil || !st.Mode().IsRegular() {
+		return false, nil
+	}
+	return convert.IsBare(context.Background(), run, source)
 }
 
 // convertTree is 'hearth image convert' where the source or the target is no disk.

@@ -56,7 +56,7 @@ func newRoot() *cobra.Command {
 	addConfigFlags(root, &cfg)
 	root.AddCommand(
 		newUp(&cfg), newDown(&cfg), newWait(&cfg), newInit(&cfg), newAuth(&cfg), newOpenrc(&cfg), newCloudsYAML(&cfg),
-		newDoctor(&cfg), newExplain(&cfg), newFlavors(&cfg), newNetwork(&cfg), newImport(&cfg), newVolume(&cfg), newSnapshotSchedule(&cfg), newServer(&cfg), newTrash(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(),
+		newDoctor(&cfg), newExplain(&cfg), newFlavors(&cfg), newNetwork(&cfg), newImport(&cfg), newVolume(&cfg), newSnapshotSchedule(&cfg), newServer(&cfg), newJob(&cfg), newTrash(&cfg), newFsck(&cfg), newConfig(&cfg), newVersion(),
 		newBake(&cfg), newImage(&cfg), newDisk(&cfg), newBench(&cfg), newDemo(&cfg), newRoutes(&cfg), newOldNames(), newOSDef(&cfg), newDeploy(&cfg), newGaneti(&cfg),
 	)
 	root.AddCommand(newOldTools(&cfg)...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -16,19 +17,74 @@ import (
 // newOSDef is 'hearth os-def'.
 func newOSDef(cfg *config.Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "os-def", Short: "Keep definitions of how instances are deployed, with their history"}
-	var dir string
+	var dir, project string
+	cmd.PersistentFlags().StringVar(&project, "project", "", "in the cloud: of the servers of this project alone, by its id or name (default: of all)")
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "folder of the definitions (default: in the data directory)")
-	in := func() osdef.Dir {
+	cmd.Long = "Keep definitions of how instances are deployed, with their history: in the cloud that the OS_\n" +
+		"variables name, for servers that are made by them, else in a folder, for 'hearth deploy'.\n\n" +
+		"  hearth os-def import --base /etc/default/ganeti-instance-image variants/*.conf\n" +
+		"  openstack server create --property hearth:os_definition=web --property hearth:os:FILESYSTEM=ext4 …"
+	local := func() osdef.Dir {
 		if dir == "" {
 			return osdef.Dir(cfg.Paths().OSDefs())
 		}
 		return osdef.Dir(dir)
 	}
-	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in), newOSDefOverlay(in))
+	in := func(ctx context.Context) (definitions, error) {
+		if dir != "" || os.Getenv("OS_AUTH_URL") == "" && os.Getenv("OS_CLOUD") == "" {
+			return folderOf{local()}, nil
+		}
+		return cloudDefinitions(ctx, cfg, project)
+	}
+	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in), newOSDefHistory(in), newOSDefOverlay(local, in))
 	return cmd
 }
 
-func newOSDefImport(in func() osdef.Dir) *cobra.Command {
+// definitions is where they are kept.
+type definitions interface {
+	Put(d *osdef.Definition) (*osdef.Definition, error)
+	Get(ref string) (*osdef.Definition, error)
+	List() ([]*osdef.Definition, error)
+	// History lists all versions of one, the oldest first, with who made it when,
+	// where that is known.
+	History(name string) ([][]string, error)
+}
+
+type within func(ctx context.Context) (definitions, error)
+
+// folderOf keeps them in a folder.
+type folderOf struct{ osdef.Dir }
+
+// History implements definitions.
+func (f folderOf) History(name string) (rows [][]string, err error) {
+	versions, err := f.Versions(name)
+	for _, v := range versions {
+		rows = append(rows, []string{fmt.Sprintf("%s@%d", name, v), "", ""})
+	}
+	if err == nil && len(rows) == 0 {
+		_, err = f.Get(name)
+	}
+	return rows, err
+}
+
+func newOSDefHistory(in within) *cobra.Command {
+	return &cobra.Command{
+		Use: "history NAME", Short: "List the versions of a definition", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kept, err := in(cmd.Context())
+			if err != nil {
+				return err
+			}
+			rows, err := kept.History(args[0])
+			if err != nil {
+				return err
+			}
+			return columns(cmd.OutOrStdout(), "Definition Made By", rows)
+		},
+	}
+}
+
+func newOSDefImport(in within) *cobra.Command {
 	var name, base string
 	cmd := &cobra.Command{
 		Use: "import FILE…", Short: "Take settings of ganeti-instance-image, or definitions in YAML or JSON, as definitions", Args: cobra.MinimumNArgs(1),
@@ -48,6 +104,10 @@ func newOSDefImport(in func() osdef.Dir) *cobra.Command {
 				}
 				under = append(under, b)
 			}
+			kept, err := in(cmd.Context())
+			if err != nil {
+				return err
+			}
 			var all []*osdef.Definition
 			for _, path := range args {
 				d, err := readDefinition(path, under)
@@ -60,7 +120,7 @@ func newOSDefImport(in func() osdef.Dir) *cobra.Command {
 				all = append(all, d)
 			}
 			for _, d := range all {
-				made, err := in().Put(d)
+				made, err := kept.Put(d)
 				if err != nil {
 					return err
 				}
@@ -103,12 +163,16 @@ func readDefinition(path string, under []string) (*osdef.Definition, error) {
 	return d, nil
 }
 
-func newOSDefShow(in func() osdef.Dir) *cobra.Command {
+func newOSDefShow(in within) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "show NAME[@VERSION]", Short: "Show a definition with all its settings and defaults", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := in().Get(args[0])
+			kept, err := in(cmd.Context())
+			if err != nil {
+				return err
+			}
+			d, err := kept.Get(args[0])
 			if err != nil {
 				return err
 			}
@@ -128,11 +192,15 @@ func newOSDefShow(in func() osdef.Dir) *cobra.Command {
 	return cmd
 }
 
-func newOSDefList(in func() osdef.Dir) *cobra.Command {
+func newOSDefList(in within) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the definitions, each with its newest version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			all, err := in().List()
+			kept, err := in(cmd.Context())
+			if err != nil {
+				return err
+			}
+			all, err := kept.List()
 			if err != nil {
 				return err
 			}
@@ -146,11 +214,15 @@ func newOSDefList(in func() osdef.Dir) *cobra.Command {
 	}
 }
 
-func newOSDefDiff(in func() osdef.Dir) *cobra.Command {
+func newOSDefDiff(in within) *cobra.Command {
 	return &cobra.Command{
 		Use: "diff NAME[@VERSION] [NAME[@VERSION]]", Short: "Show what differs between two definitions, or to the version before", Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := in().Get(args[len(args)-1])
+			kept, err := in(cmd.Context())
+			if err != nil {
+				return err
+			}
+			b, err := kept.Get(args[len(args)-1])
 			if err != nil {
 				return err
 			}
@@ -158,7 +230,7 @@ func newOSDefDiff(in func() osdef.Dir) *cobra.Command {
 			if len(args) == 2 {
 				before = args[0]
 			}
-			a, err := in().Get(before)
+			a, err := kept.Get(before)
 			if err != nil {
 				return err
 			}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,26 +14,34 @@ import (
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/openstack/glance"
 )
 
 // newOSDefOverlay is 'hearth os-def overlay'.
-func newOSDefOverlay(in func() osdef.Dir) *cobra.Command {
+func newOSDefOverlay(in func() osdef.Dir, within within) *cobra.Command {
 	cmd := &cobra.Command{Use: "overlay", Short: "Keep overlays, files that definitions put into guests, with their versions"}
 	cmd.AddCommand(&cobra.Command{
-		Use: "put NAME FOLDER|ARCHIVE", Short: "Keep a folder or an archive as the next version of an overlay", Args: cobra.ExactArgs(2),
-		Long: "Keep a folder or an archive as the next version of an overlay, which definitions name by OVERLAY=NAME\n" +
-			"or OVERLAY=NAME@VERSION. A file whose name ends in .hearth-template is filled for each instance:\n\n" +
+		Use: "put NAME FOLDER|ARCHIVE|docker://IMAGE", Short: "Keep a folder, an archive or the layers of a registry's image as the next version of an overlay", Args: cobra.ExactArgs(2),
+		Long: "Keep a folder, an archive, or the files of an image's layers in a registry (docker://HOST/NAME:TAG,\n" +
+			"oci://…) as the next version of an overlay, which definitions name by OVERLAY=NAME\n" +
+			"or OVERLAY=NAME@VERSION: in the cloud, as an image that servers of all projects take it from if an\n" +
+			"administrator puts it, else those of the caller's; or in the folder. A file whose name ends in .hearth-template is filled for each instance:\n\n" +
 			"  {{.Name}} {{.Hostname}} {{.Domain}} {{.Settings.DNS_SERVERS}} {{range .NICs}}{{.MAC}} {{.Addresses}}{{end}}",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			st, err := os.Stat(args[1])
+			from, done, err := overlaySource(cmd.Context(), args[1])
 			if err != nil {
 				return err
 			}
-			var from tree.Source = deploy.Folder(args[1])
-			if !st.IsDir() {
-				from = tarball.File(args[1])
+			defer done()
+			kept, err := within(cmd.Context())
+			if err != nil {
+				return err
 			}
-			ref, err := in().PutOverlay(cmd.Context(), args[0], from)
+			put := in().PutOverlay
+			if c, ok := kept.(*inCloud); ok {
+				put = c.PutOverlay
+			}
+			ref, err := put(cmd.Context(), args[0], from)
 			if err != nil {
 				return err
 			}
@@ -39,6 +51,13 @@ func newOSDefOverlay(in func() osdef.Dir) *cobra.Command {
 	}, &cobra.Command{
 		Use: "list", Short: "List the overlays with their versions", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			kept, err := within(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c, ok := kept.(*inCloud); ok {
+				return c.listOverlays(cmd.OutOrStdout())
+			}
 			names, err := in().Overlays()
 			if err != nil {
 				return err
@@ -57,3 +76,47 @@ func newOSDefOverlay(in func() osdef.Dir) *cobra.Command {
 	})
 	return cmd
 }
+
+// overlaySource is the tree of files that an argument names; done lets go of it.
+func overlaySource(ctx context.Context, name string) (from tree.Source, done func(), err error) {
+	if strings.Contains(name, "://") {
+		return overlayLayers(ctx, name)
+	}
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.IsDir() {
+		return deploy.Folder(name), func() {}, nil
+	}
+	return tarball.File(name), func() {}, nil
+}
+
+// overlayLayers fetches the layers of an image in a registry as one archive.
+func overlayLayers(ctx context.Context, uri string) (from tree.Source, done func(), err error) {
+	web, err := glance.NewDownloads(anywhere)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := web.OpenTree(ctx, uri)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Close()
+	f, err := os.CreateTemp("", "hearth-overlay-*.tar")
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = io.Copy(f, io.LimitReader(body, overlayMost+1))
+	if info, failed := f.Stat(); err == nil && (failed != nil || info.Size() > overlayMost) {
+		err = errors.Join(failed, fmt.Errorf("the layers have more than %d GiB, which is no overlay", overlayMost>>30))
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return nil, nil, err
+	}
+	return tarball.File(f.Name()), func() { _ = os.Remove(f.Name()) }, nil
+}
+
+// overlayMost is how many bytes of layers are taken for an overlay.
+const overlayMost = 4 << 30

@@ -13,26 +13,34 @@ import (
 	"hearth/internal/config"
 )
 
-// install is what 'hearth server create --iso' is told.
+// install is what 'hearth server create' is told.
 type install struct {
 	iso, flavor, network, key, group, kind, bus string
 	size                                        int // GB
 	copied, wait                                bool
+	overNetwork
 }
 
-// newServerCreate is 'hearth server create --iso': a server with an empty disk and an
-// installer's CD-ROM. It is what every client can ask nova for by a block device
+// newServerCreate is 'hearth server create': a server with an empty disk and an
+// installer's CD-ROM, or one that starts an installer over the network. It is what every client can ask nova for by a block device
 // mapping.
 func newServerCreate(cfg *config.Config) *cobra.Command {
 	var in install
 	cmd := &cobra.Command{
-		Use: "create --iso IMAGE --disk GB --flavor FLAVOR NAME", Short: "Make a server with an empty disk and a CD-ROM that installs it", Args: cobra.ExactArgs(1),
+		Use: "create (--iso IMAGE | --netboot URL) --disk GB --flavor FLAVOR NAME", Short: "Make a server with an empty disk that a CD-ROM or the network installs", Args: cobra.ExactArgs(1),
 		Long: "Makes a server that boots from an empty volume and has an image as CD-ROM. As long as the volume is empty the firmware goes on\n" +
 			"to the CD-ROM; once something is installed, every start is from the volume. The volume stays when the server is deleted.\n" +
+			"With --netboot the CD-ROM has iPXE alone, which gets the server an address and starts what the URL names: the installer comes over\n" +
+			"the server's own network, and the machine on which this runs need not reach it.\n" +
 			"'hearth image from-server NAME' makes an image of what was installed. Other clients ask for the same by\n" +
 			"  openstack server create --flavor FLAVOR --volume EMPTY-BUT-THERE \\\n" +
 			"    --block-device uuid=IMAGE,source_type=image,destination_type=volume,volume_size=1,device_type=cdrom,boot_index=1 NAME",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if in.URL != "" {
+				if in.iso, err = in.image(cmd.Context(), cfg, cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
 			id, err := in.create(cmd.Context(), cfg, args[0])
 			if id != "" {
 				fmt.Fprintln(cmd.OutOrStdout(), id)
@@ -50,7 +58,9 @@ func newServerCreate(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&in.bus, "cdrom-bus", "", "ide or scsi; empty: ide")
 	cmd.Flags().BoolVar(&in.copied, "cdrom-volume", false, "make a volume of the image, which can be detached, instead of reading it where it lies")
 	cmd.Flags().BoolVar(&in.wait, "wait", false, "wait until the server runs")
-	_ = cmd.MarkFlagRequired("iso")
+	in.flags(cmd)
+	cmd.MarkFlagsOneRequired("iso", "netboot")
+	cmd.MarkFlagsMutuallyExclusive("iso", "netboot")
 	_ = cmd.MarkFlagRequired("flavor")
 	return cmd
 }

@@ -6,6 +6,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hearth/internal/agent/export"
 	"hearth/internal/agent/instance"
 	"hearth/internal/agent/volume"
 	"hearth/internal/cloud"
@@ -61,14 +63,19 @@ type Config struct {
 	// NewNetworks makes the keeper of networks, which asks find about instances.
 	NewNetworks func(find Find) (Networks, error)
 	Images      Images
+	// Exports is by which this node gives volumes to others and has theirs; nil for a
+	// node that is alone.
+	Exports *Exports
 	// ConfigDrive gives the files of an instance's config drive.
 	ConfigDrive func(cloud.InstanceSpec) (map[string][]byte, error)
+	HostKeys    func(ctx context.Context, image storage.Image, root storage.Disk) ([]string, error) // see instance.Config
 
 	Host          Host   // nil: this machine
 	HypervisorIs  string // its name for nova: QEMU, fake
 	Version       string // of Hearth
 	IP            string // that other hosts reach this one by
 	ReservedMB    int    // memory kept for the host itself
+	ImageCache    int64  // bytes that the cache of images never has more than; 0: no limit
 	ShutdownGrace time.Duration
 	Clock         cloud.Clock
 	Log           *slog.Logger
@@ -82,7 +89,9 @@ type Agent struct {
 	networks  Networks
 	instances atomic.Pointer[instance.Manager]
 	volumes   *volume.Manager
+	exports   *export.Manager // nil for a node that is alone
 	cache     imageCache
+	room      *roomy // nil where the cache has no limit
 	leave     context.CancelFunc
 }
 
@@ -99,7 +108,11 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 		cfg.Clock = cloud.SystemClock{}
 	}
 	a := &Agent{Config: cfg}
-	a.volumes = volume.New(cfg.Storage, cfg.Images, func() volume.Guests { return a.Instances() })
+	if cfg.ImageCache > 0 {
+		a.room = &roomy{Driver: cfg.Storage, agent: a, limit: cfg.ImageCache, coming: map[string]int64{}, used: map[string]int{}}
+		a.Storage, cfg.Storage = a.room, a.room
+	}
+	a.volumes = volume.New(cfg.Storage, cfg.Images, func() volume.Guests { return holders{a} })
 	bootID, err := cfg.Host.BootID()
 	if err != nil {
 		return nil, err
@@ -115,12 +128,18 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 		_ = a.networks.Close()
 		return nil, err
 	}
+	if err := a.openExports(ctx); err != nil {
+		_ = a.networks.Close()
+		return nil, err
+	}
 	m, err := instance.New(instance.Config{
 		Dir: a.instancesDir(), Storage: cfg.Storage, Hypervisor: cfg.Hypervisor, Ports: a.networks, Images: cfg.Images,
-		ConfigDrive: cfg.ConfigDrive, Clock: cfg.Clock, BootID: bootID, Log: cfg.Log, Hook: cfg.Hook,
+		ConfigDrive: cfg.ConfigDrive, HostKeys: cfg.HostKeys, Clock: cfg.Clock, BootID: bootID, Log: cfg.Log, Hook: cfg.Hook,
 		ShutdownGrace: cfg.ShutdownGrace, NoSync: cfg.NoSync, Used: a.used, Secrets: secrets,
+		Identity: a.identity(),
 	})
 	if err != nil {
+		_ = a.closeExports()
 		_ = a.networks.Close()
 		return nil, err
 	}
@@ -163,7 +182,7 @@ func (a *Agent) Networks() Networks { return a.networks }
 // Close stops the agent. Guests and networks stay as they are.
 func (a *Agent) Close() error {
 	a.leave()
-	err := a.instances.Load().Close()
+	err := errors.Join(a.instances.Load().Close(), a.closeExports())
 	if nerr := a.networks.Close(); err == nil {
 		err = nerr
 	}

@@ -49,7 +49,7 @@ func (a *Agent) explainVolume(ctx context.Context, id string) ([]cloud.Fact, err
 	if syscall.Stat(d.Path, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFREG { // of a device the kernel does not say
 		facts = append(facts, cloud.Fact{Topic: "allocated", Value: fmt.Sprintf("%d bytes", st.Blocks*512)})
 	}
-	return facts, nil
+	return append(facts, a.explainExport(id)...), nil
 }
 
 // explainImage tells where an image is cached and which disks read from it;

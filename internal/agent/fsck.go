@@ -49,7 +49,8 @@ func (a *Agent) findings(ctx context.Context) ([]finding, error) {
 	disks, err := a.strayDisks(ctx)
 	guests, gerr := a.strayGuests(ctx)
 	nets, nerr := a.strayNetworks(ctx)
-	return slices.Concat(disks, guests, nets), errors.Join(err, gerr, nerr)
+	exports, eerr := a.strayExports(ctx)
+	return slices.Concat(disks, guests, nets, exports), errors.Join(err, gerr, nerr, eerr)
 }
 
 func (a *Agent) strayDisks(ctx context.Context) (out []finding, err error) {

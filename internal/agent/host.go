@@ -114,7 +114,7 @@ func (a *Agent) Status(ctx context.Context) (cloud.HostStatus, error) {
 		Accel: caps.Accel, AccelReason: caps.Reason, CPUArch: arch, CPUModel: model,
 		Hypervisor: a.HypervisorIs, HypervisorVersion: versionNumber(caps.Version),
 		HostIP: a.IP, AgentVersion: a.Version, BootID: bootID,
-		BootedAt: bootedAt(time.Now()), Load: loadAverage(), Pools: pools, Images: images,
+		BootedAt: bootedAt(time.Now()), Load: loadAverage(), Pools: pools, Images: images, Exports: a.exports != nil,
 	}, nil
 }
 

@@ -121,9 +121,16 @@ func (a *Agent) keepCache(ctx context.Context) {
 }
 
 // SweepImages drops the cached images that no instance has wanted for a day, or
-// at all when the disks' file system is nearly full. Those that disks read from
-// stay in any case.
+// at all when the disks' file system is nearly full, and those that are too many for
+// the cache's limit. Those that disks read from stay in any case.
 func (a *Agent) SweepImages(ctx context.Context) error {
+	if err := a.sweepUnwanted(ctx); err != nil || a.room == nil {
+		return err
+	}
+	return a.room.trim(ctx)
+}
+
+func (a *Agent) sweepUnwanted(ctx context.Context) error {
 	have, err := a.Storage.Images(ctx)
 	if err != nil {
 		return err

@@ -8,12 +8,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/appliance"
+	"hearth/internal/disk/convert"
+	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestfs/guestfstest"
+	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/resize"
+	archives "hearth/internal/disk/tarball"
 	filetree "hearth/internal/disk/tree"
 	"hearth/internal/disk/tree/treetest"
 )
@@ -87,6 +92,114 @@ func TestE2EFileSystems(t *testing.T) {
 			same("shrunk", small)
 		})
 	}
+}
+
+// TestE2EDeployed puts a tree onto disks of the file systems that only the appliance fills,
+// exports each, and makes another disk of the export: create, export, import.
+func TestE2EDeployed(t *testing.T) {
+	ctx := context.Background()
+	run := &disk.Runner{FileSystems: applianceFor(t)}
+	for _, fs := range []string{"xfs", "btrfs"} {
+		t.Run(fs, func(t *testing.T) {
+			dir := t.TempDir()
+			d, err := osdef.Import("test", "FILESYSTEM="+fs+"\nCUSTOMIZE_DIR="+t.TempDir()+"\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Layout = &osdef.Layout{Table: "mbr", Partitions: []osdef.Partition{{Mount: "/boot", Size: 40, FileSystem: "vfat", Boot: true}, {Mount: "swap", Size: 16}, {Mount: "/"}}}
+			create := func(image, name string) (string, *filetree.Manifest) {
+				t.Helper()
+				target := filepath.Join(dir, name)
+				r, err := (&deploy.Deployer{Run: run}).Deploy(ctx, deploy.Options{Definition: d, Image: image, Target: target, Size: 512 << 20, Serial: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range r.Steps {
+					t.Logf("%s: %s %d ms", name, s.Name, s.Milliseconds)
+				}
+				m, err := convert.ReadManifest(ctx, run, target, filetree.Limits{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return target, m
+			}
+			first, made := create(deployable(t), "first")
+			checkKinds(t, first, "vfat", "swap", fs)
+			export := filepath.Join(dir, "export")
+			if _, err := convert.Tree(ctx, run, convert.TreeOptions{Source: first, Target: export, To: "dump"}); err != nil {
+				t.Fatal(err)
+			}
+			exported, err := convert.ReadManifest(ctx, run, export+"-root.dump", filetree.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			treetest.Equal(t, "the export", made, exported)
+			second, again := create(export+"-root.dump", "second")
+			checkKinds(t, second, "vfat", "swap", fs)
+			treetest.Equal(t, "created", only(treetest.Manifest(t, treetest.All())), only(made))
+			treetest.Equal(t, "imported", only(made), only(again))
+			if a, b := made.Items["/boot/vmlinuz-6.1.0-test"], again.Items["/boot/vmlinuz-6.1.0-test"]; a == nil || b == nil || a.SHA256 != b.SHA256 || a.Mode != b.Mode {
+				t.Errorf("the kernel on vfat is %+v and %+v", a, b)
+			}
+			if again.Items["/boot/grub/grub.cfg"] == nil {
+				t.Error("there is no menu")
+			}
+		})
+	}
+}
+
+// only leaves the files whose content and owner no deployment changes.
+func only(m *filetree.Manifest) *filetree.Manifest {
+	out := &filetree.Manifest{Items: map[string]*filetree.Item{}}
+	for _, f := range treetest.All() {
+		if i := m.Items[f.Path]; i != nil && f.Path != "/" && f.Path != "/etc" && f.Path != "/dev" {
+			out.Items[f.Path] = i
+		}
+	}
+	return out
+}
+
+func checkKinds(t *testing.T, path string, want ...string) {
+	t.Helper()
+	d, err := guestfs.Open(context.Background(), &disk.Runner{}, []disk.Layer{{Path: path, Format: disk.Raw}}, guestfs.ReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for i, v := range d.Volumes {
+		if v.Content != want[i] {
+			t.Errorf("partition %d is %+v, not %s", i+1, v, want[i])
+		}
+	}
+}
+
+// deployable is an archive of files of each kind and of a small system's.
+func deployable(t *testing.T) string {
+	t.Helper()
+	kernel := make([]byte, 5000)
+	copy(kernel[0x202:], "HdrS")
+	kernel[0x20f] = 4
+	copy(kernel[0x600:], "6.1.0-test (x)\x00")
+	list := treetest.All()
+	at := time.Unix(1e9, 0)
+	for _, f := range []struct{ name, content string }{{"/boot", ""}, {"/boot/initrd.img-6.1.0-test", "ramdisk"}, {"/boot/vmlinuz-6.1.0-test", string(kernel)},
+		{"/etc/fstab", "/dev/sda1 / ext3 defaults 0 1\n"}, {"/etc/hostname", "old\n"}, {"/etc/inittab", "id:2:initdefault:\n"}, {"/etc/os-release", "ID=debian\n"}} {
+		mode := uint32(filetree.TypeFile | 0o644)
+		if f.content == "" {
+			mode = filetree.TypeDir | 0o755
+		}
+		list = append(list, treetest.File{Entry: filetree.Entry{Path: f.name, Mode: mode, MTime: at}, Content: f.content})
+	}
+	name := filepath.Join(t.TempDir(), "system.tar.zst")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := archives.Write(context.Background(), f, archives.Zstd, list); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // TestE2EAppliance starts the real guest and has it copy an XFS to an ext4.

@@ -7,9 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"hearth/internal/bake/layer"
@@ -91,8 +93,15 @@ func (r *rootfs) write(w *tar.Writer, names []string) error {
 	for _, o := range r.owners {
 		owners[r.real(o.Path)] = o
 	}
+	links, err := r.links(names, owners)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		name = r.real(name)
+		if links[name] != "" {
+			continue
+		}
 		st, err := r.root.Lstat(name[1:])
 		if err != nil {
 			return err
@@ -110,7 +119,47 @@ func (r *rootfs) write(w *tar.Writer, names []string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(links)) {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeLink, Name: name[1:], Linkname: links[name][1:], ModTime: time.Unix(0, 0)}); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// links gives those of the names that are hard links of another of them: the one whose owner
+// and mode are known, else the first.
+func (r *rootfs) links(names []string, owners map[string]filetree.Entry) (map[string]string, error) {
+	var many []os.FileInfo
+	groups := map[int][]string{}
+	for _, name := range names {
+		name = r.real(name)
+		st, err := r.root.Lstat(name[1:])
+		if err != nil {
+			return nil, err
+		}
+		if of, ok := st.Sys().(*syscall.Stat_t); !ok || !st.Mode().IsRegular() || of.Nlink < 2 {
+			continue
+		}
+		i := slices.IndexFunc(many, func(other os.FileInfo) bool { return os.SameFile(st, other) })
+		if i < 0 {
+			i, many = len(many), append(many, st)
+		}
+		groups[i] = append(groups[i], name)
+	}
+	links := map[string]string{}
+	for _, group := range groups {
+		file := group[0]
+		if i := slices.IndexFunc(group, func(n string) bool { _, ok := owners[n]; return ok }); i > 0 {
+			file = group[i]
+		}
+		for _, name := range group {
+			if name != file {
+				links[name] = file
+			}
+		}
+	}
+	return links, nil
 }
 
 // real is a name whose folders are no links: where /lib leads to /usr/lib, a layer
@@ -171,7 +220,7 @@ func (r *rootfs) writeOne(w *tar.Writer, h *tar.Header, st fs.FileInfo) (err err
 	return err
 }
 
-// writeAll writes the whole system; hard links become files of their own.
+// writeAll writes the whole system.
 func (r *rootfs) writeAll(w *tar.Writer) error {
 	var names []string
 	err := fs.WalkDir(r.root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {

@@ -213,6 +213,7 @@ func metaData(uuid, key string) []byte {
 
 func metadataServer(t *testing.T, uuid, key string) string {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /openstack", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "latest\n") }) // which cloud-init asks first
 	mux.HandleFunc("GET /openstack/latest/meta_data.json", func(w http.ResponseWriter, _ *http.Request) { w.Write(metaData(uuid, key)) })
 	mux.HandleFunc("GET /openstack/latest/user_data", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, userData) })
 	s := httptest.NewServer(mux)

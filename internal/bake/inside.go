@@ -174,16 +174,13 @@ func (o *oven) enter(ctx context.Context, work string, in space, below []*layer.
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var log bytes.Buffer
+	log := teller{tell: o.log}
 	cmd.Stdout, cmd.Stderr = &log, &log
 	err := cmd.Run()
 	if left := filepath.Join(work, "inside"); err != nil && in.flags != nil {
 		if _, serr := os.Stat(left); serr == nil { // the guest's users own parts of it
 			_ = exec.Command("unshare", append(append([]string{}, in.flags...), "rm", "-rf", "--one-file-system", left)...).Run()
 		}
-	}
-	if o.log != nil {
-		o.log(log.String())
 	}
 	if err != nil && !in.many {
 		return fmt.Errorf("%w: %s (this user has no ids in /etc/subuid, so that the tree has one user only: what wants others fails)", err, lastLines(log.String()))
@@ -192,4 +189,18 @@ func (o *oven) enter(ctx context.Context, work string, in space, below []*layer.
 		return fmt.Errorf("%w: %s", err, lastLines(log.String()))
 	}
 	return nil
+}
+
+// teller keeps what a program says, and tells it as it is said. It is one program's at a time.
+type teller struct {
+	bytes.Buffer
+	tell func(string)
+}
+
+// Write keeps and tells.
+func (t *teller) Write(p []byte) (int, error) {
+	if t.tell != nil {
+		t.tell(string(p))
+	}
+	return t.Buffer.Write(p)
 }

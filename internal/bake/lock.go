@@ -83,7 +83,7 @@ func (l *lock) version(name string) string {
 // recipe's own sum and, if that is asked, the lock.
 func (k *kitchen) inputs() error {
 	b := k.recipe.Base
-	for _, name := range []string{b.Tarball, b.Image, k.recipe.Kernel.Tarball, k.installerFile()} {
+	for _, name := range []string{b.Tarball, b.Image, b.Keyring, k.recipe.Kernel.Tarball, k.installerFile()} {
 		if name == "" {
 			continue
 		}

@@ -36,7 +36,14 @@ func (k *kitchen) base() part {
 		p.input, p.make = k.installerInput, k.installerBase
 	case b.Bootstrap != "":
 		p.input = func(context.Context) (any, error) {
-			return map[string]any{"version": layerVersion, "bootstrap": b.Bootstrap, "suite": orElse(b.Suite, debianSuite), "mirror": b.Mirror, "components": b.Components}, nil
+			in := map[string]any{"version": layerVersion, "bootstrap": b.Bootstrap, "suite": orElse(b.Suite, debianSuite), "mirror": b.Mirror, "components": b.Components}
+			if b.Keyring != "" {
+				in["keyring"] = k.lock.Inputs[filepath.Base(b.Keyring)]
+			}
+			if more := besides(b); more != nil {
+				in["packages"] = more
+			}
+			return in, nil
 		}
 		p.make = k.bootstrapBase
 	default:
@@ -67,12 +74,53 @@ func (k *kitchen) bootstrapBase(ctx context.Context, l layer.Layer) (*layer.Laye
 	if len(b.Components) > 0 {
 		options = []string{"--components=" + strings.Join(b.Components, ",")}
 	}
+	more, err := trust(b, k.recipe.Path(b.Keyring))
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, more...)
 	archive := filepath.Join(k.work, "base.tar")
 	defer os.Remove(archive)
-	if err := k.bootstrap(ctx, archive, nil, options...); err != nil {
+	if err := k.bootstrap(ctx, archive, besides(b), options...); err != nil {
 		return nil, err
 	}
 	return k.archiveBase(archive, l)
+}
+
+// Where Debian's package ubuntu-keyring has the keys of Ubuntu's archive, and a hook for mmdebstrap
+// that makes /bin and its like the links that they are in each Ubuntu since 20.04, before
+// any package makes folders of them. (mmdebstrap's own hook for it stumbles over the
+// base-files of 24.04, which has the links itself.)
+const (
+	ubuntuKeys = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+	mergedUsr  = `--setup-hook=for d in bin lib lib64 sbin; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done`
+)
+
+// besides are the packages that the smallest system of a distribution lacks and that
+// are needed to install others. Debian's has them.
+func besides(b recipe.Base) []string {
+	if b.Bootstrap == "ubuntu" {
+		return []string{"apt", "ubuntu-keyring"}
+	}
+	return nil
+}
+
+// trust gives mmdebstrap's options for the keys of a mirror, and for what else a
+// distribution other than Debian wants.
+func trust(b recipe.Base, keyring string) (options []string, err error) {
+	if b.Bootstrap == "ubuntu" && keyring == "" {
+		if _, err := os.Stat(ubuntuKeys); err != nil {
+			return nil, fmt.Errorf("the signatures of Ubuntu's archive cannot be checked: install the package ubuntu-keyring (%s), or name a file with the keys as base.keyring", ubuntuKeys)
+		}
+		keyring = ubuntuKeys
+	}
+	if keyring != "" {
+		options = append(options, "--keyring="+keyring)
+	}
+	if b.Bootstrap == "ubuntu" {
+		options = append(options, mergedUsr)
+	}
+	return options, nil
 }
 
 func (k *kitchen) emberInput(ctx context.Context) (any, error) {
@@ -81,7 +129,7 @@ func (k *kitchen) emberInput(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	kernel, err := kernelPackage(ctx)
-	return map[string]any{"version": layerVersion, "bootstrap": "ember", "agent": sum(agent), "init": sum(initScript), "kernel": kernel, "user": k.loginUser()}, err
+	return map[string]any{"version": layerVersion, "bootstrap": "ember", "form": 2, "agent": sum(agent), "init": sum(initScript), "kernel": kernel, "user": k.loginUser()}, err
 }
 
 // emberBase makes the layer of the whole ember, with its kernel and ramdisk.

@@ -53,8 +53,9 @@ func bootRecipe(t *testing.T, res *RunResult, want ...string) func(string) strin
 	if err := (&disk.Runner{}).CreateOverlay(context.Background(), over, base, 3<<30); err != nil {
 		t.Fatal(err)
 	}
-	m := boot(t, metadataServer(t, "uuid-recipe", key), append(drive("format=qcow2,file="+over), "-m", "768", "-smp", "2")...)
-	c := m.login(t, res.User, signer, 10*time.Minute)
+	// By these words cloud-init knows which of its sources to ask.
+	m := boot(t, metadataServer(t, "uuid-recipe", key), append(drive("format=qcow2,file="+over), "-m", "768", "-smp", "2", "-smbios", "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova")...)
+	c := m.login(t, res.User, signer, 20*time.Minute)
 	m.waitFor(t, 10*time.Minute, want...)
 	return func(command string) string { return do(t, c, command) }
 }

@@ -86,11 +86,14 @@ func Run(ctx context.Context, opt RunOptions) (*RunResult, error) {
 			return nil, fmt.Errorf("bake %s: %s: %w", opt.Recipe.Name, part.name, err)
 		}
 	}
-	res, err := k.finish(ctx)
+	res, err := k.finishOrTake(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("bake %s: %w", opt.Recipe.Name, err)
 	}
-	return res, nil
+	if res.Lock = lockFile(k.recipe); !opt.Locked {
+		err = k.lock.write(res.Lock)
+	}
+	return res, err
 }
 
 func newKitchen(opt RunOptions) (*kitchen, error) {
@@ -185,11 +188,7 @@ func (k *kitchen) layer(ctx context.Context, p part) error {
 		}
 	}
 	k.chain = append(k.chain, l)
-	rep := LayerReport{Name: p.name, Key: key, Status: status, Size: l.Size, Took: k.steps.now().Sub(start)}
-	k.reports = append(k.reports, rep)
-	if k.opt.Layer != nil {
-		k.opt.Layer(rep)
-	}
+	k.report(l, status, start)
 	return nil
 }
 
@@ -210,6 +209,25 @@ func (k *kitchen) note(name string) string {
 		}
 	}
 	return ""
+}
+
+// finishOrTake has the images made, but for those that an earlier bake made.
+func (k *kitchen) finishOrTake(ctx context.Context) (*RunResult, error) {
+	if !k.keeps() {
+		return k.finish(ctx)
+	}
+	key, err := k.imagesKey()
+	if err != nil {
+		return nil, err
+	}
+	if res, err := k.earlier(key); res != nil || err != nil {
+		return res, err
+	}
+	res, err := k.finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return res, k.keepImages(ctx, key, res)
 }
 
 // finish cuts the images from the layers.
@@ -233,6 +251,9 @@ func (k *kitchen) finish(ctx context.Context) (*RunResult, error) {
 		return nil, err
 	}
 	list := sbom.Read(r.root.FS(), k.recipe.Name, time.Now())
+	if err := k.unpacked(ctx, list); err != nil {
+		return nil, err
+	}
 	res := &RunResult{Layers: k.reports}
 	if res.Result, err = k.images(ctx, sys); err != nil {
 		return nil, err
@@ -242,13 +263,8 @@ func (k *kitchen) finish(ctx context.Context) (*RunResult, error) {
 			return nil, err
 		}
 	}
-	if res.SBOM, res.Sources, res.Licence, err = list.Write(filepath.Join(k.OutDir, k.recipe.Name)); err != nil {
-		return nil, err
-	}
-	if res.Lock = lockFile(k.recipe); k.opt.Locked {
-		return res, nil
-	}
-	return res, k.lock.write(res.Lock)
+	res.SBOM, res.Sources, res.Licence, err = list.Write(filepath.Join(k.OutDir, k.recipe.Name))
+	return res, err
 }
 
 // system is what the images are cut from.

@@ -2,8 +2,11 @@ package bake
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"testing"
 
 	"hearth/internal/bake/guest"
+	"hearth/internal/bake/layer"
 	"hearth/internal/bake/recipe"
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
@@ -152,6 +156,89 @@ func TestLayers(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(filepath.Join(dir, "out")); len(left) != 6 {
 		t.Errorf("out has %v", left)
+	}
+}
+
+// TestHardLinksInLayers: a layer has a file of many names once, with its owner and mode, whichever
+// of the names comes first.
+func TestHardLinksInLayers(t *testing.T) {
+	in := newTree()
+	in.file("/bin/busybox", 0o755, []byte("program"))
+	for _, name := range []string{"/bin/[", "/bin/sh", "/sbin-init"} {
+		in.put(entry{path: name, same: "/bin/busybox"})
+	}
+	in.text("/etc/alone", "x")
+	s, err := in.stage(filepath.Join(t.TempDir(), "tree"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := openRootfs(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.root.Close()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := errors.Join(r.writeAll(w), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := layer.EachFile(&b, func(h *tar.Header, _ io.Reader) error {
+		got = append(got, fmt.Sprintf("%c %s %o %s", h.Typeflag, h.Name, h.Mode, h.Linkname))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := "5 bin/ 755 |0 bin/busybox 755 |5 etc/ 755 |0 etc/alone 644 |1 bin/[ 0 bin/busybox|1 bin/sh 0 bin/busybox|1 sbin-init 0 bin/busybox"
+	if strings.Join(got, "|") != want {
+		t.Errorf("%s", strings.Join(got, "|"))
+	}
+}
+
+// TestImagesOfAnEarlierBake: where nothing has changed, the images are those of the first bake;
+// a change of what only the disk is made of has them made anew.
+func TestImagesOfAnEarlierBake(t *testing.T) {
+	dir := tiny(t)
+	file := filepath.Join(dir, "tiny.yaml")
+	text := strings.Replace(tinyRecipe, "outputs: [raw, tar]", "outputs: [qcow2]", 1)
+	write(t, file, text)
+	first, err := runTiny(t, dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(first); !strings.HasSuffix(got, "overlay built, images built") {
+		t.Error(got)
+	}
+	names := []string{first.Disk, first.Manifest, first.SBOM, first.Sources, first.Licence}
+	sums := map[string]string{}
+	for _, name := range names {
+		sums[name], _, _ = layer.Sum(name)
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := runTiny(t, dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(second); !strings.HasSuffix(got, "overlay cached, images cached") || second.User != first.User || second.Lock != first.Lock || !slices.Equal(second.Packages, first.Packages) {
+		t.Errorf("%s: %+v", got, second)
+	}
+	for i, name := range []string{second.Disk, second.Manifest, second.SBOM, second.Sources, second.Licence} {
+		if sum, _, err := layer.Sum(name); err != nil || name != names[i] || sum != sums[name] {
+			t.Errorf("%s: %s, %v", name, sum, err)
+		}
+	}
+	lock := filepath.Join(dir, "tiny.lock")
+	b, _ := os.ReadFile(lock)
+	write(t, lock, strings.Replace(string(b), "a_1", "a_2", 1))
+	if _, err := runTiny(t, dir, true); err == nil || !strings.Contains(err.Error(), "a_1 is not locked") {
+		t.Errorf("the lock is not held: %v", err)
+	}
+	write(t, file, strings.Replace(text, "title: Tiny", "title: Other", 1))
+	third, err := runTiny(t, dir, false)
+	if err != nil || !strings.HasSuffix(statuses(third), "overlay cached, images built") {
+		t.Errorf("%v, %v", statuses(third), err)
 	}
 }
 

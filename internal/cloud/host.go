@@ -46,6 +46,7 @@ type HostStatus struct {
 	Load              [3]float64 // average number of running tasks over 1, 5 and 15 minutes
 	Pools             []PoolStatus
 	Images            []CachedImage
+	Exports           bool // it gives its volumes to other nodes that do, and its guests can have those of such nodes
 }
 
 // CachedImage is an image's bytes that a node has in its cache. What it was used for

@@ -45,8 +45,9 @@ type Server struct {
 	Kernel, Ramdisk                          *ImageRef // of an AMI
 	KernelArgs                               string
 	ImageProperties                          map[string]string
-	VolumeBoot                               bool     // it boots from a volume: it has no root disk of its own
-	Scratch                                  *Scratch // the disks beside the root that were asked for; nil for the flavor's
+	Deploy                                   *DeploySpec // the definition by which its root disk is made; nil for the image as it is
+	VolumeBoot                               bool        // it boots from a volume: it has no root disk of its own
+	Scratch                                  *Scratch    // the disks beside the root that were asked for; nil for the flavor's
 	CDs                                      []InstanceCD
 	Key                                      *Keypair // as it was at creation
 	UserData                                 []byte
@@ -246,6 +247,7 @@ type Step struct {
 	Start    time.Time
 	Duration time.Duration
 	Error    string
+	Notes    []string `json:",omitempty"` // what was done in it, where it tells
 }
 
 // ActionRecord is an entry of a server's history, as os-instance-actions shows.

@@ -21,6 +21,7 @@ type InstanceSpec struct {
 	Kernel, Ramdisk                       *ImageRef
 	KernelArgs                            string
 	ImageProperties                       map[string]string
+	Deploy                                *DeploySpec      // how the root disk is made of Image; nil: it is a clone
 	RescueAs                              *RescueAs        // of an instance that is being rescued; nil: by its first disk
 	Ports                                 []InstancePort   // in the order of the guest's NICs
 	Volumes                               []InstanceVolume // in the order of the guest's disks, the boot volume first
@@ -88,8 +89,13 @@ type InstanceVolume struct {
 	// Image is what the volume is to hold when the instance starts on the root disk of
 	// its present turn for the first time; nil to leave it as it is.
 	Image   *ImageRef
-	Address string `json:"-"` // as InstancePort.Address
+	Source  VolumeSource // of a volume that another node keeps; zero for one of the instance's own node
+	Address string       `json:"-"` // as InstancePort.Address
 }
+
+// Bytes is how large the disk is to be that the guest sees, own bytes of which are not
+// the guest's.
+func (v InstanceVolume) Bytes(own int64) int64 { return int64(v.SizeGB)*GiB - own }
 
 // InstanceCD is an image that a guest has in a drive, as its node's cache holds it.
 type InstanceCD struct {

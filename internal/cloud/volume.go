@@ -169,6 +169,7 @@ type VolumeAttachment struct {
 	Tag, Bus                          string         // of the guest's disk; "" for none, and for the image's bus
 	CDROM                             bool           // the guest sees it as a CD-ROM, read-only
 	BootIndex                         int            // of those that do not Boot: when it is tried; 0 for never, 1 for the first after the boot disk
+	Source                            VolumeSource   // where the server's node found it last, if another node keeps it
 	Swaps                             string         // id of the volume of the same server that it takes the place of, with its data; "" for none
 	Connector                         map[string]any // as the client described its host
 	AttachedAt                        *time.Time

@@ -110,6 +110,12 @@ func DiskPool(disk string) (name, pool string) {
 	return name, pool
 }
 
+// VolumeOf is the id of the volume that a disk is of; false for another disk.
+func VolumeOf(disk string) (id string, ok bool) {
+	name, _ := DiskPool(disk)
+	return strings.CutPrefix(name, VolumeDisk(""))
+}
+
 // Disk is the name of the volume's disk on its node.
 func (v Volume) Disk() string { return DiskIn(VolumeDisk(v.ID), v.Pool) }
 

@@ -14,13 +14,13 @@ type Backends []Backend
 // Backend is a place where volumes are kept.
 type Backend struct {
 	Name   string `yaml:"name"`
-	Driver string `yaml:"driver"`          // file, nfs, lvm or plugin
+	Driver string `yaml:"driver"`          // file, nfs, lvm, rbd or plugin
 	Dir    string `yaml:"dir,omitempty"`   // of file and nfs: the directory; of nfs, where the share is mounted
 	Group  string `yaml:"group,omitempty"` // of lvm: the UUID of the volume group, as vgs -o vg_uuid prints it
-	Pool   string `yaml:"pool,omitempty"`  // of lvm: the thin pool in it; empty for thick volumes
+	Pool   string `yaml:"pool,omitempty"`  // of lvm: the thin pool in it; empty for thick volumes. Of rbd: the pool of the cluster
 
 	Plugin  string            `yaml:"plugin,omitempty"`  // of plugin: the absolute path of the program; the driver need not be named beside it
-	Options map[string]string `yaml:"options,omitempty"` // of plugin: what the program is told
+	Options map[string]string `yaml:"options,omitempty"` // of plugin: what the program is told. Of rbd: user, conf, keyring
 }
 
 // Kind is the driver.
@@ -73,7 +73,7 @@ func (b Backend) check(say func(ok bool, format string, args ...any)) {
 		return
 	}
 	kind := b.Kind()
-	say(kind == "plugin" || b.Plugin == "" && len(b.Options) == 0, "volume.backends: plugin and options of %s are for the driver plugin", b.Name)
+	say(kind == "plugin" || b.Plugin == "" && (kind == "rbd" || len(b.Options) == 0), "volume.backends: plugin and options of %s are for the driver plugin", b.Name)
 	switch kind {
 	case "plugin":
 		say(filepath.IsAbs(b.Plugin), "volume.backends: plugin of %s is %q: write the absolute path of the program", b.Name, b.Plugin)
@@ -85,7 +85,13 @@ func (b Backend) check(say func(ok bool, format string, args ...any)) {
 		say(groupUUID.MatchString(b.Group), "volume.backends: group of %s is %q: write the UUID of the volume group, which 'vgs -o vg_name,vg_uuid' prints; names change hands", b.Name, b.Group)
 		say(b.Pool == "" || poolName.MatchString(b.Pool), "volume.backends: pool of %s is %q, which is no name of a thin pool", b.Name, b.Pool)
 		say(b.Dir == "", "volume.backends: dir of %s is for the drivers file and nfs", b.Name)
+	case "rbd":
+		say(b.Pool != "" && poolName.MatchString(b.Pool), "volume.backends: pool of %s is %q: write the name of a pool of the cluster, made with 'rbd pool init'", b.Name, b.Pool)
+		say(b.Dir == "" && b.Group == "", "volume.backends: dir and group of %s are for other drivers", b.Name)
+		for option := range b.Options {
+			say(option == "user" || option == "conf" || option == "keyring", "volume.backends: %s has the option %q; those of rbd are user, conf and keyring", b.Name, option)
+		}
 	default:
-		say(false, "volume.backends: driver of %s is %q: use file, nfs, lvm or plugin", b.Name, b.Driver)
+		say(false, "volume.backends: driver of %s is %q: use file, nfs, lvm, rbd or plugin", b.Name, b.Driver)
 	}
 }

@@ -58,6 +58,7 @@ type Image struct {
 	MaxGB      int    `yaml:"max_gb" help:"largest image, in GiB, uploaded or virtual"`
 	ConvertTo  string `yaml:"convert_to" help:"disk format that imported images are converted to (glance's image_conversion.output_format): qcow2, raw or vmdk; empty: they stay as they are"`
 	ConvertGB  int    `yaml:"convert_gb" help:"room for images that are made of others on their way out, in GiB; the largest disk of which one is made is a quarter of it"`
+	Keyring    string `yaml:"keyring" help:"file with public keys, of OpenPGP or minisign, that imports with a signature (hearth_signature) are checked by, unless they name their own"`
 	ImportFrom string `yaml:"import_from" help:"networks beside the public internet that web-download may fetch from, such as 10.0.0.0/8,127.0.0.0/8"`
 }
 
@@ -74,6 +75,7 @@ type Compute struct {
 	CPURatio       float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
 	MemoryRatio    float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
 	DiskRatio      float64       `yaml:"disk_ratio" help:"disk of guests per disk of the host"`
+	ImageCacheGB   int           `yaml:"image_cache_gb" help:"room for cached images on each node, in GiB, never gone beyond: those unused the longest leave, those of guests stay; 0 for no limit"`
 	ReservedMB     int           `yaml:"reserved_mb" help:"memory kept for the host itself"`
 }
 
@@ -152,6 +154,7 @@ func (c *Config) Check() error {
 	say(c.Identity.BcryptCost >= 4 && c.Identity.BcryptCost <= 31, "identity.bcrypt_cost is %d: it must be 4 to 31", c.Identity.BcryptCost)
 	say(c.Identity.TokenLife >= time.Second, "identity.token_life is %s: it must be at least 1s", c.Identity.TokenLife)
 	c.Identity.check(say)
+	say(c.Compute.ImageCacheGB >= 0, "compute.image_cache_gb is %d: it must be 0, for no limit, or more", c.Compute.ImageCacheGB)
 	say(c.Compute.ReclaimAfter >= 0, "compute.reclaim_interval is %s: it must be 0, for at once, or more", c.Compute.ReclaimAfter)
 	switch c.Compute.Accel {
 	case "auto", "kvm", "tcg":

@@ -10,7 +10,7 @@ import (
 // The parsers of other hypervisors' formats, each by itself: Detect gives them only
 // what has their mark. What they accept is a disk within bounds.
 func fuzzFormat(f *testing.F, format Format, seed []byte) {
-	f.Add(seed)
+	disktest.AddSpoilt(f, 500, seed)
 	for _, c := range disktest.Hostile() {
 		if c.Format == string(format) {
 			f.Add(c.Data)
@@ -34,7 +34,7 @@ func FuzzVHDX(f *testing.F) { fuzzFormat(f, VHDX, vhdx(same)) }
 
 // FuzzVMDKText reads descriptors: one that is accepted names no other file.
 func FuzzVMDKText(f *testing.F) {
-	f.Add([]byte(vmdkText))
+	disktest.AddSpoilt(f, 500, []byte(vmdkText))
 	f.Add([]byte("RW 1 SPARSE \"/etc/passwd\""))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if checkVMDKText(text) != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"hearth/internal/disk/disktest"
 )
 
 // bytesAt makes n bytes with marks at places.
@@ -174,9 +176,7 @@ func TestParseQCOW2(t *testing.T) {
 }
 
 func FuzzDetect(f *testing.F) {
-	f.Add(qcow2Bytes(nil))
-	f.Add(qcow2Bytes(func(b []byte) { b[79] = 8; b[104] = 1 })[:256])
-	f.Add(bytesAt(4096, map[int]string{1024 + 0x38: "\x53\xef"}))
+	disktest.AddSpoilt(f, 300, qcow2Bytes(nil), qcow2Bytes(func(b []byte) { b[79] = 8; b[104] = 1 })[:256], bytesAt(4096, map[int]string{1024 + 0x38: "\x53\xef"}))
 	f.Add([]byte("KDMV"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		info, err := Detect(bytes.NewReader(b), int64(len(b)))

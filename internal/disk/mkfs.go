@@ -57,7 +57,14 @@ func (r *Runner) MakeFS(ctx context.Context, path, kind string, o ExtOptions, mo
 	case "btrfs":
 		c = Command{Name: "mkfs.btrfs", Args: []string{"-q", "-f", "-U", o.UUID, "-L", o.Label, path}}
 	case "vfat":
-		c = Command{Name: "mkfs.vfat", Args: []string{"-n", strings.ToUpper(o.Label), path}}
+		c = Command{Name: "mkfs.vfat"}
+		if o.Label != "" {
+			c.Args = append(c.Args, "-n", strings.ToUpper(o.Label))
+		}
+		if o.UUID != "" { // eight digits, as fstab has them: ABCD-1234
+			c.Args = append(c.Args, "-i", strings.ReplaceAll(o.UUID, "-", ""))
+		}
+		c.Args = append(c.Args, path)
 	default:
 		return fail(Unsupported, "make file system", "%q is none of %s", kind, strings.Join(FSKinds(), ", "))
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"os"
+
+	"hearth/internal/disk/disktest"
 )
 
 // memory is a disk in memory.
@@ -141,8 +143,7 @@ func TestReadTableRefuses(t *testing.T) {
 }
 
 func FuzzReadTable(f *testing.F) {
-	f.Add([]byte(mbrDisk(1<<13, 4096, 1<<13)))
-	f.Add([]byte(gptDisk(2 << 20)[:34*512]))
+	disktest.AddSpoilt(f, 300, mbrDisk(1<<13, 4096, 1<<13), gptDisk(2 << 20)[:34*512])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := append(memory(nil), b...)
 		table, err := ReadTable(m, int64(len(m)))

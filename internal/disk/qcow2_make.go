@@ -124,8 +124,10 @@ type qcow2Maker struct {
 	table int64 // that l2 is
 	used  bool  // l2 names something
 
-	out []byte // to be written at place
-	at  int64
+	out  []byte // to be written at at
+	at   int64
+	lent bool   // out is memory of another, which nobody changes before it is written
+	own  []byte // for what comes in small pieces
 }
 
 func (m *qcow2Maker) put(b *batch) error {
@@ -187,15 +189,29 @@ func (m *qcow2Maker) place(n int) int64 {
 	return place
 }
 
-// write gathers what follows each other.
+// write gathers what follows each other: clusters that do so in memory too, those of a
+// batch that is not packed, without copying them. p stays as it is until flush.
 func (m *qcow2Maker) write(place int64, p []byte) error {
-	if place != m.at+int64(len(m.out)) {
-		if err := m.flush(); err != nil {
-			return err
-		}
-		m.at = place
+	follows := len(m.out) > 0 && place == m.at+int64(len(m.out))
+	switch n := len(m.out); {
+	case follows && !m.lent:
+		m.own = append(m.own, p...)
+		m.out = m.own
+		return nil
+	case follows && n+len(p) <= cap(m.out) && &m.out[:n+1][n] == &p[0]:
+		m.out = m.out[:n+len(p)]
+		return nil
 	}
-	m.out = append(m.out, p...)
+	if err := m.flush(); err != nil {
+		return err
+	}
+	m.at = place
+	if m.lent = len(p) == outCluster; m.lent {
+		m.out = p
+		return nil
+	}
+	m.own = append(m.own[:0], p...)
+	m.out = m.own
 	return nil
 }
 
@@ -204,7 +220,7 @@ func (m *qcow2Maker) flush() error {
 		return nil
 	}
 	_, err := m.f.WriteAt(m.out, m.at)
-	m.at, m.out = m.at+int64(len(m.out)), m.out[:0]
+	m.out = nil
 	return err
 }
 
@@ -219,7 +235,7 @@ func (m *qcow2Maker) turn(table int64) error {
 		}
 		place := m.take(1)
 		m.l1[m.table] = uint64(place) | copied
-		if err := m.write(place, m.l2); err != nil {
+		if err := errors.Join(m.write(place, m.l2), m.flush()); err != nil {
 			return err
 		}
 		clear(m.l2)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"testing"
+
+	"hearth/internal/disk/disktest"
 )
 
 // small is a qcow2 of two megabytes with a few clusters.
@@ -42,6 +44,9 @@ func TestQCOW2Reader(t *testing.T) {
 func FuzzQCOW2Reader(f *testing.F) {
 	b, _ := small(f)
 	f.Add(b, uint32(0), []byte{})
+	for _, spoilt := range disktest.Spoilt(b, 100) {
+		f.Add(spoilt, uint32(0), []byte{})
+	}
 	f.Add(b, uint32(4*65536), []byte{0xc0, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte, at uint32, patch []byte) {
 		if int(at) < len(b) {

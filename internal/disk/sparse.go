@@ -22,18 +22,27 @@ type SparseWriter struct {
 	f      *os.File
 	off    int64
 	stored int64
+	buf    []byte // of ReadFrom
 }
 
 // NewSparseWriter writes to f, which must be empty: holes are not punched.
 func NewSparseWriter(f *os.File) (*SparseWriter, error) {
+	w := &SparseWriter{}
+	return w, w.Reset(f)
+}
+
+// Reset begins with another file, which must be empty, and keeps the buffer: a MiB
+// anew for each of many small files would be most of what writing them takes.
+func (w *SparseWriter) Reset(f *os.File) error {
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if st.Size() != 0 {
-		return nil, fmt.Errorf("sparse write to %s: the file is not empty", f.Name())
+		return fmt.Errorf("sparse write to %s: the file is not empty", f.Name())
 	}
-	return &SparseWriter{f: f}, nil
+	*w = SparseWriter{f: f, buf: w.buf}
+	return nil
 }
 
 // Write takes the next bytes of the stream. Runs of data go out in one system call.
@@ -74,10 +83,13 @@ func (w *SparseWriter) run(p []byte, zero bool) int {
 
 // ReadFrom copies r to its end with a buffer large enough to see whole holes.
 func (w *SparseWriter) ReadFrom(r io.Reader) (int64, error) {
-	buf, total := make([]byte, 1<<20), int64(0)
+	if w.buf == nil {
+		w.buf = make([]byte, 1<<20)
+	}
+	total := int64(0)
 	for {
-		n, err := io.ReadFull(r, buf)
-		m, werr := w.Write(buf[:n])
+		n, err := io.ReadFull(r, w.buf)
+		m, werr := w.Write(w.buf[:n])
 		total += int64(m)
 		switch {
 		case werr != nil:

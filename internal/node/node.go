@@ -63,6 +63,15 @@ type Node interface {
 	// Volumes lists these disks, sorted.
 	Volumes(ctx context.Context) ([]cloud.VolumeStatus, error)
 
+	// ExportVolume gives the disk of a volume to other nodes, and returns when they can
+	// open it. NotFound without the disk, Unsupported on a node that is alone.
+	ExportVolume(ctx context.Context, spec cloud.ExportSpec) (cloud.ExportStatus, error)
+	// WithdrawVolume takes it back if it was asked for asked times, as Exports told;
+	// Conflict when somebody has asked since. No error when it is not given.
+	WithdrawVolume(ctx context.Context, disk string, asked int64) error
+	// Exports lists what is given, sorted.
+	Exports(ctx context.Context) ([]cloud.ExportStatus, error)
+
 	// ApplyNetwork makes the node serve a network as the spec says; when it
 	// returns, filters and addresses are in force. RemoveNetwork undoes it.
 	ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error

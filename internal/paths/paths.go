@@ -75,6 +75,9 @@ func (d Data) Scratch() string { return d.join("scratch") }
 // Bake is the cache of the oven: packages and layers.
 func (d Data) Bake() string { return d.join("bake") }
 
+// Catalog has the images that 'hearth image catalog' fetched, and what came of their tests.
+func (d Data) Catalog() string { return d.join("catalog") }
+
 // OSDefs has the definitions of how instances are deployed.
 func (d Data) OSDefs() string { return d.join("os-def") }
 

@@ -123,6 +123,7 @@ func (k *Housekeeper) Run(ctx context.Context) error {
 	start(k.runServers)
 	start(k.runNetworks)
 	start(k.runVolumes)
+	start(k.runExports)
 	start(k.runPrune)
 	start(k.runPrecache)
 	start(k.runSchedules)

@@ -56,10 +56,12 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		if len(ephemeral) > 1 {
 			spec.Ephemeral = ephemeral
 		}
+		spec.Deploy = s.Deploy
 		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
-			spec.Image = s.Shelf.Image
+			spec.Image, spec.Deploy = s.Shelf.Image, nil
 		}
 		if s.Rescue != nil {
+			spec.Deploy = nil
 			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
 		}
 		spec.Meta = k.instanceMeta(tx, s)

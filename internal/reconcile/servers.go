@@ -129,6 +129,9 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	if err != nil {
 		return err
 	}
+	if err := k.shareVolumes(ctx, &spec, server.Node); err != nil {
+		return err
+	}
 	k.Hook("reconcile.apply.before")
 	err = n.ApplyInstance(ctx, spec)
 	k.Hook("reconcile.apply.after")
@@ -154,7 +157,7 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 			return err
 		}
 		request := schedule.RequestOf(server)
-		if request.VolumesOn, err = volumesOn(tx, server.ID); err != nil {
+		if request.VolumesOn, request.VolumesStay, err = volumesOn(tx, server.ID); err != nil {
 			return err
 		}
 		placement, err := schedule.Plan(fleet, request)

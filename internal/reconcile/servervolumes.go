@@ -64,10 +64,14 @@ func (k *Housekeeper) addVolumes(tx *store.Tx, spec *cloud.InstanceSpec, s cloud
 		if err != nil || fs.Path == "" { // it may have been changed since, to what cannot be
 			fs = cloud.VolumeFileSystem{}
 		}
+		from, gb := sourceOf(s, v, a), v.SizeGB
+		if from.Node != "" { // the guest can see no more than is there
+			gb = int(v.Seen.SizeBytes / cloud.GiB)
+		}
 		spec.Volumes = append(spec.Volumes, cloud.InstanceVolume{
 			AttachmentID: a.ID, VolumeID: v.ID, Disk: v.Disk(), Device: a.Device, Bus: a.Bus, Tag: a.Tag,
-			Boot: a.Boot, CDROM: a.CDROM, BootIndex: a.BootIndex, ReadOnly: a.ReadOnly || v.ReadOnly || a.CDROM, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: v.SizeGB,
-			Key: key, Label: fs.Label, Mount: fs.Path,
+			Boot: a.Boot, CDROM: a.CDROM, BootIndex: a.BootIndex, ReadOnly: a.ReadOnly || v.ReadOnly || a.CDROM, Shared: v.Multiattach, Swaps: a.Swaps, SwapsDisk: swapped, SizeGB: gb,
+			Source: from, Key: key, Label: fs.Label, Mount: fs.Path,
 		})
 	}
 	return nil
@@ -122,23 +126,27 @@ func (k *Housekeeper) giveUpServer(ctx context.Context, id, why string) error {
 	})
 }
 
-// volumesOn are the hosts that have the volumes of a server, each once.
-func volumesOn(tx *store.Tx, server string) (hosts []string, err error) {
+// volumesOn are the hosts that have the volumes of a server, each once, and those of
+// them that do not give one to other hosts.
+func volumesOn(tx *store.Tx, server string) (hosts, stay []string, err error) {
 	list, err := plugged(tx, server)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, a := range list {
 		v, err := tx.Volumes.Get(a.VolumeID)
 		if err != nil && !cloud.Is(err, cloud.NotFound) {
-			return nil, err
+			return nil, nil, err
 		}
 		if v.Node != "" && !slices.Contains(hosts, v.Node) {
 			hosts = append(hosts, v.Node)
 		}
+		if v.Node != "" && v.Multiattach && !slices.Contains(stay, v.Node) {
+			stay = append(stay, v.Node)
+		}
 	}
 	slices.Sort(hosts)
-	return hosts, nil
+	return hosts, stay, nil
 }
 
 // wakeServers makes those servers due that wait for a volume before they start, or

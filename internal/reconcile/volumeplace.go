@@ -35,7 +35,7 @@ type spot struct {
 }
 
 // poolFor gives the pool with the most room of those that do. It is NoCapacity,
-// with each one's reason, when none does.
+// with each one's reason, when none does, and Unavailable while there is none at all.
 func (k *Housekeeper) poolFor(tx *store.Tx, v cloud.Volume) (cloud.Host, cloud.PoolStatus, error) {
 	var specs map[string]string
 	if t, err := tx.VolumeTypes.Get(v.TypeID); err == nil {
@@ -61,7 +61,8 @@ func (k *Housekeeper) poolFor(tx *store.Tx, v cloud.Volume) (cloud.Host, cloud.P
 		reasons = append(reasons, cloud.VolumeBackend(s.Name, s.pool.Name)+" "+why)
 	}
 	if len(reasons) == 0 {
-		reasons = []string{"there is no node"}
+		// A node whose storage is slow to answer is a while in coming after a start.
+		return cloud.Host{}, cloud.PoolStatus{}, cloud.E("reconcile.placeVolume", cloud.Unavailable, "No valid backend was found. no node has told of its storage yet")
 	}
 	return cloud.Host{}, cloud.PoolStatus{}, cloud.E("reconcile.placeVolume", cloud.NoCapacity, "No valid backend was found. %s", strings.Join(reasons, "; "))
 }

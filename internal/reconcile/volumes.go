@@ -192,6 +192,9 @@ func (k *Housekeeper) applyVolume(ctx context.Context, v cloud.Volume) error {
 			if err := k.tellExtended(tx, now); err != nil {
 				return err
 			}
+			if err := k.tellNodes(tx, now); err != nil {
+				return err
+			}
 		}
 		if err := k.wakeServers(tx, v.ID); err != nil {
 			return err

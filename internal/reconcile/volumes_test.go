@@ -184,6 +184,21 @@ func TestAFailureThatPassesIsTriedAgain(t *testing.T) {
 	w.wantStatus("a", cloud.VolumeAvailable)
 }
 
+// TestANodeThatIsSlowToCome asks for a volume before any node has told of its storage.
+func TestANodeThatIsSlowToCome(t *testing.T) {
+	w, _, _ := newVolumeWorld(t)
+	w.write(func(tx *store.Tx) error { return tx.Hosts.Delete("node-1") })
+	w.addVolume(cloud.Volume{ID: "early", SizeGB: 1})
+	w.chores()
+	w.wantStatus("early", cloud.VolumeCreating)
+	w.clock.Advance(time.Minute)
+	if err := w.ObserveHost(t.Context(), "node-1", w.node); err != nil {
+		t.Fatal(err)
+	}
+	w.chores()
+	w.wantStatus("early", cloud.VolumeAvailable)
+}
+
 func TestAFailureForGoodIsTold(t *testing.T) {
 	w, n, _ := newVolumeWorld(t)
 	w.addVolume(cloud.Volume{ID: "far", SizeGB: 1, AvailabilityZone: "mars"})

@@ -3,6 +3,8 @@ package schedule
 import (
 	"fmt"
 	"slices"
+
+	"hearth/internal/cloud"
 )
 
 // A filter says why a host does not do, or "" when it does.
@@ -29,10 +31,12 @@ func forced(_ Fleet, h Host, r Request) string {
 	return ""
 }
 
-// A volume is where its node keeps it, so the guest goes there.
-func volumes(_ Fleet, h Host, r Request) string {
+// A volume is where its node keeps it: the guest goes there, or where that node gives
+// it to.
+func volumes(f Fleet, h Host, r Request) string {
 	for _, host := range r.VolumesOn {
-		if host != h.Name {
+		given := slices.ContainsFunc(f.Hosts, func(o Host) bool { return o.Name == host && cloud.Exports(o.Host, h.Host) })
+		if host != h.Name && (!given || slices.Contains(r.VolumesStay, host)) {
 			return "does not have its volume (which is on " + host + ")"
 		}
 	}

@@ -19,6 +19,7 @@ type Request struct {
 	AvailabilityZone string            // "" for any
 	Host             string            // a forced host; "" for any
 	VolumesOn        []string          // hosts that have its volumes
+	VolumesStay      []string          // those of them that have one which they give to no other host
 	SameHost         []string          // ids of servers it must be beside
 	DifferentHost    []string          // ids of servers it must not be beside
 	Exclude          []string          // hosts that have been tried
@@ -53,7 +54,8 @@ func RequestOf(s cloud.Server) Request {
 
 // Plan chooses the host with the most free memory, as a share of what it has,
 // among those that fit; of equals the one with fewer servers, then the first by
-// name. A soft policy of the server's group comes before that. When none fits the
+// name. Before that come the hosts that have a volume of the server's, and a soft
+// policy of its group. When none fits the
 // error is NoCapacity and says why for each host.
 func Plan(f Fleet, r Request) (Placement, error) {
 	const op = "schedule.Plan"
@@ -81,6 +83,9 @@ func Plan(f Fleet, r Request) (Placement, error) {
 
 // better spreads servers: a is better than b when more of it stays free.
 func (f Fleet) better(a, b Host, r Request) bool {
+	if la, lb := slices.Contains(r.VolumesOn, a.Name), slices.Contains(r.VolumesOn, b.Name); la != lb {
+		return la
+	}
 	if soft := f.softly(a, b, r); soft != 0 {
 		return soft > 0
 	}

@@ -30,6 +30,8 @@ func TestPlan(t *testing.T) {
 	reserved := node("n1", 4, 4096, 100)
 	reserved.Seen.ReservedMB = 4000
 	two := []cloud.Host{node("n2", 4, 4096, 100), node("n1", 4, 4096, 100)}
+	giving := []cloud.Host{node("n2", 4, 4096, 100), node("n1", 4, 4096, 100)}
+	giving[0].Seen.Exports, giving[1].Seen.Exports = true, true
 	small := Request{Size: Size{VCPUs: 1, MemoryMB: 512, DiskGB: 1}}
 	with := func(change func(*Request)) Request { r := small; change(&r); return r }
 	for _, c := range []struct {
@@ -58,6 +60,13 @@ func TestPlan(t *testing.T) {
 		{"disk", []cloud.Host{node("n1", 4, 4096, 10)}, []cloud.Server{on("a", "n1", 1, 1, 8)}, with(func(r *Request) { r.DiskGB = 3 }), "", "no host fits: n1 lacks 3 GB of disk (has 2)"},
 		{"more CPUs than are real", []cloud.Host{node("n1", 2, 4096, 10)}, nil, with(func(r *Request) { r.VCPUs = 4 }), "", "no host fits: n1 lacks 4 CPUs (has 2)"},
 		{"promised CPUs are used up", []cloud.Host{node("n1", 1, 4096, 100)}, []cloud.Server{on("a", "n1", 4, 1, 1)}, small, "", "no host fits: n1 lacks 1 virtual CPUs (has 0)"},
+		{"where its volume is", two, nil, with(func(r *Request) { r.VolumesOn = []string{"n2"} }), "n2", ""},
+		{"where its volume is, though full of others", giving, []cloud.Server{on("a", "n2", 1, 2048, 1)}, with(func(r *Request) { r.VolumesOn = []string{"n2"} }), "n2", ""},
+		{"a volume that is given", giving, nil, with(func(r *Request) { r.VolumesOn, r.Host = []string{"n2"}, "n1" }), "n1", ""},
+		{"a volume that is not given", two, nil, with(func(r *Request) { r.VolumesOn, r.Host = []string{"n2"}, "n1" }), "",
+			"no host fits: n1 does not have its volume (which is on n2), n2 is not the host asked for"},
+		{"a volume of several servers", giving, nil, with(func(r *Request) { r.VolumesOn, r.VolumesStay, r.Host = []string{"n2"}, []string{"n2"}, "n1" }), "",
+			"no host fits: n1 does not have its volume (which is on n2), n2 is not the host asked for"},
 		{"beside", two, []cloud.Server{on("a", "n2", 1, 512, 1)}, with(func(r *Request) { r.SameHost = []string{"a"} }), "n2", ""},
 		{"not beside", two, []cloud.Server{on("a", "n2", 1, 1, 1), on("b", "n1", 1, 2, 1)}, with(func(r *Request) { r.DifferentHost = []string{"a"} }), "n1", ""},
 	} {

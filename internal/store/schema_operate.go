@@ -29,6 +29,11 @@ var (
 		names: []string{"project_id", "created_at"}, types: "tm",
 		values: func(c cloud.Consumer) columns { return columns{c.ProjectID, c.CreatedAt} },
 	}
+	osDefinitionSchema = schema[cloud.OSDefinition]{
+		table: "os_definitions", noun: "definition", key: cloud.OSDefinition.Key,
+		names: []string{"project_id", "name", "version", "created_at"}, types: "ttim",
+		values: func(d cloud.OSDefinition) columns { return columns{d.ProjectID, d.Name, d.Version, d.CreatedAt} },
+	}
 	placementNameSchema = schema[cloud.PlacementName]{
 		table: "placement_names", noun: "name in placement", key: cloud.PlacementName.Key,
 		names: []string{"kind", "name"}, types: "tt",
@@ -39,6 +44,6 @@ var (
 // operateShapes are the declarations of these tables.
 func operateShapes() []shape {
 	return []shape{
-		aggregateSchema.shape(), serverGroupSchema.shape(), pastServerSchema.shape(), providerSchema.shape(), consumerSchema.shape(), placementNameSchema.shape(),
+		aggregateSchema.shape(), serverGroupSchema.shape(), pastServerSchema.shape(), providerSchema.shape(), consumerSchema.shape(), placementNameSchema.shape(), osDefinitionSchema.shape(),
 	}
 }

@@ -108,6 +108,7 @@ type Tx struct {
 	Providers      *Table[cloud.ResourceProvider] // those that clients said something about
 	Consumers      *Table[cloud.Consumer]
 	PlacementNames *Table[cloud.PlacementName]
+	OSDefinitions  *Table[cloud.OSDefinition]
 
 	Quotas   *Table[cloud.Quota]
 	Settings *Table[Setting] // small things of the cloud itself: ids of the default project, signing keys, schema notes

@@ -63,7 +63,8 @@ func newTx(r *run) *Tx {
 		Quotas: table(r, &quotaSchema), Settings: table(r, &settingSchema),
 		Aggregates: table(r, &aggregateSchema), ServerGroups: table(r, &serverGroupSchema), PastServers: table(r, &pastServerSchema),
 		Providers: table(r, &providerSchema), Consumers: table(r, &consumerSchema), PlacementNames: table(r, &placementNameSchema),
-		run: r,
+		OSDefinitions: table(r, &osDefinitionSchema),
+		run:           r,
 	}
 }
 
@@ -149,6 +150,7 @@ func newShelves() map[string]any {
 	shelve(m, &providerSchema)
 	shelve(m, &consumerSchema)
 	shelve(m, &placementNameSchema)
+	shelve(m, &osDefinitionSchema)
 	return m
 }
 

@@ -37,7 +37,9 @@ type race struct {
 	other   string   // its name
 	ours    []string // after the name of the binary
 	theirs  []string
-	env     []string // of the other
+	tool    string       // of theirs, that must be there; "": the first word
+	env     []string     // of the other
+	input   func() error // makes once what both read
 	before  func() error
 	made    [2]string // what each made, "" if sizes mean nothing; removed before each run
 	atLeast float64   // how many times faster is wanted; 1/1.1: not slower by more than a tenth
@@ -88,7 +90,7 @@ func (s *shop) run(ctx context.Context, only string) (err error) {
 		if !strings.Contains(r.what, only) {
 			continue
 		}
-		if _, err := exec.LookPath(r.theirs[0]); err != nil {
+		if _, err := exec.LookPath(cmp.Or(r.tool, r.theirs[0])); err != nil {
 			fmt.Printf("| %s | %s | | not installed | | | | | |\n", r.what, r.other)
 			continue
 		}
@@ -128,6 +130,11 @@ func (s *shop) race(ctx context.Context, r race) error {
 	var wall, cpu [2][]float64
 	var memory []float64
 	size := [2]int64{}
+	if r.input != nil {
+		if err := r.input(); err != nil {
+			return err
+		}
+	}
 	for range s.runs {
 		for who, line := range [][]string{append([]string{s.bin}, r.ours...), r.theirs} {
 			if err := s.clear(r); err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,12 +46,116 @@ func (s *shop) races() []race {
 			theirs: []string{"virt-make-fs", "--format=qcow2", "--type=ext4", "--partition=mbr", "--size=+300M", "tree.tar", "theirs.qcow2"},
 		},
 		{
+			what: "tar → bootable qcow2", other: "tar x, kiwi-ng system create (a bare file system)", tool: "kiwi-ng", atLeast: 3, made: [2]string{"ours.qcow2", "theirs.kiwi.ext4"},
+			ours:   convert("tree.tar", "--to", "qcow2", "-o", "ours.qcow2"),
+			theirs: []string{"bash", "-euc", kiwi},
+		},
+		{
+			what: "tar → qcow2", other: "tar x, mke2fs -d, qemu-img convert (their disk does not boot)", atLeast: level, made: [2]string{"ours.qcow2", "theirs.qcow2"},
+			ours:   convert("tree.tar", "--to", "qcow2", "-o", "ours.qcow2"),
+			theirs: byHand("tree.tar", "750M"),
+		},
+		{
+			what: "tar of 100,000 files, 1 GB → qcow2", other: "tar x, mke2fs -d, qemu-img convert", atLeast: level, made: [2]string{"ours.qcow2", "theirs.qcow2"},
+			input:  func() error { return manyFiles(filepath.Join(s.work, "many.tar"), 100000, 10<<10) },
+			ours:   convert("many.tar", "--to", "qcow2", "-o", "ours.qcow2"),
+			theirs: byHand("many.tar", "1800M"),
+		},
+		{
+			what: "tar with a sparse file of 10 GB → qcow2", other: "tar x, mke2fs -d, qemu-img convert", atLeast: level, made: [2]string{"ours.qcow2", "theirs.qcow2"},
+			input:  func() error { return sparseFile(s.work, "sparse.tar", 10<<30) },
+			ours:   convert("sparse.tar", "--to", "qcow2", "-o", "ours.qcow2"),
+			theirs: byHand("sparse.tar", "400M"),
+		},
+		{
 			what: "a key and a name into a qcow2", other: "virt-customize", atLeast: 3, env: s.guestfs(),
 			before: func() error { return overlay(s.work) },
 			ours:   []string{"image", "inject", "--ssh-key", "key.pub", "--hostname", "web1", "ours.qcow2"},
 			theirs: []string{"virt-customize", "-q", "-a", "theirs.qcow2", "--hostname", "web1", "--ssh-inject", "root:file:key.pub"},
 		},
 	}
+}
+
+// kiwi has KIWI make the file system of an unpacked tree: of the forms that it has the
+// only one that needs no GRUB in the tree.
+const kiwi = `
+mkdir theirs.root theirs.out
+trap 'rm -rf theirs.root theirs.out' EXIT
+tar -xf tree.tar -C theirs.root
+mkdir theirs.root/image
+cat >theirs.root/image/config.xml <<'X'
+<?xml version="1.0" encoding="utf-8"?>
+<image schemaversion="7.4" name="small">
+  <description type="system"><author>x</author><contact>x@example.org</contact><specification>a tree</specification></description>
+  <preferences><version>1.0.0</version><packagemanager>apt</packagemanager><type image="ext4"/></preferences>
+  <repository type="apt-deb" distribution="bookworm"><source path="http://deb.debian.org/debian"/></repository>
+  <packages type="image"/>
+  <packages type="bootstrap"/>
+</image>
+X
+kiwi-ng system create --root "$PWD/theirs.root" --target-dir "$PWD/theirs.out"
+mv theirs.out/*.ext4 theirs.kiwi.ext4
+`
+
+// byHand makes a disk without a boot loader of an archive, as one would with the
+// tools underneath.
+func byHand(archive, size string) []string {
+	return []string{"bash", "-euc", `
+mkdir theirs.tree
+trap 'rm -rf theirs.tree theirs.root' EXIT
+tar -xf "$0" -C theirs.tree
+mke2fs -q -F -t ext4 -b 4096 -N "$(($(find theirs.tree | wc -l) * 5 / 4 + 64))" -d theirs.tree theirs.root "$1"
+qemu-img convert -f raw -O qcow2 theirs.root theirs.qcow2
+`, archive, size}
+}
+
+// manyFiles writes an archive of n files of size bytes each, a hundred in a folder.
+func manyFiles(path string, n, size int) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := tar.NewWriter(f)
+	content, random := make([]byte, size), rand.NewChaCha8([32]byte{})
+	for i := range n {
+		_, _ = random.Read(content) // it never fails
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("srv/%d/%d", i/100, i), Size: int64(size), Mode: 0o644}); err != nil {
+			return err
+		}
+		if _, err := w.Write(content); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// sparseFile has GNU tar write an archive of a file with a little data in each GiB.
+func sparseFile(dir, archive string, size int64) error {
+	const name = "sparse.file"
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	for at := int64(0); at < size; at += 1 << 30 {
+		if _, err := f.WriteAt(make([]byte, 64<<10), at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt([]byte("data"), at); err != nil {
+			return err
+		}
+	}
+	if err := f.Truncate(size); err != nil {
+		return err
+	}
+	cmd := exec.Command("tar", "--sparse", "-cf", archive, name) //nolint:noctx // a moment's work
+	cmd.Dir = dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return nil
 }
 
 // manual is what seeds/001 does by hand, with the numbers read instead of typed.

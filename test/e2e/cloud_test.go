@@ -15,7 +15,7 @@ import (
 
 // patience bounds every wait for an event: generous, since guests are emulated
 // on whatever machine this is.
-const patience = 8 * time.Minute
+const patience = 12 * time.Minute
 
 // theCloud is a running hearth with an empty data directory of its own.
 type theCloud struct {

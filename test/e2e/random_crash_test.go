@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/snapshots"
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 )
@@ -16,6 +20,7 @@ import (
 type book struct {
 	here, maybe, going map[string]bool // names of servers
 	nets, maybeNets    map[string]bool
+	vols               *shelf
 }
 
 // TestRandomKills kills hearth at random moments while a client works, fifty
@@ -29,7 +34,7 @@ func TestRandomKills(t *testing.T) {
 	blank := filepath.Join(t.TempDir(), "i.qcow2")
 	c.run(nil, "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", blank, "64M")
 	image := c.session().upload("i", "qcow2", blank, nil)
-	b := book{here: map[string]bool{}, maybe: map[string]bool{}, going: map[string]bool{}, nets: map[string]bool{"private": true, "public": true}, maybeNets: map[string]bool{}}
+	b := book{here: map[string]bool{}, maybe: map[string]bool{}, going: map[string]bool{}, nets: map[string]bool{"private": true, "public": true}, maybeNets: map[string]bool{}, vols: newShelf()}
 	for round := range 50 {
 		stop, done := make(chan struct{}), make(chan struct{})
 		s := c.session()
@@ -46,10 +51,11 @@ func TestRandomKills(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d servers and %d networks at the end", len(b.here), len(b.nets))
+	t.Logf("%d servers, %d networks, %d volumes and %d snapshots at the end", len(b.here), len(b.nets), len(b.vols.volumes), len(b.vols.snapshots))
+	b.vols.summary(c)
 }
 
-// work makes and deletes servers and networks until it is told to stop or
+// work makes and deletes servers, networks and volumes until it is told to stop or
 // nobody answers, and keeps the book.
 func (b *book) work(s *session, random *rand.Rand, image, network string, round int, stop chan struct{}) {
 	ids := map[string]string{}
@@ -68,7 +74,11 @@ func (b *book) work(s *session, random *rand.Rand, image, network string, round 
 		default:
 		}
 		name := fmt.Sprintf("r%d-%d", round, i)
-		switch dice := random.IntN(10); {
+		switch dice := random.IntN(20); {
+		case dice >= 10:
+			if !b.vols.act(s, random, b.ids(ids), image, name) {
+				return
+			}
 		case dice < 5 && len(b.here) < 8:
 			b.maybe[name] = true
 			made, err := servers.Create(s.ctx, s.compute, servers.CreateOpts{Name: name, ImageRef: image, FlavorRef: "42", Networks: []servers.Network{{UUID: network}}}, nil).Extract()
@@ -92,14 +102,24 @@ func (b *book) work(s *session, random *rand.Rand, image, network string, round 
 	}
 }
 
+// ids are those of the servers that are here.
+func (b *book) ids(all map[string]string) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(b.here)) {
+		out = append(out, all[name])
+	}
+	return out
+}
+
 // deleteOne deletes any server; false when nobody answers.
 func (b *book) deleteOne(s *session, ids map[string]string) bool {
 	for name := range b.here {
 		delete(b.here, name)
 		b.maybe[name] = true
 		if err := servers.Delete(s.ctx, s.compute, ids[name]).ExtractErr(); err != nil {
+			b.vols.serverGoes(ids[name], false)
 			return false
 		}
+		b.vols.serverGoes(ids[name], true)
 		delete(b.maybe, name)
 		b.going[name] = true
 		return true
@@ -114,22 +134,28 @@ func (b *book) compare(c *theCloud, round int) {
 	s := c.session()
 	var found map[string]string
 	var restless []string // ids
+	var all []servers.Server
+	var shelved []volumes.Volume
+	var snaps []snapshots.Snapshot
 	defer func() {
 		for _, id := range restless {
 			c.t.Logf("round %d: a server that does not rest:\n%s", round, c.hearth("explain", "server", id))
 		}
 	}()
-	within(c.t, 30*time.Second, fmt.Sprintf("round %d: every server rests", round), func() bool {
+	within(c.t, 30*time.Second, fmt.Sprintf("round %d: every server and volume rests", round), func() bool {
 		found, restless = map[string]string{}, nil
-		all := must(servers.ExtractServers(must(servers.List(s.compute, nil).AllPages(s.ctx))(c.t)))(c.t)
+		all = must(servers.ExtractServers(must(servers.List(s.compute, nil).AllPages(s.ctx))(c.t)))(c.t)
 		for _, one := range all {
 			found[one.Name] = one.Status
 			if one.Status != "ACTIVE" || one.TaskState != "" || b.going[one.Name] {
 				restless = append(restless, one.ID)
 			}
 		}
-		return len(restless) == 0
+		var rest bool
+		shelved, snaps, rest = b.vols.rests(c, s)
+		return rest && len(restless) == 0
 	})
+	b.vols.compare(c, round, shelved, snaps, all)
 	for name := range b.here {
 		if found[name] == "" {
 			c.t.Errorf("round %d: server %s was promised and is not there", round, name)

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"hearth/internal/cloud"
-	"hearth/internal/disk/luks"
 )
 
 // ask is something that a worker is asked to do in between.
@@ -92,8 +91,8 @@ func (m *Manager) GrowVolume(ctx context.Context, disk string, size int64) (grow
 // ownBytes is how much of a volume's disk its guest does not see.
 func (w *worker) ownBytes(disk string) int64 {
 	for _, v := range w.wanted().Volumes {
-		if v.Disk == disk && v.Key != "" {
-			return luks.HeaderSize
+		if v.Disk == disk {
+			return ownBytes(v)
 		}
 	}
 	return 0

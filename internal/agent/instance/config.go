@@ -14,7 +14,7 @@ import (
 // ephemeral, swap, other volumes, config drive, its NICs in the order of the ports.
 func (w *worker) guestConfig(ctx context.Context, spec cloud.InstanceSpec) (hypervisor.Config, error) {
 	cfg := hypervisor.Config{
-		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID), Request: spec.Request,
+		ID: spec.ID, Name: spec.Name, VCPUs: spec.VCPUs, MemoryMB: spec.MemoryMB, Dir: w.m.GuestDir(spec.ID), Request: spec.Request, Notice: notice(w.rec.HostKeys),
 	}
 	firmware, err := smbios(spec)
 	if err != nil {
@@ -274,5 +274,11 @@ func commandLine(spec cloud.InstanceSpec, bus string) string {
 		}
 		line = "root=" + root + " console=tty0 console=ttyS0"
 	}
-	return strings.TrimSpace(line + " " + spec.KernelArgs)
+	have := strings.Fields(line) // the server's words begin with the image's: each is said once
+	for _, word := range strings.Fields(spec.KernelArgs) {
+		if !slices.Contains(have, word) {
+			line, have = line+" "+word, append(have, word)
+		}
+	}
+	return strings.TrimSpace(line)
 }

@@ -43,6 +43,9 @@ func (w *worker) volumeDisk(ctx context.Context, v cloud.InstanceVolume, imageBu
 		}
 		bus = asked
 	}
+	if v.Source.Node != "" {
+		return w.remoteDisk(v, bus)
+	}
 	d, err := w.m.Storage.Disk(ctx, v.Disk)
 	if err != nil {
 		return hypervisor.Disk{}, err

@@ -89,6 +89,10 @@ func (m *Manager) diskFacts(ctx context.Context, spec cloud.InstanceSpec) (facts
 		facts = append(facts, cloud.Fact{Topic: "disk " + name, Value: text + ")"})
 	}
 	for _, v := range spec.Volumes {
+		if v.Source.Node != "" {
+			facts = append(facts, sourceFact(v))
+			continue
+		}
 		if d, err := m.Storage.Disk(ctx, v.Disk); err == nil {
 			facts = append(facts, cloud.Fact{Topic: "volume " + v.VolumeID, Value: fmt.Sprintf("%s (%s, %d bytes)", d.Path, d.Format, d.Size)})
 		}

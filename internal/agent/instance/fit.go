@@ -296,12 +296,15 @@ func (w *worker) plugMissing(ctx context.Context, spec cloud.InstanceSpec, have 
 		return err
 	}
 	for _, v := range spec.Volumes {
-		_, there := have[volumeDevice(v.VolumeID)]
-		if there && !w.switching(v) {
+		has, there := have[volumeDevice(v.VolumeID)]
+		if there && !w.switching(v) && !grown(v, has) {
 			continue
 		}
 		do := func() error { return w.plugVolume(ctx, spec, v) }
-		if there || w.swapDevice(v, have) {
+		if there && grown(v, has) {
+			do = func() error { return w.showGrown(ctx, v) }
+		}
+		if there && w.switching(v) || w.swapDevice(v, have) {
 			do = func() error {
 				wait, err := w.swapVolume(ctx, spec, v)
 				if err == nil && wait > 0 {

@@ -54,6 +54,9 @@ type Config struct {
 	Images     Images
 	// ConfigDrive gives the files of an instance's config drive.
 	ConfigDrive func(cloud.InstanceSpec) (map[string][]byte, error)
+	// HostKeys makes the ssh host keys on a new root disk of an image the instance's own, and gives their
+	// fingerprints; none where the guest does so, or has no keys. nil: they stay.
+	HostKeys func(ctx context.Context, image storage.Image, root storage.Disk) ([]string, error)
 
 	Clock  cloud.Clock
 	After  func(d time.Duration) (c <-chan time.Time, stop func() bool) // a timer; nil: the machine's
@@ -68,6 +71,7 @@ type Config struct {
 	Heavy         int                 // disks made and guests started at a time; 0: twice the processors
 	Attempts      int                 // tries of a step whose failure may pass; 0: 6
 	NoSync        bool                // leave out fsync, for tests
+	Identity      hypervisor.Identity // by which guests have volumes of other nodes; the zero one: they cannot
 	Secrets       Secrets             // seals the keys of volumes in what is written down; nil: under a key in memory
 	Used          func(digest string) // told of each image that a start takes from the cache; may be nil
 }

@@ -31,11 +31,13 @@ type record struct {
 	Timeline []cloud.Step // of the last start
 	Attempts int          // failures of the step since one succeeded
 	Built    bool         // started once, whole: its disks are the guest's own, and not undone
+	Made     string       // digest of the image that a definition made of its own; "" for none
 	Failing  string       // why the start is being undone; "" when it is not
 
 	Handle *hypervisor.Handle // of the guest that runs
 	Halted int64              // the generation under which the guest ended by itself; none
 
+	HostKeys   []string          // fingerprints of ssh host keys that were made and are to be told on the console
 	Drive      string            // the names that its config drive tells; "" when nobody noted it
 	Turn       int64             // of the root disk it was last started on
 	Disk       cloud.DiskIntent  // the last that was tidied up for

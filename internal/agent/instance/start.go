@@ -34,7 +34,7 @@ func (w *worker) start(ctx context.Context, spec cloud.InstanceSpec) (again time
 		r.State = cloud.InstanceStopped
 	}
 	r.Turn, r.Switched, r.NMIs = spec.Intent.Disk.Turn, none, spec.Intent.NMIs
-	r.Done, r.Attempts = nil, 0
+	r.Done, r.Attempts, r.HostKeys = nil, 0, nil // its console has told them
 	w.holdAll(spec)
 	r.Refused, r.Leaving, r.Plugged, r.Untaken = nil, nil, nil, nil
 	r.Generation, r.Reboots = spec.Intent.Generation, spec.Intent.Reboots

@@ -98,6 +98,7 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		{name: "clear", lasts: true, do: func(ctx context.Context) error { return w.clear(ctx, spec) }},
 		{name: "disk", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropRoots(ctx, spec) },
 			do: func(ctx context.Context) error { return w.makeRoot(ctx, spec) }},
+		{name: "host-keys", slots: w.m.heavy, lasts: true, do: func(ctx context.Context) error { return w.renewHostKeys(ctx, spec) }},
 		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropEphemeral(ctx, id) },
 			do: func(ctx context.Context) error { return w.makeEphemeral(ctx, spec) }},
 		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
@@ -113,6 +114,8 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 			return spec.Intent.Disk.Last == 0
 		case "volumes": // that take the place of others
 			return !slices.ContainsFunc(spec.Volumes, func(v cloud.InstanceVolume) bool { return v.Swaps != "" })
+		case "host-keys":
+			return w.m.HostKeys == nil || !ownsHostKeys(spec)
 		case "boot-volume":
 			return spec.BootVolume() == nil || spec.BootVolume().Image == nil
 		}
@@ -175,7 +178,7 @@ func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	for i := range spec.CDs {
 		refs = append(refs, &spec.CDs[i].Image)
 	}
-	if d := spec.Intent.Disk; spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
+	if d := spec.Intent.Disk; spec.Deploy == nil && spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
 		refs = append(refs, &spec.Image)
 	}
 	if v := spec.BootVolume(); v != nil && w.rec.Turn != spec.Intent.Disk.Turn {
@@ -235,6 +238,9 @@ func (w *worker) makeRoot(ctx context.Context, spec cloud.InstanceSpec) error {
 	if d.Why == cloud.DiskResize {
 		return w.copyRoot(ctx, id, diskID(spec.ID, rootName(d.Kept)), size)
 	}
+	if spec.Deploy != nil {
+		return w.deployRoot(ctx, spec, id, size)
+	}
 	img, err := w.image(ctx, spec.Image)
 	if err == nil {
 		_, err = w.m.Storage.CloneDisk(ctx, id, img, size)
@@ -265,7 +271,14 @@ func (w *worker) dropRoots(ctx context.Context, spec cloud.InstanceSpec) error {
 			return err
 		}
 	}
-	return nil
+	if w.rec.Made == "" {
+		return nil
+	}
+	err := w.m.Storage.RemoveImage(ctx, w.rec.Made)
+	if cloud.Is(err, cloud.Conflict) || cloud.Is(err, cloud.NotFound) { // another's disk is the very same
+		err = nil
+	}
+	return err
 }
 
 // configStep is the step that makes the config drive.

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"hearth/internal/cloud"
+	"hearth/internal/disk/inject"
+	"hearth/internal/disk/osdef"
 )
 
 // mount is a volume with a file system that its guest is to mount.
@@ -16,8 +18,9 @@ type mount struct {
 }
 
 // vendorData is vendor_data.json: for cloud-init, under its name, a cloud-config that
-// mounts volumes by their labels; and for Hearth's own agent the same under ours. {}
-// without such volumes, as nova has it without vendor data.
+// has what the CINIT_ settings of the server's definition say, and mounts volumes by
+// their labels; and for Hearth's own agent the mounts under ours. {} without either,
+// as nova has it without vendor data.
 func vendorData(spec cloud.InstanceSpec) []byte {
 	var mounts []mount
 	var lines strings.Builder
@@ -29,12 +32,39 @@ func vendorData(spec cloud.InstanceSpec) []byte {
 		// Neither word has a character that means something to YAML or to fstab.
 		fmt.Fprintf(&lines, "- [ LABEL=%s, %s, auto, \"defaults,nofail,x-systemd.device-timeout=10s\", \"0\", \"2\" ]\n", v.Label, v.Mount)
 	}
-	if len(mounts) == 0 {
+	config, data := settled(spec), map[string]any{}
+	if len(mounts) > 0 {
+		config += "mounts:\n" + lines.String()
+		data["hearth"] = map[string]any{"mounts": mounts}
+	}
+	if config == "" {
 		return []byte("{}")
 	}
-	body, err := json.Marshal(map[string]any{"cloud-init": "#cloud-config\nmounts:\n" + lines.String(), "hearth": map[string]any{"mounts": mounts}})
+	data["cloud-init"] = "#cloud-config\n" + config
+	body, err := json.Marshal(data)
 	if err != nil {
 		return []byte("{}") // strings marshal
 	}
 	return body
+}
+
+// settled is what the CINIT_ settings by which a server was made say, as YAML; "" if
+// none of them is set.
+func settled(spec cloud.InstanceSpec) string {
+	if spec.Deploy == nil {
+		return ""
+	}
+	d, err := osdef.Decode([]byte(spec.Deploy.Body))
+	if err != nil {
+		return "" // the deployment said so
+	}
+	r, err := d.Resolve(int64(spec.MemoryMB)<<20, spec.Deploy.Over)
+	if err != nil || !r.On("cloud-init") {
+		return ""
+	}
+	text, err := inject.VendorConfig(spec.Hostname, r.Settings)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }

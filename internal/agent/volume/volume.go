@@ -24,8 +24,13 @@ type localImages interface {
 	Path(digest string) (string, error)
 }
 
-// Guests are those of this node, which have volumes open; instance.Manager.
+// Guests are those who have volumes of this node open: its own guests, and others'.
 type Guests interface {
+	// Renew calls fn while no guest of another node has a disk open, which they do
+	// again afterwards.
+	Renew(ctx context.Context, disk string, fn func() error) error
+	// Withdraw takes a disk from the guests of other nodes for good.
+	Withdraw(ctx context.Context, disk string) error
 	// GrowVolume makes a disk larger by the guest that has it; false when none does.
 	GrowVolume(ctx context.Context, disk string, size int64) (bool, error)
 	// Quiesce calls fn while no guest writes to a disk.
@@ -99,16 +104,29 @@ func (m *Manager) grow(ctx context.Context, spec cloud.VolumeSpec, disk storage.
 		if _, err := m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes); err != nil {
 			return disk, err
 		}
-		return m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		return m.enlarge(ctx, spec, disk)
 	}
 	if disk.Size < spec.SizeBytes {
-		grown, err := m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		grown, err := m.enlarge(ctx, spec, disk)
 		if err != nil {
 			return disk, err
 		}
 		disk = grown
 	}
 	_, err := m.guests().GrowVolume(ctx, spec.ID, spec.SizeBytes)
+	return disk, err
+}
+
+// enlarge has the storage make a disk larger. Guests of other nodes, who may have it
+// open, are told by the head when it is.
+func (m *Manager) enlarge(ctx context.Context, spec cloud.VolumeSpec, disk storage.Disk) (storage.Disk, error) {
+	err := m.guests().Renew(ctx, spec.ID, func() error {
+		grown, err := m.storage.GrowDisk(ctx, spec.ID, spec.SizeBytes)
+		if err == nil {
+			disk = grown
+		}
+		return err
+	})
 	return disk, err
 }
 
@@ -229,6 +247,9 @@ func status(d storage.Disk) cloud.VolumeStatus {
 // Remove removes a disk. No error when it is gone.
 func (m *Manager) Remove(ctx context.Context, id string) error {
 	if err := mine("volume.Remove", id); err != nil {
+		return err
+	}
+	if err := m.guests().Withdraw(ctx, id); err != nil {
 		return err
 	}
 	if err := m.storage.RemoveDisk(ctx, seed(id)); err != nil {

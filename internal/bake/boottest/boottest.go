@@ -21,6 +21,7 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/inspect"
+	"hearth/internal/disk/ova"
 	"hearth/internal/driver/hypervisor/qemu"
 )
 
@@ -28,6 +29,9 @@ import (
 type Options struct {
 	Image    string
 	Format   disk.Format   // that the image must be of; "": what its bytes say
+	Kernel   string        // a file that is started without a boot loader; "": the loader's, or of NAME.ext4 the NAME.vmlinuz beside it
+	Ramdisk  string        // for Kernel
+	Append   string        // Kernel's command line; "": what the image's own menu has, and its root
 	User     string        // who logs in; "": those that the image names, and usual ones
 	Machine  string        // "pc" or "q35"; "": QEMU's own choice here
 	CPU      string        // a model of QEMU's, such as qemu64; "": all that the accelerator gives
@@ -42,7 +46,16 @@ type Options struct {
 // Run boots an image and reports. The error is for what kept the test from being
 // made; an image that fails has a report that says so.
 func Run(ctx context.Context, run *disk.Runner, opt Options) (*Report, error) {
-	layer, info, err := guestfs.Image(opt.Image)
+	dir, err := os.MkdirTemp("", "hearth-boot-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path, err := inPackage(ctx, opt.Image, dir)
+	if err != nil {
+		return nil, err
+	}
+	layer, info, err := guestfs.Image(path)
 	if err != nil {
 		return nil, err
 	}
@@ -52,16 +65,26 @@ func Run(ctx context.Context, run *disk.Runner, opt Options) (*Report, error) {
 	if info.Content == disk.Kernel || info.Content == disk.Ramdisk || info.Content == disk.Packed {
 		return nil, fail("this is no disk but a %s", info.Content)
 	}
-	dir, err := os.MkdirTemp("", "hearth-boot-test-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
 	t := &test{opt: opt, run: run, dir: dir, layer: layer, size: info.VirtualSize}
 	if err := t.prepare(ctx); err != nil {
 		return nil, err
 	}
 	return t.boot(ctx)
+}
+
+// inPackage takes the disk out of an OVA; any other image is given back as it is.
+func inPackage(ctx context.Context, image, dir string) (string, error) {
+	is, err := ova.IsFile(image)
+	if err != nil || !is {
+		return image, err
+	}
+	p, file, err := ova.OpenFile(image)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	inner := filepath.Join(dir, "disk")
+	return inner, p.Extract(ctx, 0, inner)
 }
 
 func fail(format string, args ...any) error {
@@ -117,7 +140,14 @@ func (t *test) prepare(ctx context.Context) error {
 		}
 		t.layer = disk.Layer{Path: copied, Format: disk.QCOW2}
 	}
+	t.beside()
 	t.look(ctx)
+	if t.opt.Kernel != "" && t.opt.Firmware == "uefi" {
+		return fail("a kernel that lies outside of the image is started by BIOS here")
+	}
+	if err := t.commandLine(ctx); err != nil {
+		return err
+	}
 	if t.opt.Firmware != "bios" && t.opt.Firmware != "uefi" {
 		return fail("the firmware %q is not known here; say bios or uefi", t.opt.Firmware)
 	}

@@ -189,3 +189,36 @@ func TestReport(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 }
+
+// TestKernelLine: a kernel outside of the image is told its root, and to speak.
+func TestKernelLine(t *testing.T) {
+	for _, c := range []struct {
+		args    string
+		ramdisk bool
+		want    string
+	}{
+		{"", true, "root=UUID=ab console=ttyS0,115200"},
+		{"root=UUID=cd ro quiet BOOT_IMAGE=/vmlinuz console=tty0 console=ttyS0,9600", true, "root=UUID=ab ro quiet console=tty0 console=ttyS0,9600"},
+		{"root=PARTUUID=1-01 ro", false, "root=/dev/vda ro console=ttyS0,115200"},
+	} {
+		if got := kernelLine(c.args, "ab", c.ramdisk); got != c.want {
+			t.Errorf("%q: %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
+// TestBeside: NAME.ext4 is an Amazon image when its kernel lies beside it.
+func TestBeside(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.ext4", "a.vmlinuz", "a.initrd", "b.ext4"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]Options{"a.ext4": {Kernel: filepath.Join(dir, "a.vmlinuz"), Ramdisk: filepath.Join(dir, "a.initrd")}, "b.ext4": {}, "a.raw": {}} {
+		r := &test{opt: Options{Image: filepath.Join(dir, name)}}
+		if r.beside(); r.opt.Kernel != want.Kernel || r.opt.Ramdisk != want.Ramdisk {
+			t.Errorf("%s: %+v", name, r.opt)
+		}
+	}
+}

@@ -34,6 +34,9 @@ func (t *test) arguments(l *vm.Line, serial, monitor, frames int) error {
 	l.Add("-name", "guest="+instanceName, "-boot", "strict=on,menu=off", "-action", "reboot=reset,shutdown=poweroff,panic=none",
 		"-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22", "-device", "virtio-net-pci,netdev=net,romfile=,mac="+guestMAC,
 		"-object", fmt.Sprintf("filter-dump,id=frames,netdev=net,maxlen=%d,file=/proc/self/fd/%d", maxFrame, frames))
+	if err := t.kernel(l); err != nil {
+		return err
+	}
 	return t.disks(l)
 }
 

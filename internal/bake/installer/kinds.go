@@ -78,6 +78,17 @@ func kinds() map[string]kind {
 	}
 }
 
+// Layouts are the pairs of a kernel's and a ramdisk's name by which folders have an installer.
+func Layouts() (out [][2]string) {
+	for _, name := range Kinds() {
+		k := kinds()[name]
+		for i := range min(len(k.kernels), len(k.ramdisks)) {
+			out = append(out, [2]string{k.kernels[i], k.ramdisks[i]})
+		}
+	}
+	return out
+}
+
 // marks tell the kinds by their text.
 var marks = []struct {
 	kind string

@@ -81,7 +81,14 @@ func Open(ctx context.Context, source, kindName, cacheDir string, fetch Fetch) (
 	return openISO(source, k, kindName)
 }
 
-func openISO(source string, k kind, kindName string) (*Media, error) {
+// openISO finds an installer in a CD-ROM. The reader of these does not expect bytes that
+// nobody checked: where they lead it out of its bounds, the image is broken.
+func openISO(source string, k kind, kindName string) (m *Media, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m, err = nil, fmt.Errorf("%s is a broken ISO 9660 image: %v", source, p)
+		}
+	}()
 	f, err := os.Open(source)
 	if err != nil {
 		return nil, err
@@ -95,7 +102,7 @@ func openISO(source string, k kind, kindName string) (*Media, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ISO 9660 image: %w", source, err)
 	}
-	m := &Media{ISO: source}
+	m = &Media{ISO: source}
 	return m, m.fill(k, kindName, source, func(name string, most int64) ([]byte, error) {
 		in, err := iso.OpenFile(name, os.O_RDONLY)
 		return bounded(in, err)(most)

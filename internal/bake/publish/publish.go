@@ -5,6 +5,8 @@
 package publish
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +36,7 @@ const Namespace = "hearth-image"
 // manifest is the part of a bake's NAME.json that is read.
 type manifest struct {
 	Recipe string `json:"recipe"`
+	User   string `json:"user"`
 	Files  []struct {
 		File   string `json:"file"`
 		SHA256 string `json:"sha256"`
@@ -48,6 +51,7 @@ type Set struct {
 	Files      []string // base names, sorted: images, manifest, bill of materials, sources, licences
 	Disk       string   // base name of the disk that boots; "" if there is none
 	Properties map[string]string
+	User       string // who logs in
 }
 
 // companions are what lies beside an image, by how its name ends. All but the manifest may lack
@@ -69,7 +73,7 @@ func Read(file string) (*Set, error) {
 	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil || len(m.Files) == 0 {
 		return nil, fmt.Errorf("%s is no manifest of hearth bake: %w", file, errors.Join(err, errors.New("it names no files")))
 	}
-	s := &Set{Dir: filepath.Dir(file), Name: strings.TrimSuffix(filepath.Base(file), ".json"), Properties: m.Properties}
+	s := &Set{Dir: filepath.Dir(file), Name: strings.TrimSuffix(filepath.Base(file), ".json"), Properties: m.Properties, User: m.User}
 	for _, entry := range m.Files {
 		if entry.File != filepath.Base(entry.File) || strings.HasPrefix(entry.File, ".") {
 			return nil, fmt.Errorf("%s names the file %q, which is not beside it", file, entry.File)
@@ -186,4 +190,39 @@ func replace(name string, data []byte) error {
 		return err
 	}
 	return os.Rename(name+".new", name)
+}
+
+// Papers writes an archive, packed by gzip, of what belongs to the disk and is no image: manifest,
+// bill of materials, sources, licences, what the boot test wrote, and more files, such as
+// the lock, by their base names.
+func (s *Set) Papers(w io.Writer, more ...string) error {
+	packed := gzip.NewWriter(w)
+	archive := tar.NewWriter(packed)
+	files := more
+	for _, c := range companions {
+		files = append(files, filepath.Join(s.Dir, s.Name+c))
+	}
+	for _, name := range []string{"boot-test.json", "boot-test.xml", "console.log"} {
+		if name = filepath.Join(s.Dir, s.Name+".boot-test", name); isFile(name) {
+			files = append(files, name)
+		}
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := archive.WriteHeader(&tar.Header{Name: s.Name + "/" + filepath.Base(name), Mode: 0o644, Size: int64(len(b))}); err != nil {
+			return err
+		}
+		if _, err := archive.Write(b); err != nil {
+			return err
+		}
+	}
+	return errors.Join(archive.Close(), packed.Close())
+}
+
+func isFile(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular()
 }

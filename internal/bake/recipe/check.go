@@ -78,7 +78,7 @@ func (c *checker) base() {
 	switch b.Bootstrap {
 	case "", "debian", "ubuntu":
 	case "ember":
-		if len(c.Packages.Install) > 0 || c.Kernel != (Kernel{}) || c.Agent != "" || len(c.Services.Enable)+len(c.Services.Disable) > 0 || len(c.Users) > 1 || b.Suite+b.Mirror != "" || len(b.Components) > 0 {
+		if len(c.Packages.Install) > 0 || c.Kernel != (Kernel{}) || c.Agent != "" || len(c.Services.Enable)+len(c.Services.Disable) > 0 || len(c.Users) > 1 || b.Suite+b.Mirror+b.Keyring != "" || len(b.Components) > 0 {
 			c.problem("base.bootstrap", "ember is whole as it is: it takes one user, overlays and scripts, and neither packages, kernel, services, agent nor a suite")
 		}
 	case "fedora", "suse", "opensuse", "arch", "alpine", "gentoo":
@@ -103,9 +103,10 @@ func (c *checker) base() {
 			c.problem(fmt.Sprintf("base.components[%d]", i), "%q is no name of a component", s)
 		}
 	}
-	if b.Bootstrap == "" && (b.Suite != "" || b.Mirror != "" || len(b.Components) > 0) {
-		c.problem("base", "suite, mirror and components are those of a bootstrap")
+	if b.Bootstrap == "" && (b.Suite+b.Mirror+b.Keyring != "" || len(b.Components) > 0) {
+		c.problem("base", "suite, mirror, components and keyring are those of a bootstrap")
 	}
+	c.file("base.keyring", b.Keyring, true)
 	c.file("base.tarball", b.Tarball, true)
 	c.file("base.image", b.Image, true)
 	c.installer()

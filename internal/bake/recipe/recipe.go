@@ -32,7 +32,8 @@ type Base struct {
 	Suite      string   `yaml:"suite"`
 	Mirror     string   `yaml:"mirror"` // may be a snapshot's address; "": the distribution's own
 	Components []string `yaml:"components"`
-	SHA256     string   `yaml:"sha256"` // of Tarball or Image, in hexadecimal
+	Keyring    string   `yaml:"keyring"` // of a bootstrap: file with the keys that sign the mirror; "": those of this machine
+	SHA256     string   `yaml:"sha256"`  // of Tarball or Image, in hexadecimal
 }
 
 // Packages are installed by the package manager of the base, without those that

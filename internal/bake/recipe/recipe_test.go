@@ -41,7 +41,7 @@ func TestMistakesHaveLines(t *testing.T) {
 		good + "users: 5":                                                    "r.yaml:10:",
 		strings.Replace(good, "debian", "gentoo", 1):                         "r.yaml:3: a bootstrap of gentoo is not available",
 		strings.Replace(good, "debian", "debain", 1):                         `there is no bootstrap "debain"`,
-		strings.Replace(good, "bootstrap: debian", "tarball: a", 1):          "suite, mirror and components are those of a bootstrap",
+		strings.Replace(good, "bootstrap: debian", "tarball: a", 1):          "suite, mirror, components and keyring are those of a bootstrap",
 		strings.Replace(good, "  bootstrap: debian\n", "", 1):                "base should have one of",
 		strings.Replace(good, "vim", "vim;reboot", 1):                        `r.yaml:6: "vim;reboot" is no name of a package`,
 		strings.Replace(good, "web", "We b", 1):                              `r.yaml:1: the name "We b"`,

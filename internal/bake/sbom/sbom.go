@@ -101,15 +101,28 @@ func (l *List) dpkg(tree fs.FS) {
 		if s["Package"] == "" || !strings.HasSuffix(s["Status"], " installed") {
 			continue
 		}
-		p := Package{Manager: "deb", Name: s["Package"], Version: s["Version"], Arch: s["Architecture"], Homepage: s["Homepage"], Source: s["Package"], SourceV: s["Version"]}
-		if name, version, ok := strings.Cut(s["Source"], " "); name != "" {
-			if p.Source = name; ok {
-				p.SourceV = strings.Trim(version, "()")
-			}
-		}
-		p.Licences = copyright(text(tree, path.Join("usr/share/doc", p.Name, "copyright")))
-		l.Packages = append(l.Packages, p)
+		l.Packages = append(l.Packages, debian(s, text(tree, path.Join("usr/share/doc", s["Package"], "copyright"))))
 	}
+}
+
+// Deb is a package of Debian by its control file (deb-control(5)) and its copyright: for
+// what is unpacked into an image that has no database of packages.
+func Deb(control, copyright string) (p Package, ok bool) {
+	for _, s := range stanzas(control, ":") {
+		return debian(s, copyright), s["Package"] != ""
+	}
+	return p, false
+}
+
+func debian(s map[string]string, licence string) Package {
+	p := Package{Manager: "deb", Name: s["Package"], Version: s["Version"], Arch: s["Architecture"], Homepage: s["Homepage"], Source: s["Package"], SourceV: s["Version"]}
+	if name, version, ok := strings.Cut(s["Source"], " "); name != "" {
+		if p.Source = name; ok {
+			p.SourceV = strings.Trim(version, "()")
+		}
+	}
+	p.Licences = copyright(licence)
+	return p
 }
 
 // copyright finds the short names of licences in a copyright file: those of its

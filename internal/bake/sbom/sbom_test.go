@@ -100,3 +100,13 @@ func TestDocument(t *testing.T) {
 		t.Errorf("%s\n%s", s, r)
 	}
 }
+
+func TestDeb(t *testing.T) {
+	p, ok := Deb("Package: libc6\nSource: glibc (2.36-9)\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\nDescription: GNU C Library\n it is long\n", "see /usr/share/common-licenses/LGPL-2.1.\n")
+	if !ok || p.Name != "libc6" || p.Source != "glibc" || p.SourceV != "2.36-9" || len(p.Licences) != 1 || p.Licences[0] != "LGPL-2.1" {
+		t.Errorf("%+v, %v", p, ok)
+	}
+	if p, ok := Deb("", ""); ok {
+		t.Errorf("of nothing: %+v", p)
+	}
+}

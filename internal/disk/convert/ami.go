@@ -11,13 +11,14 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/resize"
 )
 
 // AMIResult is a disk taken apart into what boots without a boot loader.
 type AMIResult struct {
 	Kernel      string   `json:"kernel"`       // aki
 	Ramdisk     string   `json:"ramdisk"`      // ari; "" if the disk has none
-	Root        string   `json:"root"`         // ami: the root file system, as small as it gets
+	Root        string   `json:"root"`         // ami: the root file system, small
 	RootSize    int64    `json:"root_size"`    // bytes
 	Version     string   `json:"version"`      // of the kernel
 	CommandLine string   `json:"command_line"` // for the image property os_command_line
@@ -28,7 +29,7 @@ const maxBootFile = 512 << 20
 
 // AMI makes of a disk with an ext root the files PREFIX.vmlinuz, PREFIX.initrd and
 // PREFIX.ext4: the kernel and ramdisk that its boot loader starts by default, and
-// its root file system, checked and made as small as resize2fs can. Lines of its
+// its root file system, checked and made small, with 3 % of what it holds free. Lines of its
 // /etc/fstab that name other partitions of the disk are put out of use.
 func AMI(ctx context.Context, run *disk.Runner, source, prefix string) (*AMIResult, error) {
 	layer, _, err := guestfs.Image(source)
@@ -212,9 +213,9 @@ func (a *ami) fstab(text string, from *guestfs.Tree) string {
 	return b.String()
 }
 
-// shrink makes the root as small as it gets.
+// shrink makes the root small: its guest grows it only after it wrote to it.
 func (a *ami) shrink(ctx context.Context) error {
-	size, err := a.run.ShrinkExt(ctx, filepath.Join(a.dir, "root"))
+	size, err := resize.Ext(ctx, a.run, filepath.Join(a.dir, "root"))
 	a.out.RootSize = size
 	return err
 }

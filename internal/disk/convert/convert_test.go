@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/ext4"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestfs/guestfstest"
 )
@@ -106,6 +107,9 @@ func TestAMI(t *testing.T) {
 		t.Fatalf("root of %d bytes, %v: %+v", st.Size(), err, r)
 	}
 	guestfstest.Clean(t, r.Root, 0)
+	if free := freeIn(t, r.Root, r.RootSize); free < r.RootSize/40 {
+		t.Errorf("of %d bytes %d are free: its guest can write nothing before it is grown", r.RootSize, free)
+	}
 	d, err := guestfs.Open(ctx, run, []disk.Layer{{Path: r.Root, Format: disk.Raw}}, guestfs.ReadOnly)
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +152,21 @@ func TestRelativeNames(t *testing.T) {
 	if _, err := AMI(ctx, run, "made.vmdk", "ami"); err != nil {
 		t.Errorf("%v: %+v", err, r)
 	}
+}
+
+// freeIn is how many bytes are free in the ext file system that is a file.
+func freeIn(t *testing.T, path string, size int64) int64 {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fs, err := ext4.Open(f, 0, size)
+	if err != nil || fs == nil {
+		t.Fatal(err)
+	}
+	return fs.Size - fs.Used()
 }
 
 func TestMeter(t *testing.T) {

@@ -13,7 +13,10 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/dump"
+	"hearth/internal/disk/fat"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/ova"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
 )
@@ -32,6 +35,7 @@ type opened struct {
 	tree.Source
 	kind   string
 	guest  *guestfs.Tree // of a disk
+	path   string        // of that disk; of the one in an OVA, a file that Close removes
 	beside string        // of the root of an Amazon image: the beginning of its kernel's and ramdisk's names
 	image  string        // the whole disk in an export of Ganeti's
 	close  []func() error
@@ -125,8 +129,33 @@ func IsTree(name string) (bool, error) {
 	return kind != kindDisk, err
 }
 
-// openTree opens whatever holds a tree.
-func openTree(ctx context.Context, run *disk.Runner, name string) (*opened, error) {
+// IsBare tells whether a file is an ext file system by itself that holds a system which
+// nothing would start: it has a kernel, but neither a table of partitions nor boot code
+// before it. By its files it becomes a disk that boots.
+func IsBare(ctx context.Context, run *disk.Runner, name string) (bool, error) {
+	layer, info, err := guestfs.Image(name)
+	if err != nil || layer.Format != disk.QCOW2 && info.Content != disk.Ext {
+		return false, err
+	}
+	plain := *run
+	plain.FileSystems = nil // what only the appliance reads stays as it is
+	d, err := guestfs.Open(ctx, &plain, []disk.Layer{layer}, guestfs.ReadOnly)
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	if len(d.Volumes) != 1 || d.Volumes[0].Partition != 0 || d.Volumes[0].FS() == nil {
+		return false, nil
+	}
+	head := make([]byte, 512)
+	if _, err := d.Reader().ReadAt(head, 0); err != nil || head[510] == 0x55 && head[511] == 0xaa {
+		return false, err
+	}
+	return len(guestos.Kernels(d.TreeOf(d.Volumes[0]))) > 0, nil
+}
+
+// openTree opens whatever holds a tree; number says which disk of an OVA, 0 the only one.
+func openTree(ctx context.Context, run *disk.Runner, name string, number int) (*opened, error) {
 	kind, err := kindOf(name)
 	if err != nil {
 		return nil, err
@@ -140,12 +169,34 @@ func openTree(ctx context.Context, run *disk.Runner, name string) (*opened, erro
 	case kindGaneti:
 		err = o.container(ctx, run, name)
 	default:
-		err = o.disk(ctx, run, name)
+		if o.path, err = o.unpack(ctx, name, number); err == nil {
+			err = o.disk(ctx, run, o.path)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
+}
+
+// unpack takes the disk out of an OVA; any other file is given back as it is.
+func (o *opened) unpack(ctx context.Context, name string, number int) (string, error) {
+	is, err := ova.IsFile(name)
+	if err != nil || !is {
+		return name, err
+	}
+	p, file, err := ova.OpenFile(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	dir, err := os.MkdirTemp("", "hearth-convert-")
+	if err != nil {
+		return "", err
+	}
+	o.close = append(o.close, func() error { return os.RemoveAll(dir) })
+	inner := filepath.Join(dir, "disk")
+	return inner, p.Extract(ctx, number, inner)
 }
 
 // disk opens a disk; what its journals hold is replayed on an overlay.
@@ -180,8 +231,36 @@ func (o *opened) disk(ctx context.Context, run *disk.Runner, name string) error 
 		return err
 	}
 	o.Source = tree.FromDisk(o.guest)
+	if err := o.joinFAT(d); err != nil {
+		return err
+	}
 	if o.kind == kindAMI {
 		o.beside = strings.TrimSuffix(name, ".ext4")
+	}
+	return nil
+}
+
+// joinFAT adds what fstab mounts of the disk that is FAT, such as /boot/efi. One that is
+// not of a form that is known is left out, as nobody has mounted it here.
+func (o *opened) joinFAT(d *guestfs.Disk) error {
+	for _, line := range o.guest.Fstab() {
+		id, named := strings.CutPrefix(line.Device, "UUID=")
+		if !named || line.Type != "vfat" || !strings.HasPrefix(line.Dir, "/") || path.Clean(line.Dir) != line.Dir || line.Dir == "/" {
+			continue
+		}
+		for _, v := range d.Volumes {
+			if v.Content != "vfat" || !strings.EqualFold(v.UUID, id) {
+				continue
+			}
+			f, err := fat.Open(io.NewSectionReader(d.Reader(), v.Start, v.Size), v.Size)
+			if disk.KindOf(err) == disk.Refused {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			o.Source = tree.Join(o.Source, line.Dir, tree.FromFAT(f))
+		}
 	}
 	return nil
 }
@@ -246,9 +325,9 @@ func (o *opened) container(ctx context.Context, run *disk.Runner, name string) e
 	return nil
 }
 
-// ReadManifest reads the tree in a disk, an archive, a dump pair or Ganeti's export.
+// ReadManifest reads the tree in a disk, an OVA, an archive, a dump pair or Ganeti's export.
 func ReadManifest(ctx context.Context, run *disk.Runner, name string, limits tree.Limits) (*tree.Manifest, error) {
-	o, err := openTree(ctx, run, name)
+	o, err := openTree(ctx, run, name, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,14 @@ func OVA(ctx context.Context, run *disk.Runner, opt Options, m ova.Machine) (*Re
 	if opt.Output != nil || opt.Device {
 		return nil, refuse("an ova is made as a file: its disk's size and hash come before the disk")
 	}
+	return packaged(ctx, run, opt, "ova", m, func(f *os.File, m *ova.Machine, image string, size int64) error {
+		return ova.Write(ctx, f, *m, image, size, time.Now())
+	})
+}
+
+// packaged makes a file of a format that holds a machine and its disk, which is made
+// beside it first; fill writes it.
+func packaged(ctx context.Context, run *disk.Runner, opt Options, format disk.Format, m ova.Machine, fill func(f *os.File, m *ova.Machine, image string, size int64) error) (*Result, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
@@ -35,18 +43,17 @@ func OVA(ctx context.Context, run *disk.Runner, opt Options, m ova.Machine) (*Re
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &Result{From: in.format, Format: "ova", File: opt.Target}
-	vmdk := filepath.Join(dir, "disk")
-	if r.VirtualSize, err = write(ctx, run, in, opt, vmdk); err != nil {
+	r := &Result{From: in.format, Format: format, File: opt.Target}
+	image, made := filepath.Join(dir, "disk"), filepath.Join(dir, "package")
+	if r.VirtualSize, err = write(ctx, run, in, opt, image); err != nil {
 		return nil, err
 	}
 	m = complete(m, in.machine)
-	made := filepath.Join(dir, "package")
 	f, err := os.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(ova.Write(ctx, f, m, vmdk, r.VirtualSize, time.Now()), f.Close()); err != nil {
+	if err := errors.Join(fill(f, &m, image, r.VirtualSize), f.Close()); err != nil {
 		return nil, err
 	}
 	if err := publish(made, opt.Target); err != nil {

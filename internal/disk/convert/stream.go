@@ -20,6 +20,7 @@ type input struct {
 	whole   bool      // it is read in process: feed is there
 	feed    disk.Feed // can be taken once
 	layer   disk.Layer
+	regular bool         // layer is a file, not a device
 	size    int64        // of the disk
 	machine *ova.Machine // of a package
 	closes  []func()
@@ -60,25 +61,18 @@ func openInput(ctx context.Context, opt Options) (*input, error) {
 // unpack takes the disk out of a package of a virtual machine; any other file is
 // given back as it is.
 func (in *input) unpack(ctx context.Context, path string, number int) (string, error) {
-	f, err := os.Open(path)
+	is, err := ova.IsFile(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	if !ova.Is(f) {
-		if number != 0 {
-			return "", refuse("there is one disk in an image; only an OVA may have several")
-		}
-		return path, nil
+	if !is {
+		return in.unbox(ctx, path, number)
 	}
-	st, err := f.Stat()
+	p, file, err := ova.OpenFile(path)
 	if err != nil {
 		return "", err
 	}
-	p, err := ova.Open(f, st.Size())
-	if err != nil {
-		return "", err
-	}
+	defer file.Close()
 	dir, err := in.temp()
 	if err != nil {
 		return "", err
@@ -86,6 +80,27 @@ func (in *input) unpack(ctx context.Context, path string, number int) (string, e
 	in.machine = p.Machine
 	path = filepath.Join(dir, "disk")
 	return path, p.Extract(ctx, number, path)
+}
+
+// unbox takes the disk out of a box of Vagrant; any other file is given back as it is.
+func (in *input) unbox(ctx context.Context, path string, number int) (string, error) {
+	is, err := ova.IsBox(path)
+	if err != nil {
+		return "", err
+	}
+	if !is {
+		if number != 0 {
+			return "", refuse("there is one disk in an image; only an OVA or a box may have several")
+		}
+		return path, nil
+	}
+	dir, err := in.temp()
+	if err != nil {
+		return "", err
+	}
+	made := filepath.Join(dir, "disk")
+	in.machine, err = ova.ExtractBox(ctx, path, number, made, disk.DefaultMaxVirtualSize)
+	return made, err
 }
 
 // temp is a folder for temporary files.
@@ -173,6 +188,11 @@ func (in *input) open(path string) error {
 		return err
 	}
 	in.closes = append(in.closes, func() { _ = f.Close() })
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	in.regular = st.Mode().IsRegular()
 	src, err := disk.OpenSource(f, layer.Format)
 	if disk.KindOf(err) == disk.Unsupported {
 		return nil // qemu-img reads it

@@ -11,19 +11,22 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/dump"
+	"hearth/internal/disk/ova"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
 )
 
 // TreeOptions says what is made of a tree.
 type TreeOptions struct {
-	Source   string      // a disk, an archive, NAME-root.dump (and NAME-boot.dump), Ganeti's export, or NAME.ext4 of an AMI
+	Source   string      // a disk, an OVA, a file system, an archive, NAME-root.dump (and NAME-boot.dump), Ganeti's export, or NAME.ext4 of an AMI
+	Disk     int         // which of those in an OVA, from 1 on; 0: the only one
 	Target   string      // the file to be made, or for dump and ami the beginning of its files' names
-	To       string      // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", or a format of a disk
+	To       string      // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", "fs", "ova", or a format of a disk
 	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
 	Size     int64       // bytes of a disk; 0: what the tree needs and a third
 	Loader   string      // of a disk, see package bootloader; "": grub
-	FS       string      // of a disk: "ext4", "xfs" or "btrfs"; "": ext4
+	FS       string      // of a disk or of fs: "ext4", "xfs" or "btrfs"; "": ext4
+	Machine  ova.Machine // of an OVA
 	Limits   tree.Limits // of the source
 }
 
@@ -38,7 +41,7 @@ type TreeResult struct {
 
 // TreeTargets are the forms that only trees have.
 func TreeTargets() []string {
-	return []string{"tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk"}
+	return []string{"tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "fs"}
 }
 
 // Tree makes of whatever holds a file tree another form of it, by way of the tree.
@@ -58,7 +61,7 @@ func Tree(ctx context.Context, run *disk.Runner, opt TreeOptions) (*TreeResult, 
 		m := &maker{run: run, opt: opt, work: work, out: &TreeResult{From: kindDisk, To: opt.To, Notes: []string{}}}
 		return m.out, m.wholeDisk(ctx)
 	}
-	src, err := openTree(ctx, run, opt.Source)
+	src, err := openTree(ctx, run, opt.Source, opt.Disk)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +88,10 @@ func (m *maker) make(ctx context.Context) error {
 		return m.ganeti(ctx)
 	case "ami":
 		return m.ami(ctx)
+	case "fs":
+		return m.fileSystem(ctx)
+	case "ova":
+		return m.ova(ctx)
 	}
 	return m.disk(ctx)
 }
@@ -210,7 +217,7 @@ func (m *maker) wholeDisk(ctx context.Context) error {
 
 // ami takes a disk apart that was made of the tree.
 func (m *maker) ami(ctx context.Context) error {
-	source := m.opt.Source
+	source := m.src.path
 	if m.src.kind != kindDisk {
 		source = filepath.Join(m.work, "disk")
 		if err := m.rawDisk(ctx, source); err != nil {
@@ -240,11 +247,7 @@ func (m *maker) disk(ctx context.Context) error {
 		return err
 	}
 	if m.src.image != "" { // as it is
-		made, err := Disk(ctx, m.run, Options{Source: m.src.image, Target: m.opt.Target, Format: format, Compress: m.opt.Compress})
-		if err == nil {
-			m.out.Files = append(m.out.Files, made.File)
-		}
-		return err
+		return m.whole(ctx, m.src.image)
 	}
 	raw := filepath.Join(m.work, "disk")
 	if err := m.rawDisk(ctx, raw); err != nil {
@@ -253,12 +256,63 @@ func (m *maker) disk(ctx context.Context) error {
 	if format == disk.Raw {
 		return m.publish([2]string{raw, m.opt.Target})
 	}
-	made := filepath.Join(m.work, "image")
-	target := disk.Target{Path: made, Format: format, Compress: m.opt.Compress != "", Method: m.opt.Compress}
-	if err := m.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
+	return m.whole(ctx, raw)
+}
+
+// whole makes the target of a whole disk.
+func (m *maker) whole(ctx context.Context, source string) error {
+	made, err := Disk(ctx, m.run, Options{Source: source, Target: m.opt.Target, Format: disk.Format(m.opt.To), Compress: m.opt.Compress})
+	if err == nil {
+		m.out.Files = append(m.out.Files, made.File)
+	}
+	return err
+}
+
+// ova makes the package of a machine, with a disk that is made of the tree.
+func (m *maker) ova(ctx context.Context) error {
+	if m.opt.Compress != "" {
+		return refuse("the disk in an OVA is a vmdk, which is packed as it is: leave the compression out")
+	}
+	if err := free(m.opt.Target); err != nil {
 		return err
 	}
-	return m.publish([2]string{made, m.opt.Target})
+	source := m.src.image
+	if source == "" {
+		source = filepath.Join(m.work, "disk")
+		if err := m.rawDisk(ctx, source); err != nil {
+			return err
+		}
+	}
+	made, err := OVA(ctx, m.run, Options{Source: source, Target: m.opt.Target}, m.opt.Machine)
+	if err == nil {
+		m.out.Files = append(m.out.Files, made.File)
+	}
+	return err
+}
+
+// fileSystem makes a file system of the tree that is a file by itself, without a table
+// of partitions and a boot loader.
+func (m *maker) fileSystem(ctx context.Context) error {
+	switch {
+	case m.opt.Compress != "":
+		return refuse("a file system is a file of its bytes as they are: leave the compression out")
+	case m.opt.Loader != "":
+		return refuse("a file system alone has no boot loader: make a disk")
+	}
+	if err := free(m.opt.Target); err != nil {
+		return err
+	}
+	r, err := m.rootFile(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if err := m.settleAlone(ctx, r); err != nil {
+		return err
+	}
+	if err := m.transplant(ctx, r); err != nil {
+		return err
+	}
+	return m.publish([2]string{r.path, m.opt.Target})
 }
 
 // DefaultTarget is the name for what is made of source, beside it.

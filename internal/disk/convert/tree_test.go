@@ -13,6 +13,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/fat"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestfs/guestfstest"
 	"hearth/internal/disk/tarball"
@@ -59,76 +60,6 @@ func read(t *testing.T, name string) *tree.Manifest {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// convertTo makes a form of a source and names what holds the tree.
-func convertTo(t *testing.T, source, to, prefix string) (string, *TreeResult) {
-	t.Helper()
-	target := prefix + "." + to
-	if to == "dump" || to == "ami" {
-		target = prefix + "-" + to
-	}
-	r, err := Tree(context.Background(), &disk.Runner{}, TreeOptions{Source: source, Target: target, To: to})
-	if k := disk.KindOf(err); k == disk.ToolMissing {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("%s to %s: %v", filepath.Base(source), to, err)
-	}
-	switch to {
-	case "dump":
-		return target + "-root.dump", r
-	case "ami":
-		return target + ".ext4", r
-	}
-	return target, r
-}
-
-// TestTreeMatrix makes each form of each, and holds the trees against the first; the
-// quick run makes three of each.
-func TestTreeMatrix(t *testing.T) {
-	dir := t.TempDir()
-	want := treetest.Manifest(t, ember())
-	first := archive(t, filepath.Join(dir, "ember.tar.zst"), ember())
-	treetest.Equal(t, "the first archive", want, read(t, first))
-	forms := []string{"raw", "qcow2", "tar.gz", "tar.zst", "dump", "ganeti", "ami"}
-	targets := []string{"raw", "tar.zst", "dump"}
-	if os.Getenv("HEARTH_E2E") == "1" {
-		targets = forms
-	}
-	for _, from := range forms {
-		source, r := convertTo(t, first, from, filepath.Join(dir, "first"))
-		treetest.Equal(t, "archive to "+from, want, read(t, source))
-		if len(r.Notes) > 0 {
-			t.Errorf("archive to %s: %q", from, r.Notes)
-		}
-		for _, to := range targets {
-			if (from == "raw" || from == "qcow2") && (to == "raw" || to == "qcow2") {
-				continue // a disk to a disk is no matter of trees
-			}
-			name, _ := convertTo(t, source, to, filepath.Join(dir, from))
-			treetest.Equal(t, from+" to "+to, want, read(t, name))
-			remove(t, dir, from+".", from+"-")
-		}
-	}
-	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
-func remove(t *testing.T, dir string, prefixes ...string) {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range list {
-		for _, p := range prefixes {
-			if strings.HasPrefix(e.Name(), p) {
-				_ = os.Remove(filepath.Join(dir, e.Name()))
-			}
-		}
-	}
 }
 
 // TestTreeDisk looks at a disk that was made of files: table, loader, file system.
@@ -259,6 +190,43 @@ func TestMountedBoot(t *testing.T) {
 		t.Fatalf("the disk has %v", want.Items)
 	}
 	for _, to := range []string{"tar.zst", "dump", "ganeti"} {
+		made, _ := convertTo(t, name, to, filepath.Join(dir, "out"))
+		treetest.Equal(t, to, want, read(t, made))
+	}
+}
+
+// TestMountedFAT: what fstab mounts that is FAT is of the tree, as root's.
+func TestMountedFAT(t *testing.T) {
+	dir := t.TempDir()
+	name, esp := filepath.Join(dir, "disk"), filepath.Join(dir, "esp")
+	err := fat.Make(esp, fat.Options{Size: 8 << 20, Label: "EFI", ID: 0x1234abcd, Files: []fat.File{{Path: "/EFI/BOOT/BOOTX64.EFI", Data: []byte("loader")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/fstab=LABEL=root / ext4 defaults 0 1\nUUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n", "boot/efi/hidden=x")
+	})
+	f, err := os.Create(name)
+	if err != nil || f.Truncate(33<<20) != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	sector := make([]byte, 512)
+	disk.MBRTable(sector, 1<<20, 17<<20)
+	copy(sector[446+16:], sector[446:462])
+	copy(sector[446+16+8:], []byte{0, 0x88, 0, 0, 0, 0x80, 0, 0}) // sectors 17 MiB on, 16 MiB
+	guestfstest.Overwrite(t, name, 0, sector)
+	for at, from := range map[int64]string{1 << 20: esp, 17 << 20: root} {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		guestfstest.Overwrite(t, name, at, b)
+	}
+	want := read(t, name)
+	if i := want.Items["/boot/efi/EFI/BOOT/BOOTX64.EFI"]; i == nil || i.Size != 6 || i.Mode != tree.TypeFile|0o755 || i.UID != 0 || want.Items["/boot/efi/hidden"] != nil {
+		t.Fatalf("the disk has %v", want.Items)
+	}
+	for _, to := range []string{"tar.zst", "dump"} {
 		made, _ := convertTo(t, name, to, filepath.Join(dir, "out"))
 		treetest.Equal(t, to, want, read(t, made))
 	}

@@ -24,67 +24,84 @@ import (
 // treeLabel is that of the root file system.
 const treeLabel = "root"
 
-// rawDisk makes a disk of one partition from the tree: the file system has the UUID
-// by which the tree's /etc/fstab names its root, if it does, so that nothing in it
+// rootImage is the file with the root file system of a tree.
+type rootImage struct {
+	path, uuid string
+	size       int64 // bytes
+	byMenu     bool  // the UUID is that of the boot loader's menu
+}
+
+// rootFile makes an ext4 file system of the tree, for a disk that has gap bytes besides: with
+// the UUID by which the tree's /etc/fstab names its root, if it does, so that nothing in it
 // needs a change.
+func (m *maker) rootFile(ctx context.Context, gap int64) (*rootImage, error) {
+	dir := filepath.Join(m.work, "tree")
+	s, err := tree.Stage(ctx, m.src, m.opt.Limits, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.checkFS(); err != nil {
+		return nil, err
+	}
+	r := &rootImage{path: filepath.Join(m.work, "root"), size: s.Room()}
+	if m.fs() != "ext4" {
+		r.size = max(r.size+foreignRoom, minForeign)
+	}
+	if m.opt.Size > 0 {
+		if r.size = (m.opt.Size - gap) / 4096 * 4096; r.size < s.Bytes {
+			return nil, refuse("a disk of %d bytes is too small for %d bytes of files", m.opt.Size, s.Bytes)
+		}
+	}
+	if r.uuid, r.byMenu, err = rootUUID(s); err != nil {
+		return nil, err
+	}
+	if err := tree.MakeExt(ctx, m.run, r.path, disk.ExtOptions{Size: r.size, Label: treeLabel, UUID: r.uuid, Dir: dir}, s.Entries); err != nil {
+		return nil, err
+	}
+	r.size = r.size / 4096 * 4096
+	return r, os.RemoveAll(dir)
+}
+
+// transplant makes the file system one of the kind that is wanted.
+func (m *maker) transplant(ctx context.Context, r *rootImage) error {
+	if m.fs() == "ext4" {
+		return nil
+	}
+	return tree.Transplant(ctx, m.run, r.path, m.fs(), disk.ExtOptions{Size: r.size, Label: treeLabel, UUID: r.uuid})
+}
+
+// rawDisk makes a disk of one partition from the tree.
 func (m *maker) rawDisk(ctx context.Context, path string) error {
 	loader, firmware, err := bootloader.Settle(m.opt.Loader, "")
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(m.work, "tree")
-	s, err := tree.Stage(ctx, m.src, m.opt.Limits, dir)
+	r, err := m.rootFile(ctx, bootdisk.Gap)
 	if err != nil {
 		return err
 	}
-	if err := m.checkFS(); err != nil {
-		return err
-	}
-	size := s.Room()
-	if m.fs() != "ext4" {
-		size = max(size+foreignRoom, minForeign)
-	}
-	if m.opt.Size > 0 {
-		if size = (m.opt.Size - bootdisk.Gap) / 4096 * 4096; size < s.Bytes {
-			return refuse("a disk of %d bytes is too small for %d bytes of files", m.opt.Size, s.Bytes)
-		}
-	}
-	uuid, byMenu, err := rootUUID(s)
+	id, err := strconv.ParseUint(r.uuid[:8], 16, 32)
 	if err != nil {
 		return err
 	}
-	root := filepath.Join(m.work, "root")
-	if err := tree.MakeExt(ctx, m.run, root, disk.ExtOptions{Size: size, Label: treeLabel, UUID: uuid, Dir: dir}, s.Entries); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	size = size / 4096 * 4096
-	id, err := strconv.ParseUint(uuid[:8], 16, 32)
+	d := bootloader.Disk{Loader: loader, Firmware: firmware, Path: path, Root: r.path, UUID: r.uuid, ID: uint32(id), Work: m.work}
+	boots, err := m.settleRoot(ctx, &d, r.byMenu)
 	if err != nil {
 		return err
 	}
-	d := bootloader.Disk{Loader: loader, Firmware: firmware, Path: path, Root: root, UUID: uuid, ID: uint32(id), Work: m.work}
-	boots, err := m.settleRoot(ctx, &d, byMenu)
-	if err != nil {
+	if err := m.transplant(ctx, r); err != nil {
 		return err
-	}
-	if m.fs() != "ext4" {
-		if err := tree.Transplant(ctx, m.run, root, m.fs(), disk.ExtOptions{Size: size, Label: treeLabel, UUID: uuid}); err != nil {
-			return err
-		}
 	}
 	if !boots || m.fs() != "ext4" { // of another file system the menu is in it already
-		head := bootdisk.BareHead(bootdisk.Gap+size, d.ID)
+		head := bootdisk.BareHead(bootdisk.Gap+r.size, d.ID)
 		if boots {
-			if head, err = bootdisk.HeadFor(ctx, m.run, m.work, bootdisk.Gap+size, d.ID, m.grubModule()); err != nil {
+			if head, err = bootdisk.HeadFor(ctx, m.run, m.work, bootdisk.Gap+r.size, d.ID, m.grubModule()); err != nil {
 				return err
 			}
 		}
-		return errors.Join(bootdisk.Join(path, head, root), os.Remove(root))
+		return errors.Join(bootdisk.Join(path, head, r.path), os.Remove(r.path))
 	}
-	return errors.Join(d.Make(ctx, m.run), os.Remove(root))
+	return errors.Join(d.Make(ctx, m.run), os.Remove(r.path))
 }
 
 // What the journal of an XFS and the chunks of a btrfs need besides, and what mkfs.xfs
@@ -186,6 +203,23 @@ func (m *maker) settleRoot(ctx context.Context, out *bootloader.Disk, byMenu boo
 		err = m.besideLoader(d, out)
 	}
 	return boots, errors.Join(err, d.Close())
+}
+
+// settleAlone writes fstab in a file system that is a file by itself.
+func (m *maker) settleAlone(ctx context.Context, r *rootImage) error {
+	d, err := guestfs.Open(ctx, m.run, []disk.Layer{{Path: r.path, Format: disk.Raw}}, guestfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	t := d.TreeOf(d.Volumes[0])
+	if t == nil {
+		return errors.Join(refuse("the file system that was made cannot be read"), d.Close())
+	}
+	edit := t.Edit()
+	if err := m.fstab(t, edit, r.uuid, r.byMenu); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	return errors.Join(edit.Commit(ctx), d.Close())
 }
 
 // besideLoader reads the kernel and the ramdisk that go to the loader's own partition.

@@ -82,6 +82,7 @@ type build struct {
 	hooks   []string
 	network *netconf.Network  // nil leaves the image's
 	overlay tree.Source       // nil for none
+	packed  bool              // it is an archive, or a layer of a container's image
 	filled  map[string][]byte // its templates by their paths, as this instance has them
 	report  *Report
 }
@@ -131,6 +132,11 @@ func (b *build) deploy(ctx context.Context) (err error) {
 	if err := b.make(ctx); err != nil {
 		return err
 	}
+	if len(b.otherParts()) > 0 {
+		if err := b.step(ctx, "filesystems", b.transplant); err != nil {
+			return err
+		}
+	}
 	return b.step(ctx, "publish", b.publish)
 }
 
@@ -179,6 +185,9 @@ func (b *build) check(ctx context.Context) (err error) {
 	if b.report.Type == "qemu" {
 		return nil
 	}
+	if b.byLoader() {
+		return b.checkLoader()
+	}
 	if err := b.spec.FitSwap(b.size); err != nil {
 		return refuse("%v", err)
 	}
@@ -186,8 +195,10 @@ func (b *build) check(ctx context.Context) (err error) {
 	if layout == nil {
 		layout = legacy(b.spec.Swap, o.KernelPath != "", b.spec.BootSize, b.spec.SwapSize, b.spec.FileSystem)
 	}
-	b.table, err = place(layout, b.size, b.spec.FileSystem)
-	return err
+	if b.table, err = place(layout, b.size, b.spec.FileSystem); err != nil {
+		return err
+	}
+	return b.checkOthers()
 }
 
 // typeOf tells the type of an image by its bytes.
@@ -251,6 +262,11 @@ func (b *build) make(ctx context.Context) error {
 	if b.table == nil {
 		first.name, first.do = "copy", b.copyDisk
 	}
+	if b.byLoader() {
+		if err := b.step(ctx, "bootable", b.bootable); err != nil {
+			return err
+		}
+	}
 	if err := b.step(ctx, first.name, first.do); err != nil {
 		return err
 	}
@@ -272,7 +288,7 @@ func (b *build) make(ctx context.Context) error {
 	if err := b.step(ctx, "settle", b.settle); err != nil {
 		return err
 	}
-	if len(b.hooks) == 0 {
+	if len(b.hooks)+len(b.spec.Hooks) == 0 {
 		return nil
 	}
 	return b.step(ctx, "hooks", b.runHooks)

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hearth/internal/disk/verify"
 )
 
 // Fetch opens what an address names. An error that is fs.ErrNotExist says that the
@@ -37,7 +39,8 @@ var sums = []string{".sha512", ".sha256", ".sig"}
 type cache struct {
 	dir, url string
 	verify   bool
-	limit    int64 // bytes of all that was fetched; 0: none
+	keyring  string // file of the keys that must have signed; "": sums will do
+	limit    int64  // bytes of all that was fetched; 0: none
 	fetch    Fetch
 	warn     func(format string, args ...any)
 }
@@ -54,8 +57,12 @@ func (c *cache) get(ctx context.Context, name string) (path string, err error) {
 			return "", err
 		}
 	}
-	if c.verify {
-		if err := c.check(ctx, name, path); err != nil {
+	if c.verify || c.keyring != "" {
+		check := c.check
+		if c.keyring != "" {
+			check = c.checkSigned
+		}
+		if err := check(ctx, name, path); err != nil {
 			if _, mine := os.Stat(path + mark); mine == nil {
 				err = errors.Join(err, c.drop(path))
 			}
@@ -118,6 +125,52 @@ func (c *cache) check(ctx context.Context, name, path string) error {
 		return compare(path, want)
 	}
 	return refuse("IMAGE_VERIFY is yes, and the server has no %s; offer one, or set IMAGE_VERIFY=no", strings.Join([]string{name + sums[0], name + sums[1], name + sums[2]}, ", "))
+}
+
+// signatures are the files with a signature that are looked for.
+var signatures = []string{".minisig", ".asc", ".sig"}
+
+// checkSigned holds a file against the first of its signatures that the server has. A sum
+// by the name of .sig is none.
+func (c *cache) checkSigned(ctx context.Context, name, path string) error {
+	b, err := os.ReadFile(c.keyring)
+	if err != nil {
+		return refuse("IMAGE_KEYRING cannot be read: %v", err)
+	}
+	keys, err := verify.ReadKeys(b)
+	if err != nil {
+		return fmt.Errorf("IMAGE_KEYRING: %w", err)
+	}
+	for _, end := range signatures {
+		body, err := c.fetch(ctx, c.address(name+end))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("fetch %s: %w", c.address(name+end), err)
+		}
+		signature, err := io.ReadAll(io.LimitReader(body, verify.Most))
+		if err = errors.Join(err, body.Close()); err != nil {
+			return fmt.Errorf("%s: %w", c.address(name+end), err)
+		}
+		if verify.KindOf(signature) == verify.Sums {
+			continue
+		}
+		return checkSignature(keys, path, signature)
+	}
+	return refuse("IMAGE_KEYRING is set, and the server has no signature of the image: %s", strings.Join([]string{name + signatures[0], name + signatures[1], name + signatures[2]}, ", "))
+}
+
+func checkSignature(keys *verify.Keys, path string, signature []byte) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := keys.Check(f, signature); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // sumIn finds the sum of a file in what sha1sum and the like write: a sum alone, or
@@ -234,7 +287,7 @@ func (b *build) obtain(ctx context.Context) (done func() error, err error) {
 	if b.spec.Image == "" {
 		return nothing, refuse("IMAGE_URL is set, but not IMAGE_NAME")
 	}
-	c := &cache{dir: b.spec.Settings["CACHE_DIR"], url: url, verify: b.spec.Verify, limit: b.spec.CacheSize, fetch: b.opt.Fetch, warn: b.warn}
+	c := &cache{dir: b.spec.Settings["CACHE_DIR"], url: url, verify: b.spec.Verify, keyring: b.spec.Settings["IMAGE_KEYRING"], limit: b.spec.CacheSize, fetch: b.opt.Fetch, warn: b.warn}
 	names := []string{filepath.Base(b.spec.Image)}
 	if root, ok := strings.CutSuffix(names[0], "-root.dump"); ok {
 		names = append(names, root+"-boot.dump")

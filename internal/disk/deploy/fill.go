@@ -93,7 +93,7 @@ func (b *build) fillPart(ctx context.Context, f *os.File, p *Part, s *tree.Stage
 	}
 	image := filepath.Join(b.work, fmt.Sprintf("part-%d", p.Number))
 	label := p.Mount
-	err := tree.MakeExt(ctx, b.Run, image, disk.ExtOptions{Type: p.FileSystem, Size: p.Size, Label: label[:min(len(label), 16)], UUID: p.UUID, Dir: dir}, entries)
+	err := tree.MakeExt(ctx, b.Run, image, disk.ExtOptions{Type: p.meanwhile(), Size: p.Size, Label: label[:min(len(label), 16)], UUID: p.UUID, Dir: dir}, entries)
 	if err != nil {
 		return fmt.Errorf("fill %s of %d MB: %w", p.Mount, p.Size/mib, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hearth/internal/disk"
@@ -42,7 +43,7 @@ func (b *build) bootSectors(ctx context.Context, f *os.File) error {
 		name = "gpt"
 	}
 	path := filepath.Join(b.work, "core.img")
-	if err := b.Run.GRUB(ctx, path, fmt.Sprintf("(hd0,%s%d)%s/grub", name, part.Number, dir), grubModules...); err != nil {
+	if err := b.Run.GRUB(ctx, path, fmt.Sprintf("(hd0,%s%d)%s/grub", name, part.Number, dir), append(slices.Clone(grubModules), part.grubModule()...)...); err != nil {
 		return err
 	}
 	core, err := os.ReadFile(path)

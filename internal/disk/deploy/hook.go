@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,14 +75,32 @@ func (b *build) hooksIn(ctx context.Context, d *guestfs.Disk) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range b.hooks {
-		if err := hooks.Run(ctx, hooks.Job{Path: h, Env: env, Dir: b.work, Log: b.opt.Log}); err != nil {
+	own, err := b.ownHooks()
+	if err != nil {
+		return err
+	}
+	for i, h := range slices.Concat(b.hooks, own) {
+		// Those that travel with the definition may run on any host: they need nothing of it.
+		if err := hooks.Run(ctx, hooks.Job{Path: h, Env: env, Dir: b.work, Log: b.opt.Log, Alone: i >= len(b.hooks)}); err != nil {
 			return fmt.Errorf("hook %w", err)
 		}
 		b.report.Hooks = append(b.report.Hooks, filepath.Base(h))
 		b.note("hook %s ended well", filepath.Base(h))
 	}
 	return b.takeOver(ctx, t, staged, was)
+}
+
+// ownHooks writes those that the definition has in itself.
+func (b *build) ownHooks() (list []string, err error) {
+	dir := filepath.Join(b.work, "hooks")
+	for _, name := range slices.Sorted(maps.Keys(b.spec.Hooks)) {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(path, []byte(b.spec.Hooks[name]), 0o700)); err != nil { //nolint:gosec // it is run
+			return nil, err
+		}
+		list = append(list, path)
+	}
+	return list, nil
 }
 
 // dress gives the files of the folder the modes they have in the guest, and, for

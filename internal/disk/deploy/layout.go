@@ -39,7 +39,11 @@ const (
 func legacy(swap, outside bool, bootSize, swapSize int64, fs string) *osdef.Layout {
 	l := &osdef.Layout{Table: "mbr"}
 	if !outside {
-		l.Partitions = append(l.Partitions, osdef.Partition{Mount: "/boot", Size: bootSize / mib, FileSystem: fs, Boot: true})
+		boot := fs
+		if others[fs] { // which no boot partition has room for
+			boot = "ext4"
+		}
+		l.Partitions = append(l.Partitions, osdef.Partition{Mount: "/boot", Size: bootSize / mib, FileSystem: boot, Boot: true})
 	}
 	if swap {
 		l.Partitions = append(l.Partitions, osdef.Partition{Mount: "swap", Size: swapSize / mib})

@@ -71,7 +71,8 @@ func (b *build) findOverlay(ctx context.Context) (err error) {
 	if b.overlay, err = overlaySource(path); err != nil {
 		return err
 	}
-	b.filled = map[string][]byte{}
+	_, folder := b.overlay.(Folder)
+	b.packed, b.filled = !folder, map[string][]byte{}
 	who := b.instance()
 	return b.overlay.Walk(ctx, tree.Bounded(overlayLimits, func(e *tree.Entry, content io.Reader) error {
 		if !strings.HasSuffix(e.Path, templated) || e.Type() != tree.TypeFile || e.Same != "" {
@@ -155,6 +156,8 @@ func (b *build) putOverlay(ctx context.Context, edit *guestfs.Edit) error {
 		switch {
 		case e.Path == "/":
 			return nil
+		case b.packed && strings.HasPrefix(path.Base(e.Path), whiteout):
+			return b.whiteOut(edit, e.Path)
 		case b.filled[e.Path] != nil:
 			edit.Write(strings.TrimSuffix(e.Path, templated), b.filled[e.Path], owner)
 		case e.Same != "":
@@ -177,6 +180,20 @@ func (b *build) putOverlay(ctx context.Context, edit *guestfs.Edit) error {
 		}
 		return nil
 	}))
+}
+
+// whiteout begins the names by which a layer of a container's image says that a file
+// of those below is gone. Source: OCI image specification, "Image Layer Filesystem
+// Changeset".
+const whiteout = ".wh."
+
+func (b *build) whiteOut(edit *guestfs.Edit, name string) error {
+	gone := strings.TrimPrefix(path.Base(name), whiteout)
+	if strings.HasPrefix(gone, whiteout) || gone == "" {
+		return refuse("%s of the overlay would empty a whole folder of the guest's: that is not done, name what is to go", name)
+	}
+	edit.Remove(path.Join(path.Dir(name), gone))
+	return nil
 }
 
 func (b *build) overlayFile(e *tree.Entry, content io.Reader) ([]byte, error) {

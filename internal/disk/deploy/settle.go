@@ -49,11 +49,11 @@ func (b *build) fstabText() string {
 	for _, p := range parts {
 		switch {
 		case p.Mount == "/":
-			fmt.Fprintf(&t, "UUID=%s / %s defaults 0 1\n", p.UUID, p.FileSystem)
+			fmt.Fprintf(&t, "UUID=%s / %s defaults 0 %d\n", p.UUID, p.FileSystem, p.pass(1))
 		case p.Mount == "swap":
 			fmt.Fprintf(&t, "UUID=%s none swap sw 0 0\n", p.UUID)
 		case strings.HasPrefix(p.Mount, "/"):
-			fmt.Fprintf(&t, "UUID=%s %s %s defaults 0 2\n", p.UUID, p.Mount, p.FileSystem)
+			fmt.Fprintf(&t, "UUID=%s %s %s defaults 0 %d\n", p.UUID, p.Mount, p.FileSystem, p.pass(2))
 		}
 	}
 	t.WriteString("proc /proc proc defaults 0 0\n")

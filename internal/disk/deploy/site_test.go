@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,43 @@ func TestFetch(t *testing.T) {
 		s.asked = nil
 		if _, err := get(); err != nil || strings.Contains(strings.Join(s.asked, " ")+" ", "a.img ") {
 			t.Errorf("%s: a second time %v is asked for, %v", c.name, s.asked, err)
+		}
+	}
+}
+
+// TestFetchSigned has images held against signatures by the keys of IMAGE_KEYRING.
+func TestFetchSigned(t *testing.T) {
+	data := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join("../verify/testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	image := data("image")
+	corrupt := append([]byte("x"), image[1:]...)
+	for _, c := range []struct {
+		name, keyring string
+		files         map[string][]byte
+		want          string
+	}{
+		{"OpenPGP", "images.asc", map[string][]byte{"image": image, "image.asc": data("image.asc")}, ""},
+		{"OpenPGP, not text", "other.gpg", map[string][]byte{"image": image, "image.sig": data("image.gpg")}, ""},
+		{"minisign", "minisign.pub", map[string][]byte{"image": image, "image.minisig": data("image.minisig")}, ""},
+		{"a corrupt byte", "images.asc", map[string][]byte{"image": corrupt, "image.asc": data("image.asc")}, "not those that were signed"},
+		{"a corrupt byte, minisign", "minisign.pub", map[string][]byte{"image": corrupt, "image.minisig": data("image.minisig")}, "not those that"},
+		{"another's", "images.asc", map[string][]byte{"image": image, "image.sig": data("image.gpg")}, "not trusted"},
+		{"a sum only", "images.asc", map[string][]byte{"image": image, "image.sig": data("image.sig")}, "no signature of the image"},
+		{"no key ring", "none", map[string][]byte{"image": image}, "IMAGE_KEYRING"},
+	} {
+		dir := t.TempDir()
+		k := &cache{dir: dir, url: "http://images", verify: true, keyring: filepath.Join("../verify/testdata", c.keyring), fetch: (&server{files: c.files}).fetch, warn: t.Logf}
+		got, err := k.get(context.Background(), "image")
+		if c.want == "" && (err != nil || filepath.Base(got) != "image") {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if left, _ := os.ReadDir(dir); c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || len(left) > 0) {
+			t.Errorf("%s: %v; left are %v", c.name, err, left)
 		}
 	}
 }
@@ -247,7 +285,7 @@ func TestOverlays(t *testing.T) {
 	if again, err := dir.PutOverlay(ctx, "site", Folder(files)); err != nil || again != "site@1" {
 		t.Errorf("%s, %v", again, err)
 	}
-	guestfstest.Tree(t, files, "etc/motd.hearth-template=second\n")
+	guestfstest.Tree(t, files, "etc/motd.hearth-template=second\n", "etc/.wh.inittab=", "etc/.wh.none=") // as in a layer of a container's image
 	if second, err := dir.PutOverlay(ctx, "site", Folder(files)); err != nil || second != "site@2" {
 		t.Errorf("%s, %v", second, err)
 	}
@@ -258,6 +296,9 @@ func TestOverlays(t *testing.T) {
 		tree := open(t, target)
 		if got := text(t, tree, "/etc/motd"); got != want {
 			t.Errorf("%s: %q", ref, got)
+		}
+		if _, err := tree.Stat("/etc/inittab"); guestfs.Missing(err) != (ref == "site") {
+			t.Errorf("%s: /etc/inittab: %v", ref, err)
 		}
 		if _, err := tree.Stat("/etc/motd" + templated); !guestfs.Missing(err) || text(t, tree, "/.profile") != "dot\n" {
 			t.Errorf("the template is there: %v", err)
@@ -292,5 +333,52 @@ func TestShippedHooks(t *testing.T) {
 	}
 	if got := text(t, open(t, target), "/uuid"); !strings.Contains(got, r.Partitions[1].UUID) {
 		t.Errorf("ROOT_DEV says %q, not %s", got, r.Partitions[1].UUID)
+	}
+}
+
+// TestLoaders has a tarball become disks of other boot loaders, with the kernel's
+// words in their menus once, and is refused what they have no place for.
+func TestLoaders(t *testing.T) {
+	image := archive(t)
+	for _, loader := range []string{"extlinux", "systemd-boot"} {
+		target := filepath.Join(t.TempDir(), "disk")
+		r := deployTo(t, Options{Definition: quick(t, "LOADER="+loader+"\nKERNEL_ARGS=nosmt"), Image: image, Target: target, Size: 256 << 20, Name: "web1.example.org", Serial: true})
+		if r.Type != "tarball" || len(r.Warnings) > 0 {
+			t.Errorf("%s: %+v", loader, r)
+		}
+		b, err := os.ReadFile(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		menus := 0
+		for rest := b; ; {
+			at := bytes.Index(rest, []byte("nosmt"))
+			if at < 0 {
+				break
+			}
+			line := string(rest[bytes.LastIndexByte(rest[:at], '\n')+1 : at+bytes.IndexByte(rest[at:], '\n')])
+			rest = rest[at+1:]
+			if !regexp.MustCompile(`^\s*(?i:options|append) `).MatchString(line) {
+				continue
+			}
+			if menus++; strings.Count(line, "nosmt") != 1 || !strings.Contains(line, "root=UUID=") || !strings.Contains(line, " console=ttyS0") {
+				t.Errorf("%s: %s", loader, line)
+			}
+		}
+		if menus != 1 {
+			t.Errorf("%s: %d menus", loader, menus)
+		}
+		if got := text(t, open(t, target), "/etc/hostname"); got != "web1\n" {
+			t.Errorf("%s: %q", loader, got)
+		}
+	}
+	for settings, want := range map[string]string{"LOADER=lilo": "LOADER", "LOADER=extlinux\nSWAP=yes": "say SWAP=no", "LOADER=extlinux\nFILESYSTEM=ext3": "is ext4"} {
+		d, err := osdef.Import("default", settings)
+		if err == nil {
+			_, err = (&Deployer{Run: &disk.Runner{}}).Deploy(context.Background(), Options{Definition: d, Image: image, Target: filepath.Join(t.TempDir(), "disk"), Size: 128 << 20})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", settings, err)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/tree"
 	"hearth/internal/disk/tree/treetest"
@@ -267,7 +268,7 @@ func FuzzDump(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b)
+		disktest.AddSpoilt(f, 200, b)
 	}
 	if b, err := os.ReadFile("testdata/z9.dump"); err == nil {
 		f.Add(b)

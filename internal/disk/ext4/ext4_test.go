@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 )
 
 // image unpacks a file system of testdata: each was made by mke2fs -d of one
@@ -191,6 +192,9 @@ func FuzzFS(f *testing.F) {
 	for _, flavour := range flavours {
 		b := image(f, flavour)
 		f.Add(b[:min(len(b), 300<<10)], uint32(0), []byte{})
+		for _, spoilt := range disktest.Spoilt(b[:min(len(b), 300<<10)], 50) {
+			f.Add(spoilt, uint32(0), []byte{})
+		}
 		f.Add(b[:min(len(b), 300<<10)], uint32(2048+8), []byte{1})
 	}
 	f.Fuzz(func(t *testing.T, b []byte, at uint32, patch []byte) {

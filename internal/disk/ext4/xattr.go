@@ -67,6 +67,8 @@ func (f *FS) xattrs(all map[string][]byte, list, base []byte) error {
 		at, inode, size := int64(le.Uint16(list[2:])), le.Uint32(list[4:]), int64(le.Uint32(list[8:]))
 		var value []byte
 		switch {
+		case name == "":
+			return refuse("an extended attribute without a name")
 		case size > maxXattr:
 			return refuse("an extended attribute of %d bytes", size)
 		case inode != 0:

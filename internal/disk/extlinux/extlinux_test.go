@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 )
 
 // fake is a program that carries parts of the form of the real ones.
@@ -100,7 +101,7 @@ func TestSmallBlocks(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(fake())
+	disktest.AddSpoilt(f, 200, fake())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := parse(b)
 		if err != nil {

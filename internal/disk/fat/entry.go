@@ -2,7 +2,9 @@ package fat
 
 import (
 	"encoding/binary"
+	"path"
 	"strings"
+	"time"
 	"unicode/utf16"
 )
 
@@ -11,6 +13,7 @@ type Entry struct {
 	Name string
 	Size int64
 	Dir  bool
+	Time time.Time // of the last change, by a clock whose zone nobody knows: UTC here; to two seconds
 
 	short string
 	first uint32
@@ -89,6 +92,12 @@ func part(raw []byte) (text []uint16) {
 func decode(raw []byte, long []uint16) Entry {
 	le := binary.LittleEndian
 	name, end := strings.TrimRight(string(raw[:8]), " "), strings.TrimRight(string(raw[8:11]), " ")
+	if raw[12]&8 != 0 { // as Linux and Windows NT write names of small letters
+		name = strings.ToLower(name)
+	}
+	if raw[12]&16 != 0 {
+		end = strings.ToLower(end)
+	}
 	if end != "" {
 		name += "." + end
 	}
@@ -97,5 +106,45 @@ func decode(raw []byte, long []uint16) Entry {
 	if len(long) > 0 {
 		e.Name = string(utf16.Decode(long))
 	}
+	clock, day := le.Uint16(raw[22:]), le.Uint16(raw[24:])
+	e.Time = time.Date(1980+int(day>>9), time.Month(max(day>>5&15, 1)), int(max(day&31, 1)), int(clock>>11), int(clock>>5&63), int(clock&31)*2, 0, time.UTC)
 	return e
+}
+
+// maxWalk is how many files a walk may meet: more than that is a trap.
+const maxWalk = 1 << 20
+
+// Walk gives each file and folder but the root, by its absolute path, folders before what
+// is in them. Refused for one that goes deeper than any does, or names what is no name.
+func (f *FS) Walk(visit func(name string, e Entry) error) error {
+	left := maxWalk
+	return f.walk("/", Entry{Dir: true, first: f.root, top: true}, 0, &left, visit)
+}
+
+func (f *FS) walk(at string, dir Entry, depth int, left *int, visit func(string, Entry) error) error {
+	if depth > maxDepth {
+		return refuse("%.200s lies in more than %d folders", at, maxDepth)
+	}
+	list, err := f.entries(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if *left--; *left < 0 {
+			return refuse("there are more than %d files", maxWalk)
+		}
+		if e.Name == "" || strings.ContainsAny(e.Name, "/\x00") {
+			return refuse("%.200q in %.200s is no name", e.Name, at)
+		}
+		name := path.Join(at, e.Name)
+		if err := visit(name, e); err != nil {
+			return err
+		}
+		if e.Dir {
+			if err := f.walk(name, e, depth+1, left, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -3,11 +3,15 @@ package fat
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"hearth/internal/disk/disktest"
 )
 
 func make16(t testing.TB) *os.File {
@@ -25,6 +29,33 @@ func make16(t testing.TB) *os.File {
 	}
 	t.Cleanup(func() { f.Close() })
 	return f
+}
+
+// TestWalk: each file comes after its folder; names are as they were made by Linux, too.
+func TestWalk(t *testing.T) {
+	f := make16(t)
+	v, err := Open(f, 8<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = v.Walk(func(name string, e Entry) error {
+		got = append(got, fmt.Sprintf("%s %v %d", name, e.Dir, e.Size))
+		if e.Time.Year() < 1980 {
+			t.Errorf("%s: %v", name, e.Time)
+		}
+		return nil
+	})
+	want := []string{"/EFI true 0", "/EFI/BOOT true 0", "/EFI/BOOT/BOOTX64.EFI false 70000", "/loader true 0", "/loader/loader.conf false 10", "/loader/entries true 0", "/loader/entries/a long name of an entry.conf false 10"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	raw := make([]byte, 32)
+	copy(raw, "VMLINUZ OLD")
+	raw[12], raw[22], raw[23], raw[24], raw[25] = 8|16, 0x5d, 0x6b, 0x75, 0x5d
+	if e := decode(raw, nil); e.Name != "vmlinuz.old" || e.Time.String() != "2026-11-21 13:26:58 +0000 UTC" {
+		t.Errorf("%+v", e)
+	}
 }
 
 func TestReadAndRewrite(t *testing.T) {
@@ -98,8 +129,7 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(img[:64<<10])
-	f.Add(img[:512])
+	disktest.AddSpoilt(f, 100, img[:64<<10], img[:512])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := Open(bytes.NewReader(b), int64(len(b)))
 		if err != nil {

@@ -23,7 +23,7 @@ type File struct {
 type Options struct {
 	Size  int64 // bytes, from 8 MiB to 2 GiB
 	Label string
-	ID    uint32 // its serial number, which Linux shows as UUID
+	ID    uint32 // its serial number, which Linux shows as UUID; 0: as go-diskfs has it
 	Files []File
 }
 
@@ -58,6 +58,9 @@ func Make(name string, o Options) (err error) {
 		if err = errors.Join(err, out.Close()); err != nil {
 			return err
 		}
+	}
+	if o.ID == 0 {
+		return nil
 	}
 	var id [4]byte
 	binary.LittleEndian.PutUint32(id[:], o.ID)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 )
 
 // table is a disk with an MBR of one partition, or a GPT's mark, changed.
@@ -25,7 +26,7 @@ func table(change func(b []byte)) []byte {
 // FuzzScan opens disks with any table and any file system, as users bring them: each
 // volume lies within the disk, and its files can be asked for.
 func FuzzScan(f *testing.F) {
-	f.Add(table(func([]byte) {}))
+	disktest.AddSpoilt(f, 50, table(func([]byte) {}))
 	f.Add(table(func(b []byte) { // an extended partition that is in itself
 		b[450] = 5
 		copy(b[8*512:], b[:512])

@@ -72,7 +72,11 @@ type Job struct {
 	Limit time.Duration
 	// Root lets a script of root's be root of the host too: for definitions that make
 	// devices and mount them. Its processes and mounts still end with it.
-	Root   bool
+	Root bool
+	// Alone shows the script nothing of this host but its programs, to be read, and Dir,
+	// which is then not "": a link within a guest's tree that names a file of the host
+	// leads nowhere.
+	Alone  bool
 	Stdin  io.Reader // nil: none
 	Stdout io.Writer // nil: with the messages
 	Log    io.Writer // is given all messages as they come; may be nil
@@ -129,8 +133,44 @@ func Run(ctx context.Context, j Job) error {
 // enter gives the script a /proc of its own, where that may be, and becomes it.
 const enter = `mount -t proc proc /proc 2>/dev/null; exec "$0" "$@"`
 
+// enterAlone puts a root of its own together: the host's programs, to be read, some
+// files of /etc that no program does without and nobody keeps secret, empty folders
+// to write in, and the script's folder at its own path. It becomes the script there.
+// What the kernel does not let it do ends it: a script is never run with less.
+const enterAlone = `set -e
+root=$1 dir=$2; shift 2
+mkdir -p "$root"
+mount -t tmpfs -o mode=755 none "$root"
+for d in usr bin sbin lib lib32 lib64 libx32; do
+  if [ -L "/$d" ]; then cp -P "/$d" "$root/$d"
+  elif [ -d "/$d" ]; then mkdir "$root/$d"; mount --rbind "/$d" "$root/$d"; mount -o remount,bind,ro "$root/$d"; fi
+done
+mkdir -p "$root/etc" "$root/proc" "$root/dev" "$root/tmp" "$root/var/tmp" "$root/run" "$root/root" "$root$dir"
+chmod 1777 "$root/tmp" "$root/var/tmp"
+for f in alternatives ld.so.cache passwd group nsswitch.conf resolv.conf hosts protocols services ssl/certs mke2fs.conf localtime; do
+  if [ -d "/etc/$f" ]; then mkdir -p "$root/etc/$f"; cp -RP "/etc/$f/." "$root/etc/$f/"
+  elif [ -e "/etc/$f" ]; then cp "/etc/$f" "$root/etc/$f"; fi
+done
+for d in null zero full random urandom; do : > "$root/dev/$d"; mount --bind "/dev/$d" "$root/dev/$d"; done
+ln -s /proc/self/fd "$root/dev/fd"
+mount --rbind "$dir" "$root$dir"
+mount -t proc proc "$root/proc"
+cd "$root"
+pivot_root . .
+umount -l .
+cd "$dir"
+exec "$@"`
+
+// begin is the command line of a script.
+func (j Job) begin() []string {
+	if !j.Alone {
+		return append([]string{"-c", enter, j.Path}, j.Args...)
+	}
+	return append([]string{"-c", enterAlone, "sh", filepath.Join(j.Dir, ".root"), j.Dir, j.Path}, j.Args...)
+}
+
 func start(ctx context.Context, j Job, last *tail) error {
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", enter, j.Path}, j.Args...)...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", j.begin()...)
 	cmd.Dir, cmd.Env = j.Dir, append([]string{"PATH=" + toolPath}, j.Env...)
 	if cmd.Dir == "" {
 		cmd.Dir = "/"

@@ -131,3 +131,52 @@ func running(arg string) bool {
 	}
 	return false
 }
+
+// TestAlone has a script that sees the host's programs and its folder, and can harm
+// neither the programs nor what links of a guest's tree name.
+func TestAlone(t *testing.T) {
+	may(t, "")
+	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	if err := errors.Join(os.WriteFile(outside, []byte("kept\n"), 0o644), os.Symlink(outside, filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(dir, "10-site")
+	text := `#!/bin/sh
+echo made > made
+id -u; pwd; ls -d /proc/1 /dev/null /usr/bin/id
+cat link && echo "READ IT"
+echo spoilt > link && echo "WROTE IT"
+touch /usr/spoilt && echo "WROTE /usr"
+cat /etc/shadow && echo "READ shadow"
+ls -a / >&2
+kill -0 ` + fmt.Sprint(os.Getpid()) + ` && echo "SAW IT"
+exit 0
+`
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Run(context.Background(), Job{Path: script, Dir: dir, Alone: true, Log: &out}); err != nil {
+		t.Fatal(err, out.String())
+	}
+	for _, bad := range []string{"READ IT", "WROTE IT", "WROTE /usr", "READ shadow", "SAW IT"} {
+		if strings.Contains(out.String(), bad) {
+			t.Errorf("%s:\n%s", bad, out.String())
+		}
+	}
+	for _, want := range []string{"0\n" + dir + "\n", "/proc/1\n", "/dev/null\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q lacks in\n%s", want, out.String())
+		}
+	}
+	if b, err := os.ReadFile(outside); err != nil || string(b) != "kept\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "made")); err != nil || string(b) != "made\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Stat("/usr/spoilt"); err == nil {
+		os.Remove("/usr/spoilt")
+		t.Error("/usr was written")
+	}
+}

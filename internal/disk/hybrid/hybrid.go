@@ -18,12 +18,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/fat16"
 	"github.com/diskfs/go-diskfs/partition/gpt"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/fat"
 )
 
 const (
@@ -179,32 +178,10 @@ func (d Disk) esp(ctx context.Context, run *disk.Runner) (b []byte, err error) {
 		return nil, err
 	}
 	path := filepath.Join(d.Work, "esp")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
+	defer func() { err = errors.Join(err, os.Remove(path)) }()
+	files := []fat.File{{Path: "/EFI/BOOT/BOOTX64.EFI", Data: code}, {Path: "/EFI/BOOT/grub.cfg", Data: []byte(fmt.Sprintf(menu, d.UUID))}}
+	if err := fat.Make(path, fat.Options{Size: espSize, Label: "EFI", Files: files}); err != nil {
 		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(path)) }()
-	if err := f.Truncate(espSize); err != nil {
-		return nil, err
-	}
-	fs, err := fat16.Create(file.New(f, false), espSize, 0, sector, "EFI", true)
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range []string{"EFI", "EFI/BOOT"} {
-		if err := fs.Mkdir(dir); err != nil {
-			return nil, err
-		}
-	}
-	for name, data := range map[string][]byte{"EFI/BOOT/BOOTX64.EFI": code, "EFI/BOOT/grub.cfg": []byte(fmt.Sprintf(menu, d.UUID))} {
-		out, err := fs.OpenFile(name, os.O_CREATE|os.O_RDWR)
-		if err != nil {
-			return nil, err
-		}
-		_, err = out.Write(data)
-		if err = errors.Join(err, out.Close()); err != nil {
-			return nil, err
-		}
 	}
 	return os.ReadFile(path)
 }

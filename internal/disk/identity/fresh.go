@@ -30,11 +30,8 @@ type NewFile struct {
 // Fresh makes the host keys of every type that the guest's ssh server asks for, a
 // machine-id and random seeds. All other host keys that the guest has must go.
 func Fresh(t guestos.Files) (*Made, error) {
-	m := &Made{}
-	if err := m.hostKeys(t); err != nil {
-		return nil, err
-	}
-	if err := m.dropbear(t); err != nil {
+	m, err := HostKeys(t)
+	if err != nil {
 		return nil, err
 	}
 	id := make([]byte, 16)
@@ -58,6 +55,15 @@ func Fresh(t guestos.Files) (*Made, error) {
 		m.add(name, seed, 0o600)
 	}
 	return m, nil
+}
+
+// HostKeys makes the host keys alone.
+func HostKeys(t guestos.Files) (*Made, error) {
+	m := &Made{}
+	if err := m.hostKeys(t); err != nil {
+		return nil, err
+	}
+	return m, m.dropbear(t)
 }
 
 func (m *Made) add(name string, data []byte, mode uint32) {

@@ -17,6 +17,33 @@ const CloudConfigPath = "/etc/cloud/cloud.cfg.d/99_ganeti.cfg"
 // given in part. The same text is vendor-data with "#cloud-config" before it, which
 // is here already.
 func CloudConfig(get func(name string) string) ([]byte, error) {
+	b, err := yaml.Marshal(cloudConfig(get))
+	return append([]byte("#cloud-config\n"), b...), err
+}
+
+// VendorConfig is the same as vendor-data, without its first line; "" unless one of
+// the CINIT_ settings is set. What the data source says itself it leaves out: the
+// id of the instance; and the list of the modules, which is the guest's own affair.
+func VendorConfig(host string, settings map[string]string) ([]byte, error) {
+	said := false
+	for name, value := range settings {
+		said = said || strings.HasPrefix(name, "CINIT_") && value != ""
+	}
+	if !said {
+		return nil, nil
+	}
+	config := cloudConfig(func(name string) string {
+		if name == "INSTANCE_NAME" {
+			return host
+		}
+		return settings[name]
+	})
+	delete(config, "instance-id")
+	delete(config, "cloud_init_modules")
+	return yaml.Marshal(config)
+}
+
+func cloudConfig(get func(name string) string) map[string]any {
 	host, user := get("INSTANCE_NAME"), get("CINIT_USER")
 	short, domain, _ := strings.Cut(host, ".")
 	manage := get("CINIT_MANAGE_RESOLV_CONF") == "yes"
@@ -41,8 +68,7 @@ func CloudConfig(get func(name string) string) ([]byte, error) {
 		}
 		config["users"], config["groups"] = []any{who}, []string{user}
 	}
-	b, err := yaml.Marshal(config)
-	return append([]byte("#cloud-config\n"), b...), err
+	return config
 }
 
 func number(yes string) int {

@@ -29,6 +29,11 @@ func (w *worker) fresh() error {
 	if err != nil {
 		return err
 	}
+	return w.replace(made, "host-keys", "duid", "random-seed", "leases", "net-rules")
+}
+
+// replace puts what was made in the place of all that the steps of sysprep name.
+func (w *worker) replace(made *identity.Made, steps ...string) error {
 	var own []string
 	for _, f := range made.Files {
 		own = append(own, f.Path)
@@ -37,7 +42,7 @@ func (w *worker) fresh() error {
 		}
 	}
 	gone := map[string]bool{}
-	for _, pattern := range sysprep.Patterns("host-keys", "duid", "random-seed", "leases", "net-rules") {
+	for _, pattern := range sysprep.Patterns(steps...) {
 		found, err := w.tree.Glob(pattern)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -101,23 +102,11 @@ func Image(ctx context.Context, run *disk.Runner, path string) (*Report, error) 
 }
 
 // openPackage opens an OVA; nil for any other file.
-func openPackage(path string) (*ova.Package, *os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
+func openPackage(path string) (*ova.Package, io.Closer, error) {
+	if is, err := ova.IsFile(path); !is || err != nil {
 		return nil, nil, err
 	}
-	if !ova.Is(f) {
-		return nil, nil, f.Close()
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	p, err := ova.Open(f, st.Size())
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return p, f, nil
+	return ova.OpenFile(path)
 }
 
 func image(ctx context.Context, run *disk.Runner, path string) (*Report, error) {

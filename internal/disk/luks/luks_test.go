@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hearth/internal/cloud"
+	"hearth/internal/disk/disktest"
 )
 
 const (
@@ -90,7 +91,7 @@ func TestQEMU(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	f.Add(formatted(f, 256, 512)[:4096])
+	disktest.AddSpoilt(f, 300, formatted(f, 256, 512)[:4096])
 	f.Add([]byte("LUKS\xba\xbe\x00\x01"))
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,6 +1,7 @@
-// Package lvm reads what LVM2 has written on a disk: which logical volumes lie where.
-// Only what one physical volume holds by itself is found, without device mapper and
-// without trust: every number is held against the size of the disk.
+// Package lvm reads what LVM2 has written on a disk: which logical volumes lie where,
+// and lays them out anew, see [Group]. Only what one physical volume holds by itself is
+// found, without device mapper and without trust: every number is held against the size
+// of the disk.
 //
 // Source: lib/format_text of LVM2 (layout.h, the metadata's text), man lvmsystemid.
 package lvm
@@ -37,33 +38,40 @@ func refuse(format string, args ...any) error {
 // Read reads the physical volume that begins at start and has size bytes. Errors are of
 // kind Refused, or the reader's own.
 func Read(r io.ReaderAt, start, size int64) ([]Volume, error) {
-	id, text, err := metadata(r, start, size)
+	g, err := Open(r, start, size)
 	if err != nil {
 		return nil, err
 	}
-	top, err := parse(text)
+	return g.volumes(), nil
+}
+
+// Open reads the volume group of the physical volume that begins at start and has size
+// bytes, as [Read] does.
+func Open(r io.ReaderAt, start, size int64) (*Group, error) {
+	g := &Group{start: start, size: size}
+	id, text, err := g.metadata(r)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range top.order {
-		if vg, ok := top.values[name].(*section); ok && vg.values["extent_size"] != nil {
-			g := group{name: name, s: vg, start: start, size: size}
-			if err := g.place(id); err != nil {
-				return nil, err
-			}
-			return g.volumes(), nil
+	if g.top, err = parse(text); err != nil {
+		return nil, err
+	}
+	for _, name := range g.top.order {
+		if vg, ok := g.top.values[name].(*section); ok && vg.values["extent_size"] != nil {
+			g.name, g.s = name, vg
+			return g, g.place(id)
 		}
 	}
 	return nil, refuse("the metadata has no volume group")
 }
 
 // metadata finds the text of a physical volume, and its identity without hyphens.
-func metadata(r io.ReaderAt, start, size int64) (id string, text []byte, err error) {
+func (g *Group) metadata(r io.ReaderAt) (id string, text []byte, err error) {
 	head := make([]byte, 4*sector)
-	if size < int64(len(head)) {
-		return "", nil, refuse("it has %d bytes", size)
+	if g.size < int64(len(head)) {
+		return "", nil, refuse("it has %d bytes", g.size)
 	}
-	if err := read(r, head, start, size, 0); err != nil {
+	if err := read(r, head, g.start, g.size, 0); err != nil {
 		return "", nil, err
 	}
 	le := binary.LittleEndian
@@ -78,24 +86,30 @@ func metadata(r io.ReaderAt, start, size int64) (id string, text []byte, err err
 		}
 		h := label[at:]
 		id = string(h[:32])
-		// Areas of data, then of metadata; each list ends with an empty one.
-		lists := 0
-		for h = h[40:]; len(h) >= 16; h = h[16:] {
-			offset := le.Uint64(h)
-			if offset == 0 {
-				if lists++; lists == 2 {
-					break
-				}
-				continue
-			}
-			if lists == 1 {
-				text, err := area(r, start, size, int64(offset), int64(le.Uint64(h[8:])))
-				return id, text, err
-			}
+		g.label, g.header = bytes.Clone(label), int(at)
+		g.labelAt = int64(i) * sector
+		g.areas(h[40:])
+		if len(g.meta) == 0 {
+			return "", nil, refuse("the physical volume has no metadata; its group has them elsewhere")
 		}
-		return "", nil, refuse("the physical volume has no metadata; its group has them elsewhere")
+		text, err := area(r, g.start, g.size, g.meta[0][0], g.meta[0][1])
+		return id, text, err
 	}
 	return "", nil, refuse("there is no label of LVM2")
+}
+
+// areas reads the places of data, then of metadata; each list ends with an empty one.
+func (g *Group) areas(h []byte) {
+	le := binary.LittleEndian
+	for lists := 0; len(h) >= 16 && lists < 2; h = h[16:] {
+		offset := le.Uint64(h)
+		switch {
+		case offset == 0:
+			lists++
+		case lists == 1:
+			g.meta = append(g.meta, [2]int64{int64(offset), int64(le.Uint64(h[8:]))})
+		}
+	}
 }
 
 func read(r io.ReaderAt, p []byte, start, size, at int64) error {
@@ -134,17 +148,22 @@ func area(r io.ReaderAt, start, size, at, length int64) ([]byte, error) {
 	return bytes.TrimRight(text, "\x00"), nil
 }
 
-// group is a volume group, and which of its physical volumes is here.
-type group struct {
+// Group is a volume group, and the one of its physical volumes that is here.
+type Group struct {
 	name        string
-	s           *section
+	top, s      *section // the metadata; what of it is the group's
 	start, size int64
 	here        string // its name in the text
 	first       int64  // where its extents begin, bytes
 	extent      int64  // bytes
+
+	label   []byte // the sector with the label
+	labelAt int64
+	header  int        // of the physical volume, in the label
+	meta    [][2]int64 // areas of metadata: where, bytes
 }
 
-func (g *group) place(id string) error {
+func (g *Group) place(id string) error {
 	sectors := g.s.number("extent_size")
 	if sectors <= 0 || sectors > 1<<24 {
 		return refuse("extents of %d sectors", sectors)
@@ -163,7 +182,7 @@ func (g *group) place(id string) error {
 	return nil
 }
 
-func (g *group) volumes() (list []Volume) {
+func (g *Group) volumes() (list []Volume) {
 	all := g.s.section("logical_volumes")
 	for _, name := range all.order {
 		lv := all.section(name)
@@ -180,35 +199,50 @@ func (g *group) volumes() (list []Volume) {
 }
 
 // segments finds where a logical volume lies.
-func (g *group) segments(lv *section, v *Volume) error {
+func (g *Group) segments(lv *section, v *Volume) error {
+	spans, err := g.spans(lv)
+	if err != nil {
+		return err
+	}
+	for i, s := range spans {
+		if i == 0 {
+			v.Start = s.Start
+		} else if s.Start != v.Start+v.Size {
+			return errors.New("it lies on the disk in several pieces")
+		}
+		v.Size += s.Size
+	}
+	return nil
+}
+
+// Span is a part of a disk, bytes.
+type Span struct{ Start, Size int64 }
+
+// spans are the pieces of a logical volume in the disk, in its order.
+func (g *Group) spans(lv *section) (list []Span, err error) {
 	n := lv.number("segment_count")
 	if n < 1 || n > 4096 {
-		return fmt.Errorf("it has %d segments", n)
+		return nil, fmt.Errorf("it has %d segments", n)
 	}
 	for i := int64(1); i <= n; i++ {
 		s := lv.section(fmt.Sprintf("segment%d", i))
 		stripes := s.list("stripes")
 		if kind := s.text("type"); kind != "striped" || s.number("stripe_count") != 1 || len(stripes) != 2 {
-			return fmt.Errorf("it is of the type %.32q, not linear", kind)
+			return nil, fmt.Errorf("it is of the type %.32q, not linear", kind)
 		}
 		if stripes[0] != g.here {
-			return errors.New("a part of it lies on another disk")
+			return nil, errors.New("a part of it lies on another disk")
 		}
 		from, err := whole(stripes[1])
 		count := s.number("extent_count")
 		if limit := g.size / g.extent; err != nil || from < 0 || count <= 0 || from > limit || count > limit {
-			return errors.New("it lies outside of the disk")
+			return nil, errors.New("it lies outside of the disk")
 		}
-		at := g.start + g.first + from*g.extent
-		if i == 1 {
-			v.Start = at
-		} else if at != v.Start+v.Size {
-			return errors.New("it lies on the disk in several pieces")
+		at := Span{g.start + g.first + from*g.extent, count * g.extent}
+		if at.Start+at.Size > g.start+g.size {
+			return nil, errors.New("it ends behind the disk")
 		}
-		v.Size += count * g.extent
+		list = append(list, at)
 	}
-	if v.Start+v.Size > g.start+g.size {
-		return errors.New("it ends behind the disk")
-	}
-	return nil
+	return list, nil
 }

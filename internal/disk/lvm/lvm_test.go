@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 )
 
 // size is that of the physical volume in testdata, of which the first MiB is kept. It
@@ -82,7 +83,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(physical(f, 0)[:256<<10])
+	disktest.AddSpoilt(f, 100, physical(f, 0)[:256<<10])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := Read(bytes.NewReader(b), 0, int64(len(b)))
 		if err != nil && disk.KindOf(err) == "" {
@@ -93,5 +94,32 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%+v of %d bytes", v, len(b))
 			}
 		}
+		relaid(t, b)
 	})
+}
+
+// relaid lays a group out anew, if that can be: what is written must read again.
+func relaid(t *testing.T, b []byte) {
+	g, err := Open(bytes.NewReader(b), 0, int64(len(b)))
+	if err != nil {
+		return
+	}
+	places, need, err := g.Relay(nil)
+	if err != nil {
+		return
+	}
+	if need > int64(len(b)) {
+		t.Fatalf("%+v need %d bytes of %d", places, need, len(b))
+	}
+	made := memory(bytes.Clone(b[:need]))
+	if err := g.Write(made, places, need); err != nil {
+		return
+	}
+	again, err := Open(bytes.NewReader(made), 0, need)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, size, err := again.Relay(nil); err != nil || size != need || len(now) != len(places) {
+		t.Fatalf("%+v became %+v, %v", places, now, err)
+	}
 }

@@ -7,7 +7,7 @@ import (
 
 // section is a block of the metadata's text: names with a value, a list or a block.
 type section struct {
-	values map[string]any // string, []string or *section
+	values map[string]any // word, []word or *section
 	order  []string
 }
 
@@ -22,16 +22,20 @@ func (s *section) section(name string) *section {
 }
 
 func (s *section) text(name string) string {
-	t, _ := s.values[name].(string)
-	return t
+	w, _ := s.values[name].(word)
+	return w.text
 }
 
 func (s *section) list(name string) []string {
 	switch v := s.values[name].(type) {
-	case []string:
-		return v
-	case string:
-		return []string{v}
+	case []word:
+		list := make([]string, len(v))
+		for i, w := range v {
+			list[i] = w.text
+		}
+		return list
+	case word:
+		return []string{v.text}
 	}
 	return nil
 }
@@ -170,16 +174,59 @@ func (p *parser) value(depth int) (any, error) {
 		return nil, refuse("%.32q stands where a value begins", w.text)
 	}
 	if w = p.next(); !w.is("[") {
-		return w.text, nil
+		return w, nil
 	}
-	list := []string{}
+	list := []word{}
 	for p.at < len(p.words) {
 		switch w := p.next(); {
 		case w.is("]"):
 			return list, nil
 		case !w.is(","):
-			list = append(list, w.text)
+			list = append(list, w)
 		}
 	}
 	return nil, refuse("a list of the metadata does not end")
+}
+
+// set gives a name a value; a new one comes last.
+func (s *section) set(name string, value any) {
+	if _, had := s.values[name]; !had {
+		s.order = append(s.order, name)
+	}
+	s.values[name] = value
+}
+
+func (s *section) setNumber(name string, n int64) {
+	s.set(name, word{text: strconv.FormatInt(n, 10)})
+}
+
+// String is a word as it stands in the text.
+func (w word) String() string {
+	if !w.quoted {
+		return w.text
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w.text) + `"`
+}
+
+// write prints a block.
+func (s *section) write(b *strings.Builder) {
+	for _, name := range s.order {
+		switch v := s.values[name].(type) {
+		case word:
+			b.WriteString(name + " = " + v.String() + "\n")
+		case []word:
+			b.WriteString(name + " = [")
+			for i, w := range v {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				b.WriteString(w.String())
+			}
+			b.WriteString("]\n")
+		case *section:
+			b.WriteString(name + " {\n")
+			v.write(b)
+			b.WriteString("}\n")
+		}
+	}
 }

@@ -84,6 +84,10 @@ func ReadDir(dir fs.FS) (*Dir, error) {
 			return refuse("instances/%s: %s is not in the subnet %s, %s", name, a, v["SUBNET"], s.CIDR)
 		}
 		d.Instances[name] = Instance{a, v["SUBNET"]}
+		n, _ := d.Network(name) // it is there
+		if err := n.NICs[0].check(); err != nil {
+			return refuse("instances/%s: %v", name, err)
+		}
 		return nil
 	})
 	return d, err

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/guestos"
 )
 
 func folder(files map[string]string) fstest.MapFS {
@@ -54,4 +55,26 @@ func TestReadDir(t *testing.T) {
 			t.Errorf("%v: %v", files, err)
 		}
 	}
+}
+
+// FuzzReadDir reads folders: each instance that is accepted has a network that can be
+// written for every way.
+func FuzzReadDir(f *testing.F) {
+	f.Add("NETMASK=\"255.255.255.0\"\nGATEWAY=\"192.168.1.1\"\nDNS_SEARCH=\"example.org example.net\"\nDNS_SERVERS=\"8.8.8.8\"\n", "ADDRESS=192.168.1.100\nSUBNET=vlan42\n")
+	f.Add("NETMASK=64\nGATEWAY=2001:db8::1\nDNS_DOMAIN=x", "ADDRESS=2001:db8::5\nSUBNET=vlan42")
+	f.Fuzz(func(t *testing.T, subnet, instance string) {
+		d, err := ReadDir(folder(map[string]string{"subnets/vlan42": subnet, "instances/a.example.org": instance}))
+		if err != nil {
+			return
+		}
+		n, ok := d.Network("a.example.org")
+		if !ok {
+			t.Fatal("it is not there")
+		}
+		for way, guest := range guests {
+			if _, err := Write(guest, guestos.Identify(guest), n); err != nil {
+				t.Errorf("%s: %v", way, err)
+			}
+		}
+	})
 }

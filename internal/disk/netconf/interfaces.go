@@ -98,7 +98,12 @@ func (w *writer) stanzas(b *strings.Builder, c card) {
 		if c.DHCP6 {
 			w.warn("DHCPv6 is not known to the ifup of this guest: " + c.name + " gets what routers advertise")
 		}
-		begin("inet6", "auto")
+		if w.plan.Way == Alpine { // busybox knows no "auto", and refuses the whole file for one; the kernel listens by itself
+			begin("inet6", "manual")
+			line("    up ip link set dev %s up", c.name)
+		} else {
+			begin("inet6", "auto")
+		}
 		w.extra(line, c, true, 0)
 	case len(c.of(true)) > 0:
 		fixed(true)

@@ -20,7 +20,10 @@ type Definition struct {
 	// one that is not named is on.
 	Features map[string]bool `json:"features,omitempty" yaml:"features,omitempty"`
 	Layout   *Layout         `json:"layout,omitempty" yaml:"layout,omitempty"` // nil: the one that SWAP and the kernel's place ask for
-	Keep     bool            `json:"keep_size,omitempty" yaml:"keep_size,omitempty"`
+	// Hooks are scripts by their names, which run as those of CUSTOMIZE_DIR do, after
+	// them: they travel with the definition.
+	Hooks map[string]string `json:"hooks,omitempty" yaml:"hooks,omitempty"`
+	Keep  bool              `json:"keep_size,omitempty" yaml:"keep_size,omitempty"`
 }
 
 // Layout is a partition table of one's own.
@@ -103,12 +106,23 @@ func (d *Definition) Check() error {
 			return fmt.Errorf("%q is no name of a variable", name)
 		}
 	}
+	for name, text := range d.Hooks {
+		if !hookName(name) || len(text) > maxHook || !strings.HasPrefix(text, "#!") {
+			return fmt.Errorf("the hook %q has a name of letters, digits, _ and -, begins with #! and has at most %d bytes", name, maxHook)
+		}
+	}
 	for name := range d.Features {
 		if !slices.Contains(features, name) {
 			return fmt.Errorf("there is no feature %q; there are %s", name, strings.Join(features, ", "))
 		}
 	}
 	return d.Layout.check()
+}
+
+const maxHook = 64 << 10
+
+func hookName(name string) bool {
+	return name != "" && len(name) < 100 && !strings.ContainsFunc(name, func(r rune) bool { return r > '~' || r != '-' && !nameByte(byte(r), false) })
 }
 
 func checkName(name string) error {
@@ -133,7 +147,7 @@ func (l *Layout) check() error {
 		if p.Size < 0 || p.Size > 16<<20 || p.Size == 0 && i+1 < len(l.Partitions) {
 			return fmt.Errorf("partition %d has no size_mb; only the last may take what is left", i+1)
 		}
-		if err := oneOf("", "ext2", "ext3", "ext4")(p.FileSystem); err != nil {
+		if err := fileSystem(p.FileSystem); p.FileSystem != "" && err != nil {
 			return fmt.Errorf("the filesystem of partition %d %w", i+1, err)
 		}
 		if strings.HasPrefix(p.Mount, "/") && mounts[p.Mount] {

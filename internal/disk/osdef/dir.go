@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,6 +183,9 @@ func parse(name, path string, b []byte) (*Definition, error) {
 	return d, d.Check()
 }
 
+// Decode reads a definition in JSON.
+func Decode(b []byte) (*Definition, error) { return parse("", "definition.json", b) }
+
 // NameOf is what a definition from a file of settings is called: the variant's
 // name, or "default" for the file of defaults.
 func NameOf(path string) string {
@@ -225,6 +229,9 @@ func lines(d *Definition) []Setting {
 	list := d.List(true)
 	for _, f := range features {
 		list = append(list, Setting{"feature " + f, strconv.FormatBool(d.On(f))})
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Hooks)) {
+		list = append(list, Setting{"hook " + name, d.Hooks[name]})
 	}
 	list = append(list, Setting{"keep_size", strconv.FormatBool(d.Keep)})
 	if d.Layout != nil {

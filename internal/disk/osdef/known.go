@@ -18,16 +18,20 @@ const etc = "/etc/ganeti/instance-image"
 
 // settings are all that ganeti-instance-image 1.1 reads, with its defaults. An
 // empty SWAP_SIZE is the instance's memory. CACHE_SIZE is ours: how many megabytes
-// of images that were fetched are kept in CACHE_DIR.
+// of images that were fetched are kept in CACHE_DIR. So is IMAGE_KEYRING: a file of public
+// keys, of OpenPGP or minisign, by one of which images that are fetched must be signed.
+// LOADER is ours: a tarball or dump becomes a disk of one file system with this boot
+// loader; systemd-boot's is for UEFI.
 func settings() []known {
 	return []known{
 		{"CDINSTALL", "no", yesNo}, {"SWAP", "yes", yesNo}, {"SWAP_SIZE", "", megabytes}, {"BOOT_SIZE", "100", megabytes},
-		{"FILESYSTEM", "ext3", oneOf("ext2", "ext3", "ext4")}, {"FDISK", "sfdisk", oneOf("sfdisk", "parted")},
+		{"FILESYSTEM", "ext3", fileSystem}, {"FDISK", "sfdisk", oneOf("sfdisk", "parted")},
 		{"KERNEL_ARGS", "", kernelArgs}, {"IMAGE_NAME", "", fileName}, {"IMAGE_TYPE", "dump", oneOf("dump", "tarball", "qemu", "raw", "qcow2")},
-		{"IMAGE_DIR", cache, path}, {"IMAGE_DEBUG", "no", oneOf("no", "yes", "0", "1")}, {"IMAGE_URL", "", nil}, {"IMAGE_VERIFY", "yes", yesNo},
+		{"IMAGE_DIR", cache, path}, {"IMAGE_DEBUG", "no", oneOf("no", "yes", "0", "1")}, {"IMAGE_URL", "", nil}, {"IMAGE_VERIFY", "yes", yesNo}, {"IMAGE_KEYRING", "", path},
 		{"IMAGE_CLEANUP", "no", yesNo}, {"CACHE_DIR", cache, path}, {"CACHE_SIZE", "", megabytes}, {"NOMOUNT", "no", yesNo}, {"ARCH", "", fileName},
 		{"CUSTOMIZE_DIR", etc + "/hooks", path}, {"VARIANTS_DIR", etc + "/variants", path}, {"NETWORKS_DIR", etc + "/networks", path},
 		{"OVERLAYS_DIR", etc + "/overlays", path}, {"OVERLAY", "", overlay}, {"EXPORT_DIR", "/tmp", path},
+		{"LOADER", "", oneOf("", "grub", "extlinux", "systemd-boot")},
 		{"DNS_SERVERS", "", nil}, {"DNS_SEARCH", "", nil},
 		{"CINIT_USER", "", nil}, {"CINIT_SSH_KEY", "", nil}, {"CINIT_SSH_PWAUTH", "", nil}, {"CINIT_MANAGE_RESOLV_CONF", "", nil}, {"CINIT_DISABLE_ROOT", "", nil},
 	}
@@ -40,6 +44,15 @@ func find(name string) *known {
 		return &all[i]
 	}
 	return nil
+}
+
+// fileSystem allows those that a disk of files gets. All but ext are filled by the
+// appliance, whose kernel, Debian's for clouds, has no f2fs.
+func fileSystem(v string) error {
+	if v == "f2fs" {
+		return fmt.Errorf("is f2fs, which no kernel here can fill: Debian's for clouds has no module for it")
+	}
+	return oneOf("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat")(v)
 }
 
 func oneOf(words ...string) func(string) error {

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"hearth/internal/disk/disktest"
 )
 
 // sample has what files of settings have in the wild.
@@ -197,4 +201,23 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
 	}
+}
+
+// FuzzDefinition reads definitions as they are uploaded: what is accepted can be read
+// again.
+func FuzzDefinition(f *testing.F) {
+	d, err := Import("web", sample)
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := yaml.Marshal(d)
+	if err != nil {
+		f.Fatal(err)
+	}
+	disktest.AddSpoilt(f, 200, b, []byte("name: x\nversion: 1\n"), []byte("{\"name\": \"x\"}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, err := parse("x", "x.yaml", b); err == nil && d.Check() != nil {
+			t.Errorf("%q was accepted", b)
+		}
+	})
 }

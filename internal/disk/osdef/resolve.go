@@ -79,7 +79,7 @@ func mib(v string) int64 {
 
 // FitSwap holds the swap against the disk.
 func (r *Resolved) FitSwap(size int64) error {
-	if !r.Swap || r.Layout != nil {
+	if !r.Swap || r.Layout != nil || r.Settings["LOADER"] != "" {
 		return nil
 	}
 	if r.SwapSize < 0 {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 )
 
 var sample = Machine{Name: "web", System: "Debian 12 & <more>", CPUs: 2, MemoryMB: 1536, Firmware: "efi", NICs: []NIC{{"net one", "E1000"}, {"net one", "VirtIO"}}}
@@ -259,8 +260,7 @@ func TestVersion2(t *testing.T) {
 }
 
 func FuzzOVF(f *testing.F) {
-	f.Add([]byte(version2))
-	f.Add([]byte(ovfText(f, "web", "x")))
+	disktest.AddSpoilt(f, 300, []byte(version2), []byte(ovfText(f, "web", "x")))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := parseOVF(text)
 		if err != nil {
@@ -275,8 +275,8 @@ func FuzzOVF(f *testing.F) {
 }
 
 func FuzzPackage(f *testing.F) {
-	f.Add(packed(f, sample))
-	f.Add(archive(f, entry{name: "web.ovf", text: version2}, entry{name: "box.vmdk", text: "x"}, entry{name: "web.mf", text: "SHA1(web.ovf)= 00"}))
+	disktest.AddSpoilt(f, 300, packed(f, sample),
+		archive(f, entry{name: "web.ovf", text: version2}, entry{name: "box.vmdk", text: "x"}, entry{name: "web.mf", text: "SHA1(web.ovf)= 00"}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Open(bytes.NewReader(data), int64(len(data)))
 		if err != nil {

@@ -43,6 +43,16 @@ func Is(r io.ReaderAt) bool {
 	return strings.EqualFold(path.Ext(string(name)), ".ovf")
 }
 
+// IsFile is [Is] of a file by its path.
+func IsFile(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return Is(f), nil
+}
+
 // sum is a hash of a manifest.
 type sum struct {
 	algorithm, hex string

@@ -88,7 +88,7 @@ func (s *Shop) raw(src Source) (*Rendition, error) {
 	if src.Disk != "" {
 		path = src.Disk
 	}
-	if is, err := packaged(path); is || err != nil {
+	if is, err := ova.IsFile(path); is || err != nil {
 		return nil, err
 	}
 	if is, err := convert.IsTree(path); is || err != nil {
@@ -127,16 +127,6 @@ func (s section) WriteTo(w io.Writer) (int64, error) {
 func tag(parts ...string) string {
 	sum := sha512.Sum512([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
-}
-
-// packaged tells whether a file is the package of a virtual machine.
-func packaged(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	return ova.Is(f), nil
 }
 
 // Make makes the new file to, of a form, of the image in from. name is that of the
@@ -193,7 +183,7 @@ func (s *Shop) make(ctx context.Context, from, form, to, name, work string) erro
 // plainDisk gives the disk of an image: the first of a package. Where its files are
 // to be read, it is made one that is read in process.
 func (s *Shop) plainDisk(ctx context.Context, from, work string, files bool) (string, error) {
-	is, err := packaged(from)
+	is, err := ova.IsFile(from)
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"hearth/internal/disk"
 )
@@ -68,13 +67,13 @@ func (j *job) copyXFS(ctx context.Context, p *piece) error {
 	size := up(max(data+data/room+xfsLog, minXFS), 1<<20)
 	for range tries {
 		if size >= p.part.Size {
-			if j.table == nil {
+			if j.table == nil && p.v.Logical == "" {
 				return refuse("the XFS is as small as it can be made: its files need %d bytes", size)
 			}
 			p.used = x.used
 			return nil // it stays as it is
 		}
-		file := filepath.Join(j.dir, fmt.Sprintf("fs%d", p.part.Number))
+		file := j.fileOf(p)
 		if err := j.run.MakeFS(ctx, file, "xfs", disk.ExtOptions{Size: size, Label: p.v.Label, UUID: p.v.UUID}, x.features...); err != nil {
 			return err
 		}
@@ -89,7 +88,7 @@ func (j *job) copyXFS(ctx context.Context, p *piece) error {
 		}
 		size = up(size+size/enlarge, 1<<20)
 	}
-	return refuse("partition %d: its files found no room in an XFS of %d bytes", p.part.Number, size)
+	return refuse("%s: its files found no room in an XFS of %d bytes", p.name(), size)
 }
 
 // xfs is what the superblock of an XFS says, in bytes, and the arguments of mkfs.xfs for

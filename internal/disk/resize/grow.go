@@ -42,7 +42,7 @@ func inPlace(ctx context.Context, run *disk.Runner, opt Options) (*Result, strin
 		return nil, "", err
 	}
 	defer d.Close()
-	if last := lastVolume(d); d.Broken == nil && last != nil && last.FS() == nil && (hasExt(d) || hasForeign(d, run)) {
+	if last := lastVolume(d); d.Broken == nil && last != nil && last.FS() == nil && (hasExt(d) || hasForeign(d, run) || hasLogical(d)) {
 		return nil, "", nil
 	}
 	was := d.Size
@@ -94,7 +94,17 @@ func hasExt(d *guestfs.Disk) bool {
 	return false
 }
 
-// grow gives the last ext file system all the room there is.
+// hasLogical tells whether LVM has a file system that is read here.
+func hasLogical(d *guestfs.Disk) bool {
+	for _, v := range d.Volumes {
+		if v.Logical != "" && (v.FS() != nil || mounted[v.Content]) {
+			return true
+		}
+	}
+	return false
+}
+
+// grow gives the last file system that grows all the room there is.
 func (j *job) grow(ctx context.Context) error {
 	if j.Size < j.d.Size {
 		return refuse("the disk has %d bytes already; 'hearth image shrink' makes it smaller", j.d.Size)
@@ -111,7 +121,15 @@ func (j *job) grow(ctx context.Context) error {
 	if p.size < p.part.Size {
 		return refuse("a disk of %d bytes has no more room for partition %d; ask for some MiB more", j.Size, p.part.Number)
 	}
-	j.tell("partition %d: check %s and grow it", p.part.Number, p.content())
+	return j.growPiece(ctx, p)
+}
+
+// growPiece lets what a piece has be of p.size bytes.
+func (j *job) growPiece(ctx context.Context, p *piece) error {
+	j.tell("%s: check %s and grow it", p.name(), p.content())
+	if p.v.Content == "lvm" {
+		return j.growLogical(ctx, p)
+	}
 	if err := j.takeOut(ctx, p); err != nil {
 		return err
 	}
@@ -130,7 +148,7 @@ func (j *job) grow(ctx context.Context) error {
 	if err := j.run.CheckExt(ctx, f, fs); err != nil {
 		return err
 	}
-	if err := j.resize(ctx, f, fs, p.size/fs.BlockSize*fs.BlockSize); err != nil {
+	if err := resizeExt(ctx, j.run, f, fs, p.size/fs.BlockSize*fs.BlockSize); err != nil {
 		return err
 	}
 	now, err := ext4.Open(f, 0, p.size)

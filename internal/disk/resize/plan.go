@@ -9,6 +9,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/lvm"
 )
 
 const (
@@ -28,7 +29,10 @@ type piece struct {
 	size int64           // what it will have
 	used int64           // of a file system that was changed; 0 if not known
 	file string          // its new content; "": it is copied
+	from []lvm.Span      // of a logical volume: its pieces in the old disk
 	swap []span          // what of it is not copied
+
+	logical []*piece // the logical volumes that were laid out anew in file; their to is from its begin
 }
 
 // span is from, to in bytes of the old disk.
@@ -49,7 +53,7 @@ func (j *job) scan() (err error) {
 	if j.d.Broken != nil {
 		return j.d.Broken
 	}
-	if len(j.d.Volumes) == 1 && j.d.Volumes[0].Partition == 0 {
+	if len(j.d.Volumes) > 0 && j.d.Volumes[0].Partition == 0 { // with LVM on the whole disk there are more
 		v := j.d.Volumes[0]
 		j.pieces = []*piece{{part: disk.Partition{Size: j.d.Size}, v: v, size: j.d.Size}}
 		return nil
@@ -63,7 +67,7 @@ func (j *job) scan() (err error) {
 	for _, part := range j.table.Partitions {
 		p := &piece{part: part, to: part.Start, size: part.Size}
 		for _, v := range j.d.Volumes {
-			if v.Partition == part.Number && v.Start == part.Start && !extended(j.table, part) {
+			if v.Partition == part.Number && v.Start == part.Start && v.Logical == "" && !extended(j.table, part) {
 				p.v = v
 			}
 			if v.Content == "swap" && v.Start >= part.Start && v.Start+v.Size <= part.Start+part.Size {
@@ -102,7 +106,7 @@ func (j *job) movable() []*piece {
 // exts are the pieces with a file system that can be changed, of those whose size may.
 func (j *job) exts() (list []*piece) {
 	for _, p := range j.movable() {
-		if p.v != nil && (p.v.FS() != nil || j.foreign(p)) {
+		if p.v != nil && (p.v.FS() != nil || j.foreign(p) || j.hasLogical(p)) {
 			list = append(list, p)
 		}
 	}
@@ -127,7 +131,10 @@ func (j *job) none() error {
 			if name == "xfs" || name == "btrfs" {
 				return refuse("%s is resized by the appliance alone, which is not used here", name)
 			}
-			return refuse("%s cannot be resized here yet; copy its files to an ext4 file system first, or do it within the guest", name)
+			if name == "lvm" && j.whyNot != nil {
+				return refuse("what LVM has here is not resized: %v", j.whyNot)
+			}
+			return refuse("%s cannot be resized here; copy its files to an ext4 file system first, or do it within the guest", name)
 		}
 	}
 	return refuse("the disk has no ext2, ext3, ext4, XFS or btrfs file system; it has: %s", strings.Join(have, ", "))
@@ -192,6 +199,16 @@ func (j *job) place(ctx context.Context, out *os.File, p *piece) error {
 			return err
 		}
 		return os.Remove(p.file)
+	}
+	if len(p.from) > 1 {
+		at := p.to
+		for _, s := range p.from {
+			if err := copyData(ctx, out, at, j.d.Reader(), s.Start, s.Size); err != nil {
+				return err
+			}
+			at += s.Size
+		}
+		return nil
 	}
 	from := p.part.Start
 	for _, s := range append(p.swap, span{p.part.Start + p.part.Size, 0}) {

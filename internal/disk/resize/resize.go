@@ -1,12 +1,14 @@
 // Package resize makes the disk in an image smaller or larger, with its partition
-// table and its ext2, ext3 and ext4 file systems, as any user and without mounts.
+// table, its logical volumes and its ext2, ext3 and ext4 file systems, as any user and
+// without mounts.
 //
 // The image is only read: its file systems are taken out, checked and changed on
 // their own, and put together anew with what else the disk has. What is made gets
 // its name when it is whole. Partitions behind one that changes its size move, a
 // swap partition or an extended one with such among them; its swap is empty then.
 //
-// XFS and btrfs are changed by [disk.Runner].FileSystems; LVM is not.
+// XFS and btrfs are changed by [disk.Runner].FileSystems. Logical volumes are laid out
+// anew by package lvm where they are linear and on this disk alone.
 package resize
 
 import (
@@ -43,7 +45,8 @@ type Result struct {
 
 // Volume is a partition, or the whole disk.
 type Volume struct {
-	Partition int    `json:"partition"` // 0: the whole disk
+	Partition int    `json:"partition"`         // 0: the whole disk
+	Logical   string `json:"logical,omitempty"` // GROUP/NAME of a logical volume in it
 	Content   string `json:"content"`
 	Was       int64  `json:"was"`
 	Size      int64  `json:"size"`
@@ -79,6 +82,7 @@ type job struct {
 	table  *disk.Table // nil: none
 	pieces []*piece
 	size   int64 // of the disk that is made
+	whyNot error // a volume group stays as it is; nil if none does
 }
 
 func (j *job) tell(format string, args ...any) {
@@ -185,6 +189,9 @@ func (j *job) finish(made string) (*Result, error) {
 	for _, p := range j.pieces {
 		v := Volume{Partition: p.part.Number, Content: p.content(), Was: p.part.Size, Size: p.size, Used: p.used, Moved: p.to != p.part.Start}
 		r.Volumes = append(r.Volumes, v)
+		for _, l := range p.logical {
+			r.Volumes = append(r.Volumes, Volume{Partition: v.Partition, Logical: l.v.Group + "/" + l.v.Logical, Content: l.content(), Was: l.part.Size, Size: l.size, Used: l.used, Moved: p.to+l.to != l.part.Start})
+		}
 		if r.Used += p.size; p.used > 0 {
 			r.Used += p.used - p.size
 		}

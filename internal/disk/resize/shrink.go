@@ -2,9 +2,8 @@ package resize
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -24,17 +23,7 @@ func (j *job) shrink(ctx context.Context) error {
 		return j.none()
 	}
 	for _, p := range list {
-		j.tell("partition %d: check %s and make it small", p.part.Number, p.content())
-		if j.foreign(p) {
-			if err := j.shrinkForeign(ctx, p); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := j.takeOut(ctx, p); err != nil {
-			return err
-		}
-		if err := j.minimise(ctx, p); err != nil {
+		if err := j.shrinkPiece(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -49,9 +38,23 @@ func (j *job) shrink(ctx context.Context) error {
 	return nil
 }
 
+func (j *job) shrinkPiece(ctx context.Context, p *piece) error {
+	j.tell("%s: check %s and make it small", p.name(), p.content())
+	switch {
+	case j.foreign(p):
+		return j.shrinkForeign(ctx, p)
+	case p.v.Content == "lvm":
+		return j.shrinkLogical(ctx, p)
+	}
+	if err := j.takeOut(ctx, p); err != nil {
+		return err
+	}
+	return j.minimise(ctx, p)
+}
+
 // takeOut copies the file system of a piece to a file of its own.
 func (j *job) takeOut(ctx context.Context, p *piece) error {
-	p.file = filepath.Join(j.dir, fmt.Sprintf("fs%d", p.part.Number))
+	p.file = j.fileOf(p)
 	f, err := os.OpenFile(p.file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -81,7 +84,7 @@ func (j *job) minimise(ctx context.Context, p *piece) error {
 	if err != nil {
 		return err
 	}
-	if size, p.used, err = j.leaveRoom(ctx, p, size); err != nil {
+	if size, p.used, err = leaveRoom(ctx, j.run, p.file, size, p.part.Size); err != nil {
 		return err
 	}
 	after, err := j.loaderAt(ctx, p)
@@ -89,7 +92,7 @@ func (j *job) minimise(ctx context.Context, p *piece) error {
 		return err
 	}
 	if before != after {
-		return refuse("partition %d is booted by extlinux, which finds ldlinux.sys by its place, and that would move; make it boot by GRUB first", p.part.Number)
+		return refuse("%s is booted by extlinux, which finds ldlinux.sys by its place, and that would move; make it boot by GRUB first", p.name())
 	}
 	p.size = up(size, 4096)
 	if p.size > p.part.Size {
@@ -98,10 +101,23 @@ func (j *job) minimise(ctx context.Context, p *piece) error {
 	return nil
 }
 
-// leaveRoom lets the smallest file system have a little free, checks it, and makes
-// holes of what nobody uses.
-func (j *job) leaveRoom(ctx context.Context, p *piece, size int64) (now, used int64, err error) {
-	f, err := os.OpenFile(p.file, os.O_RDWR, 0)
+// Ext makes the ext file system that is the whole of a raw file small, but for what a
+// guest writes before it is grown: one without any free block gives its guest no state
+// folder, and cloud-init in it ends before it could grow its root or set up a network.
+// It gives the size in bytes, which the file has too.
+func Ext(ctx context.Context, run *disk.Runner, path string) (int64, error) {
+	size, err := run.ShrinkExt(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	size, _, err = leaveRoom(ctx, run, path, size, math.MaxInt64)
+	return size, err
+}
+
+// leaveRoom lets the smallest file system have a little free, up to most bytes in all,
+// checks it, and makes holes of what nobody uses.
+func leaveRoom(ctx context.Context, run *disk.Runner, path string, size, most int64) (now, used int64, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -111,12 +127,12 @@ func (j *job) leaveRoom(ctx context.Context, p *piece, size int64) (now, used in
 		return 0, 0, refuse("the file system cannot be read any more: %v", err)
 	}
 	want := up(fs.Used()+fs.Used()/room, fs.BlockSize)
-	if want = min(want, p.part.Size/fs.BlockSize*fs.BlockSize); want > size {
-		if err := j.resize(ctx, f, fs.ExtFS, want); err != nil {
+	if want = min(want, most/fs.BlockSize*fs.BlockSize); want > size {
+		if err := resizeExt(ctx, run, f, fs.ExtFS, want); err != nil {
 			return 0, 0, err
 		}
 	}
-	if _, err := j.run.Run(ctx, disk.Command{Name: "e2fsck", Args: []string{"-f", "-y", "-E", "discard", disk.DiskPath}, Disk: f, OK: []int{1}}); err != nil {
+	if _, err := run.Run(ctx, disk.Command{Name: "e2fsck", Args: []string{"-f", "-y", "-E", "discard", disk.DiskPath}, Disk: f, OK: []int{1}}); err != nil {
 		return 0, 0, err
 	}
 	if fs, err = ext4.Open(f, 0, max(want, size)); err != nil || fs == nil {
@@ -125,12 +141,12 @@ func (j *job) leaveRoom(ctx context.Context, p *piece, size int64) (now, used in
 	return fs.Size, fs.Used(), nil
 }
 
-// resize gives the file system that is the whole of f so many bytes, and f too.
-func (j *job) resize(ctx context.Context, f *os.File, fs *disk.ExtFS, size int64) error {
+// resizeExt gives the file system that is the whole of f so many bytes, and f too.
+func resizeExt(ctx context.Context, run *disk.Runner, f *os.File, fs *disk.ExtFS, size int64) error {
 	if err := f.Truncate(size); err != nil {
 		return err
 	}
-	_, err := j.run.Run(ctx, disk.Command{Name: "resize2fs", Args: []string{disk.DiskPath, strconv.FormatInt(size/fs.BlockSize, 10)}, Disk: f})
+	_, err := run.Run(ctx, disk.Command{Name: "resize2fs", Args: []string{disk.DiskPath, strconv.FormatInt(size/fs.BlockSize, 10)}, Disk: f})
 	return err
 }
 

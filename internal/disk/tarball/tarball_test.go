@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/disktest"
 	"hearth/internal/disk/tree"
 	"hearth/internal/disk/tree/treetest"
 )
@@ -189,7 +190,7 @@ func FuzzArchive(f *testing.F) {
 	if _, err := Write(context.Background(), &b, Plain, treetest.All()); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b.Bytes())
+	disktest.AddSpoilt(f, 200, b.Bytes())
 	f.Add(archiveOf(f, tar.Header{Name: "../x", Size: 1}, tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "b"}))
 	f.Add([]byte("\x1f\x8b"))
 	f.Add([]byte("\x28\xb5\x2f\xfd"))

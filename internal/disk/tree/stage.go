@@ -23,6 +23,11 @@ type Staged struct {
 	Entries map[string]*Entry // by path
 	Bytes   int64             // of contents that are no holes, in whole blocks of 4 KiB
 	Notes   []string          // what was left out
+
+	root   *os.Root          // Dir
+	in     *os.Root          // the folder of the last file, inDir
+	inDir  string            // by its path in the tree; "": in is nil
+	writer disk.SparseWriter // of one file after the other
 }
 
 const blockSize = 4096
@@ -33,17 +38,21 @@ func Stage(ctx context.Context, from Source, limits Limits, dir string) (*Staged
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	s := &Staged{Dir: dir, Entries: map[string]*Entry{}}
+	var err error
+	if s.root, err = os.OpenRoot(dir); err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	s := &Staged{Dir: dir, Entries: map[string]*Entry{}}
+	defer func() {
+		s.leave()
+		s.root.Close()
+		s.root = nil
+	}()
 	err = from.Walk(ctx, Bounded(limits, func(e *Entry, content io.Reader) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.put(root, e, content); err != nil {
+		if err := s.put(e, content); err != nil {
 			return fmt.Errorf("%s: %w", e.Path, err)
 		}
 		return nil
@@ -51,51 +60,83 @@ func Stage(ctx context.Context, from Source, limits Limits, dir string) (*Staged
 	return s, err
 }
 
+// enter is the folder dir of the tree, which is there. It stays open for the next file:
+// from the top, each of them would cost a system call for each folder on the way.
+func (s *Staged) enter(dir string) (in *os.Root, err error) {
+	if dir == "/" {
+		return s.root, nil
+	}
+	if s.inDir == dir {
+		return s.in, nil
+	}
+	s.leave()
+	if in, err = s.root.OpenRoot(dir[1:]); err == nil {
+		s.in, s.inDir = in, dir
+	}
+	return in, err
+}
+
+// leave closes the folder, which may be another one when it is entered again.
+func (s *Staged) leave() {
+	if s.in != nil {
+		s.in.Close()
+	}
+	s.in, s.inDir = nil, ""
+}
+
 // put makes one file. One that came before under that name gives way, but for a
 // folder that is named again.
-func (s *Staged) put(root *os.Root, e *Entry, content io.Reader) error {
+func (s *Staged) put(e *Entry, content io.Reader) error {
 	kept := *e
 	if e.Path == "/" {
 		s.Entries["/"] = &kept
 		return nil
 	}
-	name := e.Path[1:]
-	if err := s.parents(root, path.Dir(e.Path)); err != nil {
+	if err := s.parents(path.Dir(e.Path)); err != nil {
 		return err
 	}
 	old := s.Entries[e.Path]
 	if old != nil && (old.Type() != TypeDir || e.Type() != TypeDir) && !old.IsDevice() {
-		if err := root.Remove(name); err != nil {
+		s.leave()
+		if err := s.root.Remove(e.Path[1:]); err != nil {
 			return err
 		}
 	}
 	s.Entries[e.Path] = &kept
 	switch {
 	case e.Same != "":
-		return s.link(root, &kept)
-	case e.Type() == TypeDir:
-		if old != nil && old.Type() == TypeDir {
-			return nil
-		}
-		return root.Mkdir(name, 0o755)
-	case e.Type() == TypeLink:
+		return s.link(&kept)
+	case e.IsDevice(), e.Type() == TypeDir && old != nil && old.Type() == TypeDir: // a device is made within the image
+		return nil
+	}
+	in, err := s.enter(path.Dir(e.Path))
+	if err != nil {
+		return err
+	}
+	return s.create(in, path.Base(e.Path), &kept, content)
+}
+
+// create makes a new file in a folder.
+func (s *Staged) create(in *os.Root, name string, e *Entry, content io.Reader) error {
+	switch e.Type() {
+	case TypeDir:
+		return in.Mkdir(name, 0o755)
+	case TypeLink:
 		if e.Link == "" || len(e.Link) > 4095 {
 			return &disk.Error{Kind: disk.Refused, Op: "read tree", Reason: fmt.Sprintf("a symbolic link of %d bytes", len(e.Link))}
 		}
-		return root.Symlink(e.Link, name)
-	case e.Type() == TypeFile:
-		return s.file(root, &kept, content)
-	case e.IsDevice(): // made within the image
-		return nil
-	case e.Type() == TypeFIFO || e.Type() == TypeSocket:
-		return s.special(root, name, e.Type())
+		return in.Symlink(e.Link, name)
+	case TypeFile:
+		return s.file(in, name, e, content)
+	case TypeFIFO, TypeSocket:
+		return s.special(in, name, e.Type())
 	}
 	return &disk.Error{Kind: disk.Refused, Op: "read tree", Reason: fmt.Sprintf("the type %o of the file is unknown", e.Type())}
 }
 
 // parents wants each folder on the way to be one of the tree: a name that goes
 // through a link is refused, wherever that leads.
-func (s *Staged) parents(root *os.Root, dir string) error {
+func (s *Staged) parents(dir string) error {
 	if dir == "/" {
 		return nil
 	}
@@ -105,15 +146,15 @@ func (s *Staged) parents(root *os.Root, dir string) error {
 		}
 		return nil
 	}
-	if err := s.parents(root, path.Dir(dir)); err != nil {
+	if err := s.parents(path.Dir(dir)); err != nil {
 		return err
 	}
 	s.Entries[dir] = &Entry{Path: dir, Mode: TypeDir | 0o755, MTime: time.Unix(0, 0)}
-	return root.Mkdir(dir[1:], 0o755)
+	return s.root.Mkdir(dir[1:], 0o755)
 }
 
 // link makes another name of a file.
-func (s *Staged) link(root *os.Root, e *Entry) error {
+func (s *Staged) link(e *Entry) error {
 	first := s.Entries[e.Same]
 	if first == nil || first.Type() == TypeDir {
 		return &disk.Error{Kind: disk.Refused, Op: "read tree", Reason: fmt.Sprintf("it is a hard link to %.200q, which is no file before it", e.Same)}
@@ -127,12 +168,12 @@ func (s *Staged) link(root *os.Root, e *Entry) error {
 	own := *first // whichever name is looked at says what the file is
 	own.Path, own.Same = e.Path, e.Same
 	s.Entries[e.Path] = &own
-	return root.Link(e.Same[1:], e.Path[1:])
+	return s.root.Link(e.Same[1:], e.Path[1:])
 }
 
 // file writes a content without its zeros.
-func (s *Staged) file(root *os.Root, e *Entry, content io.Reader) (err error) {
-	f, err := root.OpenFile(e.Path[1:], os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+func (s *Staged) file(in *os.Root, name string, e *Entry, content io.Reader) (err error) {
+	f, err := in.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -140,8 +181,8 @@ func (s *Staged) file(root *os.Root, e *Entry, content io.Reader) (err error) {
 	if content == nil {
 		return nil
 	}
-	w, err := disk.NewSparseWriter(f)
-	if err != nil {
+	w := &s.writer
+	if err := w.Reset(f); err != nil {
 		return err
 	}
 	n, err := w.ReadFrom(io.LimitReader(content, e.Size+1))
@@ -156,8 +197,8 @@ func (s *Staged) file(root *os.Root, e *Entry, content io.Reader) (err error) {
 }
 
 // special makes a pipe or a socket; neither needs rights.
-func (s *Staged) special(root *os.Root, name string, kind uint32) error {
-	dir, err := root.Open(path.Dir(name))
+func (s *Staged) special(in *os.Root, name string, kind uint32) error {
+	dir, err := in.Open(".")
 	if err != nil {
 		return err
 	}
@@ -166,7 +207,7 @@ func (s *Staged) special(root *os.Root, name string, kind uint32) error {
 	if kind == TypeSocket {
 		mode = syscall.S_IFSOCK
 	}
-	err = unix.Mknodat(int(dir.Fd()), path.Base(name), mode|0o600, 0)
+	err = unix.Mknodat(int(dir.Fd()), name, mode|0o600, 0)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already", name)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"hearth/internal/disk/disktest"
 )
 
 type file struct {
@@ -171,7 +173,7 @@ func beside(t *testing.T) []byte {
 func FuzzArchive(f *testing.F) {
 	plain := archive(f, []file{{"vmlinuz", kernel[:600], 0}, {"initrd.gz", ramdisk[:20], 0}, {"root.ext4", root[:1200], 0}})
 	for _, how := range []string{"plain", "gzip", "xz", "zstd"} {
-		f.Add(packed(f, how, plain))
+		disktest.AddSpoilt(f, 100, packed(f, how, plain))
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		r, err := Open(bytes.NewReader(data))

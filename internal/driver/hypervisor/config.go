@@ -28,6 +28,7 @@ type Config struct {
 	Initrd   string // with Kernel
 	Cmdline  string // with Kernel
 	SMBIOS   SMBIOS
+	Notice   string // text that is put into the console log before the guest says anything; "" for none
 	// Agent gives the guest a line to the host on which an agent in it may listen (org.qemu.guest_agent.0).
 	Agent bool
 	// Saved has the guest go on with the memory in FileMemory, where Save has put it: the configuration must be as it
@@ -81,7 +82,7 @@ const (
 // Disk is a disk or CD-ROM of a guest.
 type Disk struct {
 	ID        string // unique in the guest; letters, digits, '_', '-'; at most 16
-	Path      string // absolute, of a file or block device
+	Path      string // absolute, of a file or block device; or see RBD
 	Format    string
 	ReadOnly  bool
 	Shared    bool   // other guests may have it open too
@@ -94,6 +95,8 @@ type Disk struct {
 	// Backing is the file below a qcow2 overlay of our own making. Whatever the overlay's header says is not read;
 	// with a nil Backing nothing is below.
 	Backing *Backing
+	// Remote is where the disk is that another host gives; then there is no Path. nil for a disk of this host.
+	Remote *Remote
 }
 
 // Backing is a file below an overlay, read only, itself with nothing below.

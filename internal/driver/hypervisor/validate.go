@@ -111,7 +111,11 @@ func (d Disk) fault() string {
 	switch {
 	case !deviceID.MatchString(d.ID):
 		return "its id is malformed"
-	case !clean(d.Path):
+	case d.Remote != nil && (d.Path != "" || d.Backing != nil || d.Format != FormatRaw):
+		return "what another host gives is raw, and has no file here"
+	case d.Remote != nil && d.Remote.fault() != "":
+		return d.Remote.fault()
+	case d.Remote == nil && !d.place():
 		return "its path must be absolute"
 	case d.Format != FormatRaw && d.Format != FormatQCOW2:
 		return "its format must be raw or qcow2, not " + d.Format

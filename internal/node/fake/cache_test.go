@@ -1,11 +1,16 @@
 package fake
 
 import (
+	"bytes"
 	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 	"hearth/internal/node/nodetest"
 )
 
@@ -50,5 +55,83 @@ func TestCacheForgetsWhatNobodyWants(t *testing.T) {
 		if got := left(); got != step.left {
 			t.Errorf("%s later %d images are cached, want %d", step.after, got, step.left)
 		}
+	}
+}
+
+// TestCacheIsNeverAboveItsLimit has images come and go at random: at no time, the moment
+// before an image comes included, do they have more bytes than the limit, and what an
+// instance is made of, or a disk reads from, never leaves.
+func TestCacheIsNeverAboveItsLimit(t *testing.T) {
+	const limit = 1000
+	images, ctx := nodetest.NewImages(), t.Context()
+	n := open(t, t.TempDir(), images, Options{Clock: cloud.NewFakeClock(), ImageCache: limit})
+	total := func() (sum int64) {
+		list, err := n.World.Storage.Images(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, img := range list {
+			sum += img.VirtualSize
+		}
+		return sum
+	}
+	bring := func(ref cloud.ImageRef) (storage.Image, error) {
+		return n.Agent.Storage.EnsureImage(ctx, ref, "", func() (io.ReadCloser, error) {
+			if all := total() + ref.Size; all > limit {
+				t.Errorf("an image comes that makes it %d bytes", all)
+			}
+			return images.Open(ctx, ref.Digest)
+		})
+	}
+	wanted := images.Add(bytes.Repeat([]byte("w"), 200))
+	if err := n.ApplyInstance(ctx, cloud.InstanceSpec{ID: cloud.NewID(), Name: "vm", VCPUs: 1, MemoryMB: 64, Image: wanted, Intent: cloud.Intent{Generation: 1, Power: cloud.PowerOff}}); err != nil {
+		t.Fatal(err)
+	}
+	read := images.Add(bytes.Repeat([]byte("r"), 150))
+	img, err := bring(read)
+	if err == nil {
+		_, err = n.World.Storage.CloneDisk(ctx, cloud.VolumeDisk("a"), img, 0)
+	}
+	if err == nil {
+		_, err = bring(wanted)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := func(ref cloud.ImageRef) bool {
+		list, _ := n.World.Storage.Images(ctx)
+		return slices.ContainsFunc(list, func(img storage.Image) bool { return img.Digest == ref.Digest })
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	var refs []cloud.ImageRef
+	for i := range 40 {
+		refs = append(refs, images.Add(bytes.Repeat([]byte{byte(i)}, 20+random.IntN(600))))
+	}
+	came := 0
+	for range 400 {
+		if _, err := bring(refs[random.IntN(len(refs))]); err == nil {
+			came++
+		} else if !cloud.Is(err, cloud.NoCapacity) {
+			t.Fatal(err)
+		}
+		if total() > limit || !here(wanted) || !here(read) {
+			t.Fatalf("%d bytes; wanted %v, read %v", total(), here(wanted), here(read))
+		}
+	}
+	if came < 300 {
+		t.Errorf("only %d of 400 came", came)
+	}
+	a, b, c := images.Add(bytes.Repeat([]byte("a"), 300)), images.Add(bytes.Repeat([]byte("b"), 300)), images.Add(bytes.Repeat([]byte("c"), 300))
+	for _, ref := range []cloud.ImageRef{a, b, a, c} {
+		if _, err := bring(ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !here(a) || here(b) || !here(c) {
+		t.Errorf("not the one left that was unused the longest: %v %v %v", here(a), here(b), here(c))
+	}
+	_, err = bring(images.Add(bytes.Repeat([]byte("x"), 700)))
+	if !cloud.Is(err, cloud.NoCapacity) || !strings.Contains(err.Error(), "image_cache_gb") {
+		t.Error(err)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"hearth/internal/agent"
 	"hearth/internal/cloud"
+	drivers "hearth/internal/driver/hypervisor"
 	hypervisor "hearth/internal/driver/hypervisor/fake"
 	network "hearth/internal/driver/network/fake"
 	storages "hearth/internal/driver/storage"
@@ -56,6 +58,8 @@ type Options struct {
 	Pools    func(context.Context) []cloud.PoolStatus
 	VCPUs    int // 0: 64
 	MemoryMB int // 0: 256 GiB
+	// ImageCache is the limit of the cache of images, in bytes; 0 for none.
+	ImageCache int64
 }
 
 // Node is a node whose guests, disks and networks are in memory.
@@ -64,6 +68,9 @@ type Node struct {
 	Agent *agent.Agent
 	World *World
 }
+
+// identity is that of every fake node: nobody looks at it.
+var identity = drivers.Identity{CA: []byte("an authority in memory"), Cert: []byte("a certificate in memory"), Key: "none"}
 
 // New starts a fake node. Its few small files are in dir, and are not synced.
 func New(ctx context.Context, dir string, images agent.Images, opt Options) (*Node, error) {
@@ -84,8 +91,9 @@ func New(ctx context.Context, dir string, images agent.Images, opt Options) (*No
 	}
 	a, err := agent.New(ctx, agent.Config{
 		Dir: dir, Storage: opt.Storage, Pools: opt.Pools, Hypervisor: hypervisor.New(w.Host), Network: w.Network, NewNetworks: opt.NewNetworks,
-		Images: images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB, w.Host}, HypervisorIs: "fake",
-		Version: "fake", IP: "127.0.0.1", ShutdownGrace: opt.Grace, Clock: opt.Clock, Log: opt.Log, Hook: opt.Hook, NoSync: true,
+		Exports: &agent.Exports{Exporter: hypervisor.New(w.Host), Identity: identity, Address: netip.MustParseAddr("127.0.0.1")},
+		Images:  images, ConfigDrive: opt.ConfigDrive, Host: machine{opt.VCPUs, opt.MemoryMB, w.Host}, HypervisorIs: "fake",
+		Version: "fake", IP: "127.0.0.1", ShutdownGrace: opt.Grace, Clock: opt.Clock, Log: opt.Log, Hook: opt.Hook, NoSync: true, ImageCache: opt.ImageCache,
 	})
 	if err != nil {
 		return nil, err

@@ -98,6 +98,21 @@ func (n *Node) Volumes(ctx context.Context) ([]cloud.VolumeStatus, error) {
 	return n.agent.Volumes().Statuses(ctx)
 }
 
+// ExportVolume implements node.Node.
+func (n *Node) ExportVolume(ctx context.Context, spec cloud.ExportSpec) (cloud.ExportStatus, error) {
+	return n.agent.ExportVolume(ctx, spec)
+}
+
+// WithdrawVolume implements node.Node.
+func (n *Node) WithdrawVolume(ctx context.Context, disk string, asked int64) error {
+	return n.agent.WithdrawVolume(ctx, disk, asked)
+}
+
+// Exports implements node.Node.
+func (n *Node) Exports(context.Context) ([]cloud.ExportStatus, error) {
+	return n.agent.ExportedVolumes(), nil
+}
+
 // ApplyNetwork implements node.Node.
 func (n *Node) ApplyNetwork(ctx context.Context, spec cloud.NetworkSpec) error {
 	return n.agent.Networks().ApplyNetwork(ctx, spec)

@@ -90,6 +90,8 @@ func Run(t *testing.T, open func(t *testing.T) Bench) {
 		"volumes are made, copied and read":      volumes,
 		"volumes and NICs come and go":           comeAndGo,
 		"a guest boots from a volume":            bootVolume,
+		"a volume is given to other nodes":       given,
+		"a guest has a volume of another node":   remoteVolume,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -27,6 +27,9 @@ func handler(n node.Node) http.Handler {
 	unary(mux, options, callApplyVolume, n.ApplyVolume)
 	unary(mux, options, callVolumes, func(ctx context.Context, _ empty) (list[cloud.VolumeStatus], error) { return items(n.Volumes(ctx)) })
 	act(mux, options, callRemoveVolume, n.RemoveVolume)
+	unary(mux, options, callExportVolume, n.ExportVolume)
+	act(mux, options, callWithdrawVolume, func(ctx context.Context, w withdrawal) error { return n.WithdrawVolume(ctx, w.Disk, w.Asked) })
+	unary(mux, options, callExports, func(ctx context.Context, _ empty) (list[cloud.ExportStatus], error) { return items(n.Exports(ctx)) })
 	mux.Handle(callReadVolume, connect.NewServerStreamHandler(callReadVolume,
 		func(ctx context.Context, r *connect.Request[string], out *connect.ServerStream[part]) error {
 			return toWire(read(ctx, n, *r.Msg, out.Send))

@@ -26,6 +26,22 @@ func (c *client) Volumes(ctx context.Context) ([]cloud.VolumeStatus, error) {
 	return out.Items, err
 }
 
+// ExportVolume implements node.Node.
+func (c *client) ExportVolume(ctx context.Context, spec cloud.ExportSpec) (cloud.ExportStatus, error) {
+	return call[cloud.ExportStatus](ctx, c, callExportVolume, spec)
+}
+
+// WithdrawVolume implements node.Node.
+func (c *client) WithdrawVolume(ctx context.Context, disk string, asked int64) error {
+	return tell(ctx, c, callWithdrawVolume, withdrawal{disk, asked})
+}
+
+// Exports implements node.Node.
+func (c *client) Exports(ctx context.Context) ([]cloud.ExportStatus, error) {
+	out, err := call[list[cloud.ExportStatus]](ctx, c, callExports, empty{})
+	return out.Items, err
+}
+
 // ReadVolume implements node.Node. The first part is waited for, so that a disk
 // that is not there is an error here.
 func (c *client) ReadVolume(ctx context.Context, disk string) (io.ReadCloser, error) {

@@ -36,6 +36,9 @@ const (
 	callRemoveVolume   = service + "RemoveVolume"
 	callReadVolume     = service + "ReadVolume"
 	callVolumes        = service + "Volumes"
+	callExportVolume   = service + "ExportVolume"
+	callWithdrawVolume = service + "WithdrawVolume"
+	callExports        = service + "Exports"
 	callApplyNetwork   = service + "ApplyNetwork"
 	callRemoveNetwork  = service + "RemoveNetwork"
 	callApplyRouter    = service + "ApplyRouter"
@@ -53,6 +56,10 @@ type (
 	excerpt struct {
 		ID  string
 		Max int
+	}
+	withdrawal struct {
+		Disk  string
+		Asked int64
 	}
 	list[T any] struct{ Items []T }
 	part        struct{ Bytes []byte } // of a stream of bytes

@@ -70,8 +70,14 @@ func (h handlers) create(r *wire.Request) (*wire.Response, error) {
 	return resp, nil
 }
 
+// show answers to an id, and to an alias such as debian:latest, which clients ask for
+// in the place of an id before they look for a name.
 func (h handlers) show(r *wire.Request) (*wire.Response, error) {
-	img, err := h.images.Get(r.Context(), r.Caller, r.PathValue("image"))
+	id := r.PathValue("image")
+	img, err := h.images.Get(r.Context(), r.Caller, id)
+	if cloud.Is(err, cloud.NotFound) && strings.Contains(id, ":") {
+		img, err = h.images.Alias(r.Context(), r.Caller, id)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -170,6 +170,9 @@ func renderFullTask(t cloud.ImageTask) wire.M {
 	if input, ok := t.Request["input"]; ok && taskType(t) == importTask {
 		m["input"] = input
 	}
+	if t.Method == cloud.ImportWebDownload || t.Done > 0 {
+		m["hearth_bytes"], m["hearth_bytes_total"] = t.Done, t.Total
+	}
 	if t.Status == cloud.TaskSuccess {
 		m["result"] = wire.M{"image_id": t.ImageID}
 	}

@@ -1,6 +1,7 @@
 package glance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func NewDownloads(from string) (*Downloads, error) {
 			if len(via) >= 5 {
 				return refusedURI("it redirects too often")
 			}
-			return d.Check(r.URL.String())
+			return d.checkWeb(r.URL.String())
 		},
 	}
 	return d, nil
@@ -86,9 +87,29 @@ func (d *Downloads) allows(a netip.Addr) bool {
 	return public || slices.ContainsFunc(d.allowed, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Check implements image.Source: the scheme must be of the web, and an address
-// that is spelt out must be allowed. Names are looked at when they are dialled.
+// Check implements image.Source: it must be an address of the web, an image of a
+// registry (docker://, oci://) or of a stream (simplestreams:), and an IP address that is
+// spelt out must be allowed. Names are looked at when they are dialled.
 func (d *Downloads) Check(uri string) error {
+	ref, _, is, err := ociReference(uri)
+	if is {
+		return cmp.Or(err, d.checkHost(hostname(ref.Registry)))
+	}
+	w, is, err := readWish(uri)
+	if is {
+		return cmp.Or(err, d.checkWeb(w.index))
+	}
+	return d.checkWeb(uri)
+}
+
+func (d *Downloads) checkHost(host string) error {
+	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && !d.allows(a.Unmap()) {
+		return refusedURI(a.String() + " is not public, and the operator has not allowed it (image.import_from)")
+	}
+	return nil
+}
+
+func (d *Downloads) checkWeb(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
@@ -98,16 +119,26 @@ func (d *Downloads) Check(uri string) error {
 	case u.Hostname() == "":
 		return refusedURI("it names no host")
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !d.allows(a.Unmap()) {
-		return refusedURI(a.String() + " is not public, and the operator has not allowed it (image.import_from)")
-	}
-	return nil
+	return d.checkHost(u.Hostname())
 }
 
 // Open implements image.Source. The body goes on by itself where the connection
 // broke off, if the server can do that.
 func (d *Downloads) Open(ctx context.Context, uri string) (io.ReadCloser, int64, error) {
 	if err := d.Check(uri); err != nil {
+		return nil, 0, err
+	}
+	if ref, tls, is, _ := ociReference(uri); is {
+		return d.openOCI(ctx, ref, tls)
+	}
+	if w, is, _ := readWish(uri); is {
+		return d.openStream(ctx, w)
+	}
+	return d.openWeb(ctx, uri)
+}
+
+func (d *Downloads) openWeb(ctx context.Context, uri string) (io.ReadCloser, int64, error) {
+	if err := d.checkWeb(uri); err != nil {
 		return nil, 0, err
 	}
 	ctx, cancel := context.WithCancel(ctx)

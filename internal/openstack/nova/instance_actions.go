@@ -1,7 +1,9 @@
 package nova
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"hearth/internal/cloud"
@@ -109,7 +111,7 @@ func (a *api) showAction(r *wire.Request) (*wire.Response, error) {
 // belong to what began it last.
 func eventsOf(r *wire.Request, rec cloud.ActionRecord, s cloud.Server) []wire.M {
 	events := []wire.M{wholeEvent(r, rec, s)}
-	if rec.Action != "create" && rec.Action != "start" && rec.Action != "reboot" {
+	if rec.Action != "create" && rec.Action != "start" && rec.Action != "reboot" && rec.Action != "rebuild" {
 		return events
 	}
 	for _, step := range s.Steps {
@@ -171,6 +173,6 @@ func addEventHost(r *wire.Request, e wire.M, s cloud.Server, step cloud.Step) {
 		}
 	}
 	if r.Version.AtLeast(84) {
-		e["details"] = orNull(step.Error)
+		e["details"] = orNull(cmp.Or(step.Error, strings.Join(step.Notes, "\n")))
 	}
 }

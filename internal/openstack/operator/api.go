@@ -32,13 +32,13 @@ func API(svc *operate.Service, ready Readiness, logins LoginLog) wire.API {
 	admin := func(name string) wire.Policy { return wire.Allow(wire.Admin, "hearth:"+name) }
 	return wire.API{
 		Name: "hearth", Prefix: "/hearth/v1", Fault: wire.NovaFault,
-		Routes: []wire.Route{
+		Routes: append([]wire.Route{
 			{Method: "GET", Path: "/ready", Policy: wire.Allow(wire.Public, "hearth:ready"), Handler: h.readiness},
 			{Method: "GET", Path: "/explain/{kind}/{id}", Policy: admin("explain"), Handler: h.explain},
 			{Method: "GET", Path: "/fits", Policy: admin("fits"), Handler: h.fits},
 			{Method: "GET", Path: "/findings", Policy: admin("findings"), Handler: h.findings},
 			{Method: "GET", Path: "/logins", Policy: admin("logins"), Handler: h.failures},
-		},
+		}, definitionRoutes(h)...),
 	}
 }
 

@@ -110,6 +110,9 @@ func (s *Service) template(tx *store.Tx, op string, a Actor, r CreateRequest) (v
 	if disks, err = s.useDevices(tx, op, a.Caller, r, &v); err != nil {
 		return v, nil, err
 	}
+	if err := deployBy(tx, op, &v); err != nil {
+		return v, nil, err
+	}
 	if v.AvailabilityZone, v.ForcedHost, err = destination(tx, op, a.Caller, r); err != nil {
 		return v, nil, err
 	}

@@ -89,6 +89,8 @@ func (s *Service) Rebuild(ctx context.Context, a Actor, id string, r RebuildRequ
 			}
 		} else if err := useImage(tx, op, a.Caller, r.ImageID, v); err != nil {
 			return err
+		} else if err := deployBy(tx, op, v); err != nil { // by the definition as it is now
+			return err
 		}
 		v.Rescue, v.RescueAs = nil, nil
 		v.Intent.Paused, v.Intent.Suspended, v.Intent.Disk = false, false, v.Intent.Disk.Next(cloud.DiskRebuild, false)

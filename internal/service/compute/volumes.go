@@ -337,6 +337,9 @@ func (s *Service) SwapVolume(ctx context.Context, a Actor, id, from, to string) 
 		if err := swappable(op, was, next); err != nil {
 			return err
 		}
+		if was.Node != v.Node {
+			return cloud.E(op, cloud.Invalid, "Volume %s is on the host %s; only one on the server's own, %s, is copied under the server.", was.ID, was.Node, v.Node)
+		}
 		if err := s.volumes.UnplugTx(tx, a.Caller, at); err != nil {
 			return err
 		}

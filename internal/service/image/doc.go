@@ -77,6 +77,7 @@ type Options struct {
 	Source         Source    // of web-downloads; nil for none
 	Elsewhere      Elsewhere // of glance-downloads; nil for none
 	Log            *slog.Logger
+	Keyring        string // file of the keys that images of imports are signed by; "": only those that an import names
 
 	Shop      *rendition.Shop // makes images of other forms; nil: no image can be made any
 	ConvertTo string          // what imports are converted to (glance's image_conversion): qcow2, raw or vmdk; "" for nothing

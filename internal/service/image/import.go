@@ -59,6 +59,9 @@ func (s *Service) Import(ctx context.Context, caller cloud.Caller, id, token str
 			}
 		}
 	}
+	if err := s.vouchable(task); err != nil {
+		return task, err
+	}
 	if err := s.convertible(task.Format); err != nil {
 		return task, err
 	}

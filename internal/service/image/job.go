@@ -152,6 +152,9 @@ func (s *Service) promote(ctx context.Context, task cloud.ImageTask, img cloud.I
 		return err
 	}
 	task.Done, task.Total = img.Size, img.Size
+	if task.Message, err = s.vouched(ctx, task, path); err != nil {
+		return err
+	}
 	if done, err := s.convert(ctx, task, img, path, found, nil); done || err != nil {
 		return err
 	}
@@ -203,6 +206,9 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 		return err
 	}
 	task.Done, task.Total = got.size, got.size
+	if task.Message, err = s.vouched(ctx, task, stage.Name()); err != nil {
+		return err
+	}
 	if done, err := s.convert(ctx, task, img, stage.Name(), found, say); done || err != nil {
 		return err
 	}
@@ -226,7 +232,11 @@ func (s *Service) succeed(task cloud.ImageTask, found verdict) func(*store.Tx, *
 		found.note(now)
 		now.Status, now.UploadID = cloud.ImageActive, ""
 		task.Status, task.UpdatedAt, task.ExpiresAt = cloud.TaskSuccess, now.UpdatedAt, now.UpdatedAt.Add(taskLife)
-		task.Message = fmt.Sprintf("Copied %d MiB", task.Done>>20)
+		said := ""
+		if task.Message != "" { // who signed
+			said = "; " + task.Message
+		}
+		task.Message = fmt.Sprintf("Copied %d MiB%s", task.Done>>20, said)
 		return tx.ImageTasks.Update(task)
 	}
 }

@@ -91,7 +91,9 @@ func (s *Service) List(ctx context.Context, caller cloud.Caller, f Filter) (list
 				return cloud.E("image.List", cloud.Invalid, "Invalid marker. Image %s could not be found.", f.Marker)
 			}
 		}
-		list, err = f.matches(tx, caller)
+		if list, err = f.matches(tx, caller); err == nil && len(list) == 0 {
+			list, err = f.byAlias(tx, caller)
+		}
 		return err
 	})
 	if err != nil {

@@ -71,6 +71,11 @@ func (s *Service) findingsOn(ctx context.Context, name string, servers map[strin
 			found = append(found, fmt.Sprintf("node %s has the disk %s of no volume or snapshot: take it in with 'cinder manage', or remove it", name, v.Path))
 		}
 	}
+	more, err := s.exportsOn(ctx, n, name)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, more...)
 	leftovers, err := n.Findings(ctx)
 	for _, l := range leftovers {
 		found = append(found, fmt.Sprintf("node %s: %s", name, l))

@@ -65,6 +65,9 @@ func (s *Service) explainVolume(ctx context.Context, name string) (Explanation, 
 	e.say("made from", "%s", origin(v))
 	for _, u := range uses {
 		e.say("attached to", "server %s as %s, %s; %s", u.ServerID, orNone(u.Device), u.State, u.fate())
+		if u.Source.Node != "" {
+			e.say("reached by", "NBD at %s of the node %s", u.Source.Address, u.Source.Node)
+		}
 	}
 	for _, snap := range snapshots {
 		e.say("snapshot", "%s (%s), %s", snap.Name, snap.ID, snap.Status())

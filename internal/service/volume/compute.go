@@ -67,6 +67,9 @@ func (s *Service) PlugTx(tx *store.Tx, c cloud.Caller, p Plug) (a cloud.VolumeAt
 	if err := pluggable(op, d, p); err != nil {
 		return a, err
 	}
+	if err := reached(tx, op, d, p); err != nil {
+		return a, err
+	}
 	now := s.clock.Now()
 	a = cloud.VolumeAttachment{
 		ID: cloud.NewID(), VolumeID: d.ID, ServerID: p.ServerID, ProjectID: d.ProjectID, State: cloud.AttachmentAttaching, Host: p.Node,
@@ -102,10 +105,27 @@ func pluggable(op string, d Detail, p Plug) error {
 	if !contains(may, d.Status) {
 		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s status must be %s to reserve, but the current status is %s.", d.ID, may[0], d.Status)
 	}
-	if p.Node != "" && d.Node != "" && p.Node != d.Node {
-		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is on the host %s and its data is not reached from %s, where the server is.", d.ID, d.Node, p.Node)
-	}
 	return nil
+}
+
+// reached refuses a volume on another host than the server's, unless the one gives it to
+// the other. One that several servers may have is opened on its own host alone, and one
+// that takes another's place is filled there.
+func reached(tx *store.Tx, op string, d Detail, p Plug) error {
+	if p.Node == "" || d.Node == "" || p.Node == d.Node {
+		return nil
+	}
+	from, ferr := tx.Hosts.Get(d.Node)
+	to, terr := tx.Hosts.Get(p.Node)
+	switch {
+	case ferr == nil && terr == nil && cloud.Exports(from, to) && !d.Multiattach && p.Swaps == nil:
+		return nil
+	case ferr != nil && !cloud.Is(ferr, cloud.NotFound):
+		return ferr
+	case terr != nil && !cloud.Is(terr, cloud.NotFound):
+		return terr
+	}
+	return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is on the host %s and its data is not reached from %s, where the server is.", d.ID, d.Node, p.Node)
 }
 
 // UnplugTx announces the end of a server's attachment: it ends when the server's

@@ -65,6 +65,7 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	m := &machine{handle: handle, cfg: cfg, state: hypervisor.StateRunning, begun: h.clock.Now(), starter: d, watched: map[*guest]bool{}, leaving: map[string]bool{}, sizes: map[string]int64{}, secrets: map[string]string{}}
 	h.guests[handle.PID] = m
 	add(filepath.Join(dir, hypervisor.FileLog), cfg.StartLine(h.clock.Now(), "a guest in memory"))
+	h.print(m, cfg.Notice)
 	if cfg.Saved {
 		m.state, m.begun = hypervisor.StatePaused, h.clock.Now().Add(-begun)
 	} else {

@@ -6,6 +6,7 @@ package fake
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -41,6 +42,10 @@ type machine struct {
 	sizes   map[string]int64  // of disks that were resized, in bytes
 	targets []hypervisor.Disk // that disks are being copied to
 	secrets map[string]string // that the agent was told, by user
+
+	export  *hypervisor.Export // of what is no guest, but a disk for guests of others; nil for a guest
+	address netip.AddrPort     // of such a one
+	gone    chan struct{}      // likewise: closed when it has ended
 }
 
 // NewHost makes a host with no guests. nil is the machine's clock.
@@ -180,6 +185,9 @@ func (h *Host) restart(m *machine, reason string) {
 func (h *Host) remove(m *machine, code int) {
 	delete(h.guests, m.handle.PID)
 	m.state = hypervisor.StateGone
+	if m.gone != nil {
+		close(m.gone)
+	}
 	for g := range m.watched {
 		c := code
 		if g.driver != m.starter {

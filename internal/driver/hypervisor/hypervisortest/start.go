@@ -56,7 +56,14 @@ func console(t *testing.T, s Subject) {
 	g := s.startOn(t, d, cfg)
 	s.up(t, g.Handle(), 1)
 	must(t, g.Quit(limit(t)))
-	s.up(t, s.startOn(t, d, cfg).Handle(), 2) // the next life adds to the log
+	cfg.Notice = "to whom it may concern\n"
+	h := s.startOn(t, d, cfg).Handle()
+	s.up(t, h, 2) // the next life adds to the log
+	text, err := os.ReadFile(h.ConsoleLog())
+	first, last := bytes.Index(text, []byte(s.Greeting)), bytes.LastIndex(text, []byte(s.Greeting))
+	if at := bytes.Index(text, []byte(cfg.Notice)); err != nil || at < first || at > last {
+		t.Errorf("the notice is not between the two lives: %q, %v", text, err)
+	}
 }
 
 func secondStart(t *testing.T, s Subject) {

@@ -20,6 +20,24 @@ type node struct {
 	File         *node           `json:"file,omitempty"`
 	Backing      json.RawMessage `json:"backing,omitempty"`
 	KeySecret    string          `json:"key-secret,omitempty"`
+
+	Pool  string `json:"pool,omitempty"` // these of driver rbd
+	Image string `json:"image,omitempty"`
+	User  string `json:"user,omitempty"`
+	Conf  string `json:"conf,omitempty"`
+
+	Server    *inet  `json:"server,omitempty"` // these of driver nbd
+	Export    string `json:"export,omitempty"`
+	TLS       string `json:"tls-creds,omitempty"`
+	TLSName   string `json:"tls-hostname,omitempty"`
+	Reconnect int    `json:"reconnect-delay,omitempty"` // seconds
+}
+
+// inet is a SocketAddress of QEMU.
+type inet struct {
+	Type string `json:"type"`
+	Host string `json:"host"`
+	Port string `json:"port"`
 }
 
 // nothing as a backing keeps QEMU from opening what an image's own header names.
@@ -43,7 +61,11 @@ func blockName(disk string) string { return "disk-" + disk }
 // block describes a disk down to its files, which open names to QEMU. Zeros that the guest writes or discards become
 // holes.
 func block(d hypervisor.Disk, file func(path string, readOnly bool) *node) *node {
-	top := above(d.Format, file(d.Path, d.ReadOnly))
+	below := remoteNode(d)
+	if below == nil {
+		below = file(d.Path, d.ReadOnly)
+	}
+	top := above(d.Format, below)
 	if d.Backing != nil {
 		top.Backing = encode(above(d.Backing.Format, file(d.Backing.Path, true)))
 	}
@@ -61,6 +83,9 @@ func block(d hypervisor.Disk, file func(path string, readOnly bool) *node) *node
 // descriptor's name cannot tell them apart.
 func (a *arguments) file(d hypervisor.Disk) func(path string, readOnly bool) *node {
 	return func(path string, readOnly bool) *node {
+		if n := rbdNode(d.ID, path, readOnly); n != nil {
+			return n
+		}
 		return fileNode(a.image(d.ID, path, readOnly), readOnly, a.devices[path])
 	}
 }
@@ -83,14 +108,18 @@ func (a *arguments) disks(disks []hypervisor.Disk) {
 		if d.Key != "" {
 			a.option("-object", fmt.Sprintf("secret,id=%s,file=%s", keyName(d.ID), a.secret(d.Key)))
 		}
+		a.cluster(d)
+		a.credentials(d)
 		a.option("-blockdev", string(encode(block(d, a.file(d)))))
 		a.option("-device", diskDevice(d).words())
 	}
 }
 
 // encode cannot fail: a node is strings, booleans and JSON of its own making.
-func encode(n *node) json.RawMessage {
-	raw, err := json.Marshal(n)
+func encode(n *node) json.RawMessage { return encodeAny(n) }
+
+func encodeAny(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}

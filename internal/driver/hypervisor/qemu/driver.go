@@ -20,11 +20,12 @@ const answerPatience = 10 * time.Second
 
 // Options of a driver. The zero value is a good one.
 type Options struct {
-	Binary     string    // QEMU's path or name; "" looks for it
-	Accel      string    // "auto" or "", "kvm", "tcg"
-	CacheDir   string    // where the measured speed is kept until the next boot; "" measures in each process
-	Users      UserRange // of guests, when this process is root; zero for DefaultUsers. Otherwise guests run as this process does.
-	ConsoleMax int64     // bytes that a console log may have; 0 for 1 MiB
+	Binary     string        // QEMU's path or name; "" looks for it
+	Accel      string        // "auto" or "", "kvm", "tcg"
+	CacheDir   string        // where the measured speed is kept until the next boot; "" measures in each process
+	Users      UserRange     // of guests, when this process is root; zero for DefaultUsers. Otherwise guests run as this process does.
+	Patience   time.Duration // how long a QEMU may take to its first word; 0 for a minute
+	ConsoleMax int64         // bytes that a console log may have; 0 for 1 MiB
 	Log        *slog.Logger
 }
 
@@ -41,6 +42,9 @@ type Driver struct {
 func New(o Options) *Driver {
 	if o.ConsoleMax <= 0 {
 		o.ConsoleMax = defaultConsoleMax
+	}
+	if o.Patience <= 0 {
+		o.Patience = startPatience
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -16,11 +16,13 @@ const (
 	roleMonitor
 	roleSerial
 	roleAgent
-	rolePath       // open Path with Flags
-	roleBoot       // open Path, or a copy of it that the guest's user can read
-	roleTap        // the NIC's tap
-	roleSecret     // Text, in a pipe
-	roleStart  = 3 // the first descriptor that os/exec hands on
+	rolePath         // open Path with Flags
+	roleBoot         // open Path, or a copy of it that the guest's user can read
+	roleTap          // the NIC's tap
+	roleSecret       // Text, in a pipe
+	roleKeyring      // the key to the cluster of the image Path, in a pipe
+	roleIdentity     // a directory with the files of an Identity
+	roleStart    = 3 // the first descriptor that os/exec hands on
 )
 
 // passed is one descriptor of a guest's process.
@@ -31,6 +33,8 @@ type passed struct {
 	copy  string // of roleBoot: the copy's name in the guest's directory
 	tap   *os.File
 	text  cloud.Secret // of roleSecret
+
+	identity hypervisor.Identity // of roleIdentity, whose directory has the name copy
 }
 
 // table assigns descriptors: the first file is descriptor 3.

@@ -42,6 +42,10 @@ func (p passed) open(cfg hypervisor.Config, lock *os.File, user uint32) (*os.Fil
 		f, err = duplicate(p.tap)
 	case roleSecret:
 		f, err = pipeOf(p.text, user)
+	case roleKeyring:
+		f, err = clusterKey(p.path, user)
+	case roleIdentity:
+		f, err = identityDir(filepath.Join(cfg.Dir, p.copy), p.identity, user)
 	case roleBoot:
 		f, err = openBoot(p.path, filepath.Join(cfg.Dir, p.copy), user)
 	default:
@@ -73,6 +77,16 @@ func pipeOf(text cloud.Secret, user uint32) (*os.File, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// clusterKey is a pipe with the key to the cluster that an image is in.
+func clusterKey(path string, user uint32) (*os.File, error) {
+	r, _ := hypervisor.RBDOf(path) // it is one, for a disk of it was described
+	key, err := r.Key()
+	if err != nil {
+		return nil, err
+	}
+	return pipeOf(key, user)
 }
 
 // openPath opens a file or a block device, and nothing that could block or answer back.

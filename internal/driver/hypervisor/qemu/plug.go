@@ -59,6 +59,9 @@ func (g *guest) addBlock(ctx context.Context, op string, d hypervisor.Disk) erro
 	var failed error
 	devices := blockDevices(hypervisor.Config{Disks: []hypervisor.Disk{d}})
 	top := block(d, func(path string, readOnly bool) *node {
+		if n := rbdNode(d.ID, path, readOnly); n != nil {
+			return n
+		}
 		name, err := g.passFile(ctx, op, blockName(d.ID), path, readOnly)
 		failed = errors.Join(failed, err)
 		return fileNode(name, readOnly, devices[path])
@@ -66,8 +69,13 @@ func (g *guest) addBlock(ctx context.Context, op string, d hypervisor.Disk) erro
 	if failed != nil {
 		return failed
 	}
+	if d.Remote != nil {
+		if err := g.passIdentity(ctx, op, d); err != nil {
+			return err
+		}
+	}
 	if d.Key == "" {
-		return g.ask(ctx, op, nil, "blockdev-add", top, nil)
+		return g.openBlock(ctx, op, d, top)
 	}
 	// The monitor's socket is in the guest's own directory. Once the disk is open, nothing needs the key any more.
 	if err := g.dropKey(ctx, op, d.ID); err != nil { // of a try that was cut off, or of the start
@@ -75,20 +83,34 @@ func (g *guest) addBlock(ctx context.Context, op string, d hypervisor.Disk) erro
 	}
 	err := g.ask(ctx, op, nil, "object-add", map[string]any{"qom-type": "secret", "id": keyName(d.ID), "data": string(d.Key)}, nil)
 	if err == nil {
-		err = g.ask(ctx, op, nil, "blockdev-add", top, nil)
+		err = g.openBlock(ctx, op, d, top)
 	}
 	return errors.Join(err, g.dropKey(ctx, op, d.ID))
 }
 
+// openBlock makes the block node of a disk. That another host does not give it may pass.
+func (g *guest) openBlock(ctx context.Context, op string, d hypervisor.Disk, top *node) error {
+	err := g.withCluster(ctx, op, d, func() error { return g.ask(ctx, op, nil, "blockdev-add", top, nil) })
+	if d.Remote != nil && cloud.Is(err, cloud.Conflict) {
+		return cloud.E(op, cloud.Unavailable, "guest %s: the host %s (%s) does not give the disk %s: %s", g.handle.ID, d.Remote.Peer, d.Remote.Address, d.Remote.Name, cloud.Message(err))
+	}
+	return err
+}
+
 // dropKey has QEMU forget a disk's key, if it has it.
 func (g *guest) dropKey(ctx context.Context, op, disk string) error {
+	return g.dropObject(ctx, op, keyName(disk))
+}
+
+// dropObject has QEMU forget an object that was made by an option or command, if it has it.
+func (g *guest) dropObject(ctx context.Context, op, name string) error {
 	var list []object
 	if err := g.ask(ctx, op, nil, "qom-list", map[string]any{"path": "/objects"}, &list); err != nil {
 		return err
 	}
 	for _, o := range list {
-		if o.Name == keyName(disk) {
-			return g.ask(ctx, op, nil, "object-del", map[string]any{"id": keyName(disk)}, nil)
+		if o.Name == name {
+			return g.ask(ctx, op, nil, "object-del", map[string]any{"id": name}, nil)
 		}
 	}
 	return nil
@@ -97,6 +119,11 @@ func (g *guest) dropKey(ctx context.Context, op, disk string) error {
 // forgetKeys drops the keys that a guest was started with: its disks are open.
 func (g *guest) forgetKeys(ctx context.Context, cfg hypervisor.Config) error {
 	for _, d := range cfg.Disks {
+		if _, cluster := hypervisor.RBDOf(d.Path); cluster {
+			if err := g.dropObject(ctx, opStart, cephKeyName(d.ID)); err != nil {
+				return err
+			}
+		}
 		if d.Key == "" {
 			continue
 		}
@@ -135,6 +162,9 @@ func (g *guest) dropBlock(ctx context.Context, op, disk string) error {
 		if err := g.ask(ctx, op, nil, "blockdev-del", map[string]any{"node-name": name}, nil); err != nil {
 			return err
 		}
+	}
+	if err := g.dropObject(ctx, op, identityName(disk)); err != nil {
+		return err
 	}
 	var sets []struct {
 		ID  int64 `json:"fdset-id"`
@@ -300,5 +330,12 @@ func (g *guest) ResizeDisk(ctx context.Context, id string, size int64) error {
 	case n.Image.Size >= size:
 		return nil
 	}
-	return g.ask(ctx, op, nil, "block_resize", map[string]any{"node-name": blockName(id), "size": size}, nil)
+	resize := func() error {
+		return g.ask(ctx, op, nil, "block_resize", map[string]any{"node-name": blockName(id), "size": size}, nil)
+	}
+	err = resize()
+	if cloud.Is(err, cloud.Conflict) && strings.Contains(err.Error(), "NBD") {
+		return g.resizeRemote(ctx, op, id, resize)
+	}
+	return err
 }

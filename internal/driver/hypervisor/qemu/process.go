@@ -106,11 +106,14 @@ func (p *process) letGo() {
 }
 
 // kill ends the process, and none other. No error when it has ended.
-func (p *process) kill() error {
+func (p *process) kill() error { return p.send(unix.SIGKILL) }
+
+// send sends the process, and none other, a signal. No error when it has ended.
+func (p *process) send(signal syscall.Signal) error {
 	raw, err := p.fd.SyscallConn()
 	if err == nil {
 		var sent error
-		err = raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
+		err = raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), signal, nil, 0) })
 		err = errors.Join(err, sent)
 	}
 	if p.gone() || errors.Is(err, unix.ESRCH) {
@@ -128,7 +131,9 @@ type stat struct {
 	pages   int64 // resident
 }
 
-func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+// dead tells whether the process has ended, all of it: its first thread may be a zombie while others still hold its
+// files, and with them the lock on its folder.
+func (s stat) dead() bool { return (s.state == 'Z' || s.state == 'X') && s.threads <= 1 }
 
 func readStat(pid int) (stat, error) {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -52,6 +52,7 @@ func (d *Driver) Start(ctx context.Context, cfg hypervisor.Config) (hypervisor.G
 	files, err := open(cfg, lock, passed, user)
 	defer closeAll(files, lock)
 	if err != nil {
+		forgetIdentities(dir)
 		return nil, cloud.E(opStart, cloud.KindOf(err), "guest %s: %s", cfg.ID, cloud.Message(err))
 	}
 	return d.launch(ctx, cfg, command{path: caps.Binary, words: words, files: files, user: user, kvm: caps.Accel == "kvm"})
@@ -64,6 +65,13 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 		return nil, cloud.E(opStart, cloud.Internal, "guest %s: %w", cfg.ID, err)
 	}
 	defer log.Close()
+	if cfg.Notice != "" {
+		console, err := openLog(filepath.Join(cfg.Dir, hypervisor.FileConsole), cfg.Notice)
+		if err != nil {
+			return nil, cloud.E(opStart, cloud.Internal, "guest %s: %w", cfg.ID, err)
+		}
+		console.Close()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, cloud.E(opStart, cloud.Unavailable, "guest %s: %w", cfg.ID, context.Cause(ctx))
 	}
@@ -75,9 +83,10 @@ func (d *Driver) launch(ctx context.Context, cfg hypervisor.Config, c command) (
 	if err != nil {
 		return nil, cloud.E(opStart, cloud.Internal, "guest %s: QEMU could not be started: %w", cfg.ID, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, d.options.Patience)
 	defer cancel()
-	closeAll(c.files[1:], nil) // so that the monitor's socket ends when QEMU does
+	defer forgetIdentities(cfg.Dir) // it has read them when its monitor answers
+	closeAll(c.files[1:], nil)      // so that the monitor's socket ends when QEMU does
 	h := hypervisor.Handle{Driver: kindName, ID: cfg.ID, Dir: cfg.Dir, PID: p.pid, Started: p.started, BootID: boot}
 	mon, err := dial(ctx, cfg.Dir)
 	if err == nil && cfg.Saved {
@@ -151,6 +160,9 @@ func takeLock(cfg hypervisor.Config) (*os.File, error) {
 func blockDevices(cfg hypervisor.Config) map[string]bool {
 	devices := map[string]bool{}
 	look := func(path string) {
+		if path == "" {
+			return
+		}
 		if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeDevice != 0 {
 			devices[path] = true
 		}

@@ -16,11 +16,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 
-	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 	"hearth/internal/driver/storage/namelock"
 )
@@ -103,21 +101,16 @@ func New(cfg Config) (*Driver, error) {
 // Reflink tells whether disks are clones by shared blocks rather than overlays.
 func (d *Driver) Reflink() bool { return d.reflink }
 
-var (
-	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
-	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-)
-
 func (d *Driver) imageDir(digest string) (string, error) {
-	if !digestForm.MatchString(digest) {
-		return "", cloud.E("storage.Image", cloud.Invalid, "%q is no image digest: sha512: and 128 hexadecimal digits are expected", digest)
+	if err := storage.CheckDigest("storage.Image", digest); err != nil {
+		return "", err
 	}
 	return filepath.Join(d.Paths.Images, strings.TrimPrefix(digest, "sha512:")), nil
 }
 
 func (d *Driver) diskDir(id string) (string, error) {
-	if !idForm.MatchString(id) {
-		return "", cloud.E("storage.Disk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	if err := storage.CheckID("storage.Disk", id); err != nil {
+		return "", err
 	}
 	return filepath.Join(d.Paths.Disks, id), nil
 }

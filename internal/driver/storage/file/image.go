@@ -29,24 +29,12 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	}
 	defer unlock()
 	if img, err := readImage(place); err == nil {
-		return as(img, ref.Format), nil
+		return img.As(ref.Format), nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return storage.Image{}, hostError(op, err)
 	}
 	img, err := d.makeImage(ctx, place, ref, localPath, open)
-	return as(img, ref.Format), hostError(op, err)
-}
-
-// as gives the image the format that it was asked for under: the same bytes can
-// be registered as raw and as kernel.
-func as(img storage.Image, format string) storage.Image {
-	switch format {
-	case "aki", "ari", "iso":
-		img.Format = format
-	default:
-		img.Format = "raw"
-	}
-	return img
+	return img.As(ref.Format), hostError(op, err)
 }
 
 func (d *Driver) makeImage(ctx context.Context, place string, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {

@@ -6,12 +6,14 @@ package guesttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,8 @@ type Guest struct {
 	Modules  []string          // of the kernel, in the order that they are loaded in; those that it has built in are left out
 	Files    map[string]string // text by absolute path
 	Disks    []int64           // sizes in bytes of blank disks: /dev/vda, /dev/vdb …
+	MemoryMB int               // 0 for 768
+	NIC      string            // as QEMU's -nic has it; "" for none
 	Setup    string            // commands of a shell, run before the tests
 	Tests    string            // what -test.run is given; "" for all
 }
@@ -83,8 +87,8 @@ func Run(t *testing.T, g Guest, want ...string) string {
 // boot runs the guest to its end, and gives what it wrote to its console.
 func (g Guest) boot(t *testing.T, dir, kernel, initrd string) string {
 	t.Helper()
-	args := []string{"-M", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", "768", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-nic", "none", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet mitigations=off"}
+	args := []string{"-M", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", strconv.Itoa(cmp.Or(g.MemoryMB, 768)), "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-nic", cmp.Or(g.NIC, "none"), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet mitigations=off"}
 	for i, size := range g.Disks {
 		path := filepath.Join(dir, fmt.Sprintf("disk%d", i))
 		write(t, path, "", 0o600)

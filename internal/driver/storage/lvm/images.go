@@ -20,20 +20,11 @@ func imageOf(v lv) storage.Image {
 	return storage.Image{Digest: v.value(tagDigest), Path: v.Path, Format: "raw", VirtualSize: number(v.value(tagSize))}
 }
 
-// as gives the image the format that it was asked for under.
-func as(img storage.Image, format string) storage.Image {
-	switch format {
-	case "aki", "ari", "iso":
-		img.Format = format
-	}
-	return img
-}
-
 // EnsureImage implements storage.Driver.
 func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {
 	const op = "storage.EnsureImage"
-	if !digestForm.MatchString(ref.Digest) {
-		return storage.Image{}, cloud.E(op, cloud.Invalid, "%q is no image digest: sha512: and 128 hexadecimal digits are expected", ref.Digest)
+	if err := storage.CheckDigest(op, ref.Digest); err != nil {
+		return storage.Image{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return storage.Image{}, cloud.E(op, cloud.Unavailable, "stopped before it was done: %w", err)
@@ -48,7 +39,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, err
 	}
 	if v, there := g.find(imageName(ref.Digest)); there && v.has(tagImage) {
-		return as(imageOf(v), ref.Format), nil
+		return imageOf(v).As(ref.Format), nil
 	}
 	dir, err := os.MkdirTemp(d.Tmp, "image")
 	if err != nil {
@@ -73,7 +64,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err != nil {
 		return storage.Image{}, err
 	}
-	return as(imageOf(v), ref.Format), nil
+	return imageOf(v).As(ref.Format), nil
 }
 
 // CloneDisk implements storage.Driver. Partitions and file systems are left as
@@ -92,8 +83,8 @@ func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, 
 		if size < image.VirtualSize {
 			return plan{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
 		}
-		if !digestForm.MatchString(image.Digest) {
-			return plan{}, cloud.E(op, cloud.Invalid, "%q is no image digest", image.Digest)
+		if err := storage.CheckDigest(op, image.Digest); err != nil {
+			return plan{}, err
 		}
 		if v, there := g.find(imageName(image.Digest)); !there || !v.has(tagImage) {
 			return plan{}, cloud.E(op, cloud.Unavailable, "image %s is no longer in the cache of the volume group %s; it is fetched again at the next try", image.Digest, g.Name)
@@ -116,8 +107,8 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 
 // RemoveImage implements storage.Driver: disks need their image no more.
 func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
-	if !digestForm.MatchString(digest) {
-		return cloud.E("storage.RemoveImage", cloud.Invalid, "%q is no image digest", digest)
+	if err := storage.CheckDigest("storage.RemoveImage", digest); err != nil {
+		return err
 	}
 	return d.remove(ctx, digest, imageName(digest), tagImage)
 }

@@ -56,8 +56,7 @@ const (
 )
 
 var (
-	idForm     = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,100}$`)
-	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
+	idForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,100}$`)
 )
 
 // New makes a driver over a volume group that is there. What was in the making when

@@ -30,7 +30,7 @@ func (d *Driver) CopyRoot(ctx context.Context, id, from string, size int64) (sto
 
 // replace makes a disk anew, in place of one that may be there.
 func (d *Driver) replace(ctx context.Context, op, id string, p plan) (storage.Disk, error) {
-	if err := checkID(op, id); err != nil {
+	if err := storage.CheckID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
 	unlock, err := d.locks.Lock(ctx, id)
@@ -65,7 +65,7 @@ func (d *Driver) RevertDisk(ctx context.Context, id, from string) (storage.Disk,
 // AdoptDisk implements storage.Driver.
 func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
 	const op = "storage.AdoptDisk"
-	if err := checkID(op, id); err != nil {
+	if err := storage.CheckID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
 	unlock, err := d.locks.Lock(ctx, id)

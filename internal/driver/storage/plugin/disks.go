@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,13 +17,6 @@ import (
 
 func diskOf(o one) storage.Disk {
 	return storage.Disk{ID: strings.TrimPrefix(o.Name, "d-"), Path: o.Path, Format: "raw", Size: o.Size}
-}
-
-func checkID(op, id string) error {
-	if !idForm.MatchString(id) {
-		return cloud.E(op, cloud.Invalid, "%q cannot be the id of a disk", id)
-	}
-	return nil
 }
 
 // plan is what a disk is to be: of a size, with what another holds, and then filled.
@@ -85,7 +77,7 @@ func (d *Driver) filled(path string, fill func(dev *os.File) error) error {
 
 // disk makes a disk by the plan, unless it is there.
 func (d *Driver) disk(ctx context.Context, op, id string, draw func() (plan, error)) (storage.Disk, error) {
-	if err := checkID(op, id); err != nil {
+	if err := storage.CheckID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
 	unlock, err := d.locks.Lock(ctx, id)
@@ -108,7 +100,7 @@ func always(p plan) func() (plan, error) { return func() (plan, error) { return 
 
 // Disk implements storage.Driver.
 func (d *Driver) Disk(ctx context.Context, id string) (storage.Disk, error) {
-	if err := checkID("storage.Disk", id); err != nil {
+	if err := storage.CheckID("storage.Disk", id); err != nil {
 		return storage.Disk{}, err
 	}
 	o, err := d.get(ctx, "d-"+id)
@@ -194,7 +186,7 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 
 // RemoveDisk implements storage.Driver.
 func (d *Driver) RemoveDisk(ctx context.Context, id string) error {
-	if err := checkID("storage.RemoveDisk", id); err != nil {
+	if err := storage.CheckID("storage.RemoveDisk", id); err != nil {
 		return err
 	}
 	unlock, err := d.locks.Lock(ctx, id)
@@ -248,9 +240,4 @@ func sized(op, from string, has, size int64) (int64, error) {
 		return 0, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold a copy of %s, which has %d", size, from, has)
 	}
 	return sectors(size), nil
-}
-
-// imageName is what an image is called, with its size in bytes.
-func imageName(digest string, size int64) string {
-	return fmt.Sprintf("i-%s.%d", strings.TrimPrefix(digest, "sha512:"), size)
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -14,41 +12,22 @@ import (
 	"hearth/internal/driver/storage/file"
 )
 
-var imageForm = regexp.MustCompile(`^i-([0-9a-f]{128})\.([0-9]{1,18})$`)
-
 // images lists the cached ones by digest.
 func (d *Driver) images(ctx context.Context) (map[string]storage.Image, error) {
 	all, err := d.list(ctx)
 	out := map[string]storage.Image{}
 	for _, o := range all {
-		if m := imageForm.FindStringSubmatch(o.Name); m != nil {
-			size, _ := strconv.ParseInt(m[2], 10, 64) // of no more digits than an int64 takes
-			digest := "sha512:" + m[1]
-			out[digest] = storage.Image{Digest: digest, Path: o.Path, Format: "raw", VirtualSize: size}
+		if img, is := storage.NamedImage(o.Name); is {
+			img.Path = o.Path
+			out[img.Digest] = img
 		}
 	}
 	return out, err
 }
 
-// as gives the image the format that it was asked for under.
-func as(img storage.Image, format string) storage.Image {
-	switch format {
-	case "aki", "ari", "iso":
-		img.Format = format
-	}
-	return img
-}
-
-func checkDigest(op, digest string) error {
-	if !digestForm.MatchString(digest) {
-		return cloud.E(op, cloud.Invalid, "%q is no image digest: sha512: and 128 hexadecimal digits are expected", digest)
-	}
-	return nil
-}
-
 // EnsureImage implements storage.Driver.
 func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {
-	if err := checkDigest("storage.EnsureImage", ref.Digest); err != nil {
+	if err := storage.CheckDigest("storage.EnsureImage", ref.Digest); err != nil {
 		return storage.Image{}, err
 	}
 	unlock, err := d.locks.Lock(ctx, ref.Digest)
@@ -61,7 +40,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, err
 	}
 	if img, there := have[ref.Digest]; there {
-		return as(img, ref.Format), nil
+		return img.As(ref.Format), nil
 	}
 	dir, err := os.MkdirTemp(d.Tmp, "image")
 	if err != nil {
@@ -73,7 +52,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, err
 	}
 	img, err := d.keep(ctx, ref.Digest, path)
-	return as(img, ref.Format), err
+	return img.As(ref.Format), err
 }
 
 // keep makes an image of a file.
@@ -88,7 +67,7 @@ func (d *Driver) keep(ctx context.Context, digest, path string) (storage.Image, 
 		return storage.Image{}, hostError(err)
 	}
 	p := plan{size: sectors(max(info.Size(), 512)), fill: func(dev *os.File) error { return file.Pour(ctx, dev, f) }}
-	o, err := d.make(ctx, imageName(digest, info.Size()), p)
+	o, err := d.make(ctx, storage.ImageName(digest, info.Size()), p)
 	return storage.Image{Digest: digest, Path: o.Path, Format: "raw", VirtualSize: info.Size()}, err
 }
 
@@ -96,7 +75,7 @@ func (d *Driver) keep(ctx context.Context, digest, path string) (storage.Image, 
 // are: the guest grows its own.
 func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, size int64) (storage.Disk, error) {
 	const op = "storage.CloneDisk"
-	if err := checkDigest(op, image.Digest); err != nil {
+	if err := storage.CheckDigest(op, image.Digest); err != nil {
 		return storage.Disk{}, err
 	}
 	unlock, err := d.locks.Lock(ctx, image.Digest)
@@ -115,7 +94,7 @@ func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, 
 		if _, there := have[image.Digest]; err == nil && !there {
 			err = cloud.E(op, cloud.Unavailable, "image %s is no longer in the cache of this backend; it is fetched again at the next try", image.Digest)
 		}
-		return plan{from: imageName(image.Digest, image.VirtualSize), size: sectors(size)}, err
+		return plan{from: storage.ImageName(image.Digest, image.VirtualSize), size: sectors(size)}, err
 	})
 }
 
@@ -131,7 +110,7 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 
 // RemoveImage implements storage.Driver: disks need their image no more.
 func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
-	if err := checkDigest("storage.RemoveImage", digest); err != nil {
+	if err := storage.CheckDigest("storage.RemoveImage", digest); err != nil {
 		return err
 	}
 	unlock, err := d.locks.Lock(ctx, digest)
@@ -144,7 +123,7 @@ func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
 		return err
 	}
 	if img, there := have[digest]; there {
-		return d.drop(ctx, imageName(digest, img.VirtualSize))
+		return d.drop(ctx, storage.ImageName(digest, img.VirtualSize))
 	}
 	return nil
 }

@@ -18,7 +18,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -51,11 +50,6 @@ type Driver struct {
 }
 
 var _ storage.Driver = (*Driver)(nil)
-
-var (
-	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
-)
 
 // New starts the program, asks what it can do, and sweeps what a crash left.
 // Unavailable, Unsupported.

@@ -28,6 +28,7 @@ const (
 	RoleHead   Role = "hearth-head"   // takes nodes' connections
 	RoleNode   Role = "hearth-node"   // connects to a head, under its name
 	RoleServer Role = "hearth-server" // serves the APIs to clients
+	RoleExport Role = "hearth-export" // gives volumes to nodes, and has theirs, under its name: what the processes of guests have, and so no more than that
 )
 
 // How long certificates are good for.
@@ -123,12 +124,10 @@ func (ca *CA) Issue(name string, now time.Time, roles []Role, hosts ...string) (
 	}
 	for _, r := range roles {
 		template.Subject.OrganizationalUnit = append(template.Subject.OrganizationalUnit, string(r))
-		usage := x509.ExtKeyUsageServerAuth
-		if r == RoleNode {
-			usage = x509.ExtKeyUsageClientAuth
-		}
-		if !slices.Contains(template.ExtKeyUsage, usage) {
-			template.ExtKeyUsage = append(template.ExtKeyUsage, usage)
+		for _, usage := range usages(r) {
+			if !slices.Contains(template.ExtKeyUsage, usage) {
+				template.ExtKeyUsage = append(template.ExtKeyUsage, usage)
+			}
 		}
 	}
 	for _, h := range append([]string{name}, hosts...) {
@@ -143,6 +142,17 @@ func (ca *CA) Issue(name string, now time.Time, roles []Role, hosts ...string) (
 		return Pair{}, cloud.E(op, cloud.Invalid, "no certificate can be made for %q: %w", name, err)
 	}
 	return pair(der, key)
+}
+
+// usages are the ends of connections that a role is at.
+func usages(r Role) []x509.ExtKeyUsage {
+	switch r {
+	case RoleNode:
+		return []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	case RoleExport:
+		return []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
+	return []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 }
 
 func pair(der []byte, key *ecdsa.PrivateKey) (Pair, error) {

@@ -72,3 +72,28 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// What opens disks of other nodes is at both ends of such connections, and no node to a head.
+func TestExportRole(t *testing.T) {
+	now := time.Now()
+	ca, err := NewCA("test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := ca.Issue("node-1", now, []Role{RoleExport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pair.TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth} {
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: ca.Pool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}); err != nil {
+			t.Errorf("usage %d: %v", usage, err)
+		}
+	}
+	if HasRole(c.Leaf, RoleNode) || !HasRole(c.Leaf, RoleExport) {
+		t.Errorf("%v", c.Leaf.Subject)
+	}
+}

@@ -1,0 +1,105 @@
+package deploy
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/osdef"
+)
+
+// filler takes what the appliance is given; nothing is copied.
+type filler struct {
+	disk.FileSystems
+	kinds []string
+	roots []string // what the copied trees have in /etc/fstab
+}
+
+// Copy implements [disk.FileSystems].
+func (f *filler) Copy(ctx context.Context, from, to disk.FileSystem) (disk.FSUse, error) {
+	f.kinds = append(f.kinds, from.Kind+" to "+to.Kind)
+	d, err := guestfs.Open(ctx, &disk.Runner{}, []disk.Layer{from.Layer}, guestfs.ReadOnly)
+	if err != nil {
+		return disk.FSUse{}, err
+	}
+	defer d.Close()
+	b, _ := d.TreeOf(d.Volumes[0]).ReadFile("/etc/fstab", 1<<16)
+	f.roots = append(f.roots, string(b))
+	return disk.FSUse{}, nil
+}
+
+// TestOthers: partitions that are not ext become what they are to be at the end, with the
+// names that fstab has for them.
+func TestOthers(t *testing.T) {
+	fill := &filler{}
+	d := definition(t, "FILESYSTEM=xfs\n")
+	d.Layout = &osdef.Layout{Table: "mbr", Partitions: []osdef.Partition{{Mount: "/boot", Size: 32, FileSystem: "vfat", Boot: true}, {Mount: "swap", Size: 16}, {Mount: "/srv/data-of-the-site", Size: 150, FileSystem: "btrfs"}, {Mount: "/"}}}
+	target := filepath.Join(t.TempDir(), "disk.raw")
+	r, err := (&Deployer{Run: &disk.Runner{FileSystems: fill}}).Deploy(context.Background(), Options{Definition: d, Image: archive(t), Target: target, Size: 600 << 20, Serial: true})
+	if disk.KindOf(err) == disk.ToolMissing {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(fill.kinds, ", "); got != "ext4 to vfat, ext4 to btrfs, ext4 to xfs" {
+		t.Fatal(got)
+	}
+	fstab := fill.roots[2]
+	for i, want := range map[int]string{0: " /boot vfat defaults 0 2\n", 2: " /srv/data-of-the-site btrfs defaults 0 0\n", 3: " / xfs defaults 0 0\n"} {
+		if line := "UUID=" + r.Partitions[i].UUID + want; !strings.Contains(fstab, line) {
+			t.Errorf("%q lacks in %s", line, fstab)
+		}
+	}
+	disks, err := guestfs.Open(context.Background(), &disk.Runner{}, []disk.Layer{{Path: target, Format: disk.Raw}}, guestfs.ReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disks.Close()
+	for i, want := range []string{"vfat BOOT", "swap ", "btrfs /srv/data-o", "xfs /"} {
+		if v := disks.Volumes[i]; v.Content+" "+v.Label != want || v.UUID != r.Partitions[i].UUID {
+			t.Errorf("partition %d is %+v, want %s, %s", i+1, v, want, r.Partitions[i].UUID)
+		}
+	}
+	if l := legacy(true, false, 100*mib, 64*mib, "btrfs"); l.Partitions[0].FileSystem != "ext4" || l.Partitions[2].FileSystem != "btrfs" {
+		t.Errorf("%+v", l)
+	}
+}
+
+// TestOthersAreRefused before anything is written.
+func TestOthersAreRefused(t *testing.T) {
+	image := archive(t)
+	for why, c := range map[string]struct {
+		settings string
+		root     string
+		run      disk.Runner
+		size     int64
+	}{
+		"owners nor links":  {"FILESYSTEM=vfat\n", "", disk.Runner{FileSystems: &filler{}}, 600},
+		"300 at least":      {"FILESYSTEM=xfs\n", "", disk.Runner{FileSystems: &filler{}}, 256},
+		"128 at least":      {"", "btrfs", disk.Runner{FileSystems: &filler{}}, 128},
+		"by the appliance ": {"FILESYSTEM=btrfs\n", "", disk.Runner{}, 600},
+	} {
+		target := filepath.Join(t.TempDir(), "disk.raw")
+		d := definition(t, c.settings)
+		if c.root != "" {
+			d.Layout = &osdef.Layout{Table: "mbr", Partitions: []osdef.Partition{{Mount: "/", FileSystem: c.root, Boot: true}}}
+		}
+		_, err := (&Deployer{Run: &c.run}).Deploy(context.Background(), Options{Definition: d, Image: image, Target: target, Size: c.size << 20})
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", why, err)
+		}
+		if _, err := os.Stat(target); err == nil {
+			t.Errorf("%s: there is a disk", why)
+		}
+	}
+	for _, text := range []string{"FILESYSTEM=f2fs", "FILESYSTEM=ntfs"} {
+		if _, err := osdef.Import("x", text); err == nil || strings.Contains(text, "f2fs") && !strings.Contains(err.Error(), "no module") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

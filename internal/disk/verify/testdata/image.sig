@@ -1,0 +1,1 @@
+4e376fe5dbdf5071769e34604311dcdaf9a3acab
