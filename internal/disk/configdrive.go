@@ -27,7 +27,12 @@ func WriteConfigDrive(dst string, files map[string][]byte) error {
 
 // WriteDrive is [WriteConfigDrive] with another label, such as cidata of cloud-init's
 // NoCloud.
-func WriteDrive(dst, label string, files map[string][]byte) (err error) {
+func WriteDrive(dst, label string, files map[string][]byte) error {
+	return WriteISO(dst, iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: label}, files)
+}
+
+// WriteISO makes an ISO 9660 image as opt says, of files as [WriteConfigDrive] takes them.
+func WriteISO(dst string, opt iso9660.FinalizeOptions, files map[string][]byte) (err error) {
 	total := 0
 	for name, data := range files {
 		if name == "" || path.Clean("/"+name) != "/"+name || strings.ContainsAny(name, "\x00\\") {
@@ -55,10 +60,10 @@ func WriteDrive(dst, label string, files map[string][]byte) (err error) {
 			os.Remove(dst)
 		}
 	}()
-	return fillISO(f, work, label, files)
+	return fillISO(f, work, opt, files)
 }
 
-func fillISO(f *os.File, work, label string, files map[string][]byte) error {
+func fillISO(f *os.File, work string, opt iso9660.FinalizeOptions, files map[string][]byte) error {
 	fs, err := iso9660.Create(file.New(f, false), 0, 0, 2048, work)
 	if err != nil {
 		return err
@@ -81,5 +86,5 @@ func fillISO(f *os.File, work, label string, files map[string][]byte) error {
 			return err
 		}
 	}
-	return fs.Finalize(iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: label})
+	return fs.Finalize(opt)
 }

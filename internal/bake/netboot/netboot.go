@@ -8,13 +8,13 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 
 	"hearth/internal/bake/installer"
+	"hearth/internal/disk"
 )
 
 // IPXE is where Debian's package ipxe has iPXE's own CD-ROM, of which ours is made.
@@ -93,40 +93,14 @@ const isolinux = "SERIAL 0 115200\nDEFAULT ipxe\nPROMPT 0\nLABEL ipxe\n  KERNEL 
 const maxPart = 16 << 20
 
 // CD makes the CD-ROM at dst, which must not exist, of iPXE's own and a script.
-func CD(dst, ipxe, script string) (err error) {
+func CD(dst, ipxe, script string) error {
 	parts, err := read(ipxe)
 	if err != nil {
 		return err
 	}
 	parts["isolinux.cfg"], parts["boot.ipx"] = []byte(isolinux), []byte(script)
-	work, err := os.MkdirTemp("", "hearth-netboot-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	for name, data := range parts {
-		if err := os.WriteFile(filepath.Join(work, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(dst, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			os.Remove(dst)
-		}
-	}()
-	iso, err := iso9660.Create(file.New(f, false), 0, 0, 2048, work)
-	if err != nil {
-		return err
-	}
 	boot := &iso9660.ElToritoEntry{Platform: iso9660.BIOS, Emulation: iso9660.NoEmulation, BootFile: "isolinux.bin", BootTable: true}
-	return iso.Finalize(iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: "NETBOOT", ElTorito: &iso9660.ElTorito{BootCatalog: "boot.cat", Entries: []*iso9660.ElToritoEntry{boot}}})
+	return disk.WriteISO(dst, iso9660.FinalizeOptions{RockRidge: true, VolumeIdentifier: "NETBOOT", ElTorito: &iso9660.ElTorito{BootCatalog: "boot.cat", Entries: []*iso9660.ElToritoEntry{boot}}}, parts)
 }
 
 // read takes from iPXE's CD-ROM what starts it by a BIOS.

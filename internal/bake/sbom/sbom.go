@@ -108,10 +108,11 @@ func (l *List) dpkg(tree fs.FS) {
 // Deb is a package of Debian by its control file (deb-control(5)) and its copyright: for
 // what is unpacked into an image that has no database of packages.
 func Deb(control, copyright string) (p Package, ok bool) {
-	for _, s := range stanzas(control, ":") {
-		return debian(s, copyright), s["Package"] != ""
+	all := stanzas(control, ":")
+	if len(all) == 0 {
+		return p, false
 	}
-	return p, false
+	return debian(all[0], copyright), all[0]["Package"] != ""
 }
 
 func debian(s map[string]string, licence string) Package {

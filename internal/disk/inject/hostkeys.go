@@ -25,10 +25,8 @@ func SharesHostKeys(ctx context.Context, run *disk.Runner, image disk.Layer) boo
 }
 
 func sharesHostKeys(tree *guestfs.Tree) bool {
-	for _, made := range []string{"/usr/bin/cloud-init", "/usr/sbin/hearth-guest"} {
-		if guestos.Has(tree, made) {
-			return false
-		}
+	if asksTheCloud(tree) {
+		return false
 	}
 	for _, pattern := range sysprep.Patterns("host-keys") {
 		if found, err := tree.Glob(pattern); err == nil && len(found) > 0 {
@@ -36,6 +34,11 @@ func sharesHostKeys(tree *guestfs.Tree) bool {
 		}
 	}
 	return false
+}
+
+// asksTheCloud tells whether the guest has what makes its identity of the cloud's metadata.
+func asksTheCloud(tree *guestfs.Tree) bool {
+	return guestos.Has(tree, "/usr/bin/cloud-init", "/usr/sbin/hearth-guest")
 }
 
 // RenewHostKeys makes the ssh host keys on the disk of chain (the layer to change

@@ -80,7 +80,7 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 			w.edit.Rewrite(c.Path, c.Data, guestfs.Owner{Mode: 0o644})
 			w.out.Changed = append(w.out.Changed, c.Path)
 		}
-		if guestos.Has(tree, "/usr/bin/cloud-init", "/usr/sbin/hearth-guest") {
+		if asksTheCloud(tree) {
 			w.out.Warnings = append(w.out.Warnings, "the guest has cloud-init or Hearth's agent: where there is metadata, it sets the hostname from that")
 		}
 	}

@@ -49,10 +49,11 @@ func (g *Guest) SetUp(addresses []netip.Prefix, gateways ...netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.loopbackUp(), s.LinkSetUp(link)); err != nil {
+	// Addresses first: once it is up, it makes others from advertisements, which would be taken for old ones.
+	if _, err := s.setAddresses(link, addresses); err != nil {
 		return err
 	}
-	if _, err := s.setAddresses(link, addresses); err != nil {
+	if err := errors.Join(s.loopbackUp(), s.LinkSetUp(link)); err != nil {
 		return err
 	}
 	for _, hop := range gateways {

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -65,17 +64,12 @@ func (d *Driver) faulty(ctx context.Context, op, id string) error {
 	return fault(op, id)
 }
 
-var (
-	digestForm = regexp.MustCompile(`^sha512:[0-9a-f]{128}$`)
-	idForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-)
-
 // EnsureImage implements storage.Driver: it reads and checks the bytes, and
 // forgets them.
 func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath string, open func() (io.ReadCloser, error)) (storage.Image, error) {
 	const op = "EnsureImage"
-	if !digestForm.MatchString(ref.Digest) {
-		return storage.Image{}, cloud.E("storage."+op, cloud.Invalid, "%q is no image digest", ref.Digest)
+	if err := storage.CheckDigest("storage."+op, ref.Digest); err != nil {
+		return storage.Image{}, err
 	}
 	if err := d.faulty(ctx, op, ref.Digest); err != nil {
 		return storage.Image{}, err
@@ -155,8 +149,8 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, _ string)
 
 // CopyDisk implements storage.Driver.
 func (d *Driver) CopyDisk(ctx context.Context, id, from string, size int64) (storage.Disk, error) {
-	if !idForm.MatchString(id) {
-		return storage.Disk{}, cloud.E("storage.CopyDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	if err := storage.CheckID("storage.CopyDisk", id); err != nil {
+		return storage.Disk{}, err
 	}
 	source, err := d.Disk(ctx, from)
 	if known, have := d.Disk(ctx, id); have == nil {
@@ -246,8 +240,10 @@ func (d *Driver) RevertDisk(ctx context.Context, id, from string) (storage.Disk,
 
 // AdoptDisk implements storage.Driver.
 func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, error) {
-	if !idForm.MatchString(id) || !idForm.MatchString(from) {
-		return storage.Disk{}, cloud.E("storage.AdoptDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	for _, name := range []string{id, from} {
+		if err := storage.CheckID("storage.AdoptDisk", name); err != nil {
+			return storage.Disk{}, err
+		}
 	}
 	disk, err := d.Disk(ctx, from)
 	known, gone := d.Disk(ctx, id)
@@ -268,8 +264,8 @@ func (d *Driver) AdoptDisk(ctx context.Context, id, from string) (storage.Disk, 
 
 // replace records a disk in place of what is there, once read has succeeded.
 func (d *Driver) replace(ctx context.Context, op string, disk storage.Disk, read func() error) (storage.Disk, error) {
-	if !idForm.MatchString(disk.ID) {
-		return storage.Disk{}, cloud.E("storage."+op, cloud.Invalid, "%q cannot be the id of a disk", disk.ID)
+	if err := storage.CheckID("storage."+op, disk.ID); err != nil {
+		return storage.Disk{}, err
 	}
 	if err := d.faulty(ctx, op, disk.ID); err != nil {
 		return storage.Disk{}, err
@@ -294,8 +290,8 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 
 // make records a disk unless it is there; may refuses it.
 func (d *Driver) make(ctx context.Context, op string, disk storage.Disk, may func() error) (storage.Disk, error) {
-	if !idForm.MatchString(disk.ID) {
-		return storage.Disk{}, cloud.E("storage."+op, cloud.Invalid, "%q cannot be the id of a disk", disk.ID)
+	if err := storage.CheckID("storage."+op, disk.ID); err != nil {
+		return storage.Disk{}, err
 	}
 	if err := d.faulty(ctx, op, disk.ID); err != nil {
 		return storage.Disk{}, err
@@ -325,8 +321,8 @@ func (d *Driver) Disk(_ context.Context, id string) (storage.Disk, error) {
 
 // RemoveDisk implements storage.Driver.
 func (d *Driver) RemoveDisk(ctx context.Context, id string) error {
-	if !idForm.MatchString(id) {
-		return cloud.E("storage.RemoveDisk", cloud.Invalid, "%q cannot be the id of a disk", id)
+	if err := storage.CheckID("storage.RemoveDisk", id); err != nil {
+		return err
 	}
 	if err := d.faulty(ctx, "RemoveDisk", id); err != nil {
 		return err
@@ -362,8 +358,8 @@ func (d *Driver) Images(context.Context) ([]storage.Image, error) {
 
 // RemoveImage implements storage.Driver.
 func (d *Driver) RemoveImage(_ context.Context, digest string) error {
-	if !digestForm.MatchString(digest) {
-		return cloud.E("storage.RemoveImage", cloud.Invalid, "%q is no image digest", digest)
+	if err := storage.CheckDigest("storage.RemoveImage", digest); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
