@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 )
 
 // awaitStatus waits until a server has a status. A server in ERROR ends the
@@ -25,19 +28,16 @@ func (c *theCloud) awaitStatus(server, want string) {
 // awaitConsole waits until a server's console log has every one of the words.
 func (c *theCloud) awaitConsole(server string, words ...string) string {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		log := c.client("openstack", "console", "log", "show", server)
-		missing := ""
-		for _, w := range words {
-			if !strings.Contains(log, w) {
-				missing = w
-			}
-		}
-		if missing == "" {
+	s, tick := c.session(), time.NewTicker(250*time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		log := must(servers.ShowConsoleOutput(s.ctx, s.compute, server, servers.ShowConsoleOutputOpts{}).Extract())(c.t)
+		lacks := slices.IndexFunc(words, func(word string) bool { return !strings.Contains(log, word) })
+		if lacks < 0 {
 			return log
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("the console of %s has no %q after %s:\n%s", server, missing, patience, log)
+			c.t.Fatalf("the console of %s has no %q after %s:\n%s", server, words[lacks], patience, log)
 		}
 	}
 }
