@@ -108,7 +108,7 @@ func blockdevs(chain []Layer) ([]string, error) {
 		}
 		node := map[string]any{"node-name": "disk" + strconv.Itoa(i), "driver": string(l.Format), "read-only": i > 0,
 			"discard": "unmap",
-			"file":    map[string]any{"driver": "file", "filename": path, "read-only": i > 0, "discard": "unmap"}}
+			"file":    map[string]any{"driver": placeDriver(path), "filename": path, "read-only": i > 0, "discard": "unmap"}}
 		if l.Format == QCOW2 {
 			node["backing"] = nil
 		}
@@ -125,6 +125,14 @@ func blockdevs(chain []Layer) ([]string, error) {
 		nodes = append(nodes, string(b))
 	}
 	return nodes, nil
+}
+
+// placeDriver is QEMU's name for what reads a file, or a block device.
+func placeDriver(path string) string {
+	if st, err := os.Stat(path); err == nil && IsDevice(st) {
+		return "host_device"
+	}
+	return "file"
 }
 
 // storageDaemon is one running qemu-storage-daemon and its monitor.

@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
@@ -197,6 +198,12 @@ func (d *Disk) openCopy(ctx context.Context, src disk.Layer) error {
 		return err
 	}
 	return d.openQCOW2(copied)
+}
+
+// Unclean tells whether a file system was not unmounted, so that there may be more in
+// it than is seen until its journal is replayed.
+func (d *Disk) Unclean() bool {
+	return slices.ContainsFunc(d.Volumes, func(v *Volume) bool { return v.fs != nil && v.mirror == nil && (!v.fs.Clean || v.fs.NeedsRecovery) })
 }
 
 // replay has e2fsck bring the file systems in order that were not unmounted.

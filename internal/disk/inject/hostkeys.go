@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"errors"
+	"os"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
@@ -24,12 +25,14 @@ func SharesHostKeys(ctx context.Context, run *disk.Runner, image disk.Layer) boo
 	return err == nil && sharesHostKeys(tree)
 }
 
-func sharesHostKeys(tree *guestfs.Tree) bool {
-	for _, made := range []string{"/usr/bin/cloud-init", "/usr/sbin/hearth-guest"} {
-		if guestos.Has(tree, made) {
-			return false
-		}
-	}
+func sharesHostKeys(tree *guestfs.Tree) bool { return !makesHostKeys(tree) && hasHostKeys(tree) }
+
+// makesHostKeys tells whether a guest has what makes its keys at the first boot.
+func makesHostKeys(tree *guestfs.Tree) bool {
+	return guestos.Has(tree, "/usr/bin/cloud-init") || guestos.Has(tree, "/usr/sbin/hearth-guest")
+}
+
+func hasHostKeys(tree *guestfs.Tree) bool {
 	for _, pattern := range sysprep.Patterns("host-keys") {
 		if found, err := tree.Glob(pattern); err == nil && len(found) > 0 {
 			return true
@@ -66,4 +69,58 @@ func renew(ctx context.Context, d *guestfs.Disk) ([]string, error) {
 		return nil, err
 	}
 	return w.out.HostKeys, w.edit.Commit(ctx)
+}
+
+// DraftHostKeys writes to the new redo log what is to change on the disk of chain (the
+// layer to change first) of size bytes, so that its ssh host keys are new, and gives their
+// fingerprints as [RenewHostKeys] does: [disk.Runner.Redo] carries that out, and the disk
+// itself is not touched before. There are none, and no log, for a disk without keys and
+// for one whose guest makes its own. Unsupported and Refused for what cannot be read or
+// changed here.
+func DraftHostKeys(ctx context.Context, run *disk.Runner, chain []disk.Layer, size int64, log string) ([]string, error) {
+	if settled, err := needsNoKeys(ctx, run, chain); settled || err != nil {
+		return nil, err
+	}
+	if err := run.CreateRedo(ctx, log, size); err != nil {
+		return nil, err
+	}
+	fingerprints, err := draft(ctx, run, append([]disk.Layer{{Path: log, Format: disk.QCOW2}}, chain...))
+	if err == nil && len(fingerprints) > 0 {
+		err = disk.SealRedo(log)
+	}
+	if err != nil || len(fingerprints) == 0 {
+		return nil, errors.Join(err, os.Remove(log))
+	}
+	return fingerprints, nil
+}
+
+// needsNoKeys tells whether it is plain at a look, in process, that nothing is to be
+// done. It is not of a disk of several layers, nor of one whose journal may hold keys.
+func needsNoKeys(ctx context.Context, run *disk.Runner, chain []disk.Layer) (bool, error) {
+	if len(chain) != 1 {
+		return false, nil
+	}
+	d, err := guestfs.Open(ctx, run, chain, guestfs.ReadOnly)
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	tree, err := d.Tree()
+	if err != nil {
+		return false, err
+	}
+	return makesHostKeys(tree) || !hasHostKeys(tree) && !d.Unclean(), nil
+}
+
+func draft(ctx context.Context, run *disk.Runner, chain []disk.Layer) ([]string, error) {
+	d, err := guestfs.Open(ctx, run, chain, guestfs.ReadWrite)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := d.Tree()
+	var fingerprints []string
+	if err == nil && sharesHostKeys(tree) {
+		fingerprints, err = renew(ctx, d)
+	}
+	return fingerprints, errors.Join(err, d.Close())
 }
