@@ -33,15 +33,18 @@ func (h hostKeys) Renew(ctx context.Context, image storage.Image, root storage.D
 	return inject.RenewHostKeys(ctx, h.run, chainOf(root))
 }
 
-// Draft implements instance.HostKeys. A disk that cannot be read, or is broken, is the
-// guest's own affair, as it was before.
+// Draft implements instance.HostKeys. A disk that cannot be read, or is broken, or so
+// large that its check takes longer than tools may, is the guest's own affair.
 func (h hostKeys) Draft(ctx context.Context, root storage.Disk, log string) (shown []string, left string, err error) {
 	if !filepath.IsAbs(root.Path) {
 		return nil, "its storage shows it neither as a file nor as a block device of this host", nil
 	}
 	shown, err = inject.DraftHostKeys(ctx, h.run, chainOf(root), root.Size, log)
+	if ctx.Err() != nil { // given up: that says nothing of the disk
+		return nil, "", err
+	}
 	switch disk.KindOf(err) {
-	case disk.Unsupported, disk.Refused, disk.TooBig, disk.ToolMissing:
+	case disk.Unsupported, disk.Refused, disk.TooBig, disk.ToolMissing, disk.TimedOut:
 		return nil, err.Error(), nil
 	}
 	return shown, "", err
