@@ -32,7 +32,8 @@ outputs: [raw]
 // TestOldKeys boots servers of an image that has ssh host keys in it and neither
 // cloud-init nor Hearth's agent: two clones of it, one from a volume made of it, and,
 // when that one was deleted, another from the same volume. Each has keys of its own,
-// which its console shows, and by which 'hearth server ssh' knows it.
+// which its console shows, and by which 'hearth server ssh' knows it. The node is killed
+// over those of the first volume.
 func TestOldKeys(t *testing.T) {
 	needE2E(t)
 	if os.Getenv("HEARTH_E2E_ALL") != "1" {
@@ -59,7 +60,10 @@ func TestOldKeys(t *testing.T) {
 	}
 	g.remove(all...)
 
-	first := g.fromVolume("old3", flavor, servers.BlockDevice{SourceType: servers.SourceImage, UUID: id, VolumeSize: 2})
+	// At this point the new keys count, and none is on the volume.
+	first := c.dieAt("instance.keys.noted", func(*session) *machine {
+		return g.fromVolume("old3", flavor, servers.BlockDevice{SourceType: servers.SourceImage, UUID: id, VolumeSize: 2})
+	})
 	g.known(first, seen)
 	volume := must(servers.Get(g.ctx, g.compute, first.id).Extract())(t).AttachedVolumes[0].ID
 	g.remove(first) // by force: what its journal holds is not on its place yet
