@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
@@ -200,18 +199,20 @@ func (d *Disk) openCopy(ctx context.Context, src disk.Layer) error {
 	return d.openQCOW2(copied)
 }
 
-// Unclean tells whether a file system was not unmounted, so that there may be more in
-// it than is seen until its journal is replayed.
-func (d *Disk) Unclean() bool {
-	return slices.ContainsFunc(d.Volumes, func(v *Volume) bool { return v.fs != nil && v.mirror == nil && (!v.fs.Clean || v.fs.NeedsRecovery) })
+// Unclean are the file systems that were not unmounted: there may be more in them than
+// is seen until their journals are replayed.
+func (d *Disk) Unclean() (list []*Volume) {
+	for _, v := range d.Volumes {
+		if v.fs != nil && v.mirror == nil && (!v.fs.Clean || v.fs.NeedsRecovery) {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // replay has e2fsck bring the file systems in order that were not unmounted.
 func (d *Disk) replay(ctx context.Context) error {
-	for _, v := range d.Volumes {
-		if v.fs == nil || v.mirror != nil || v.fs.Clean && !v.fs.NeedsRecovery {
-			continue
-		}
+	for _, v := range d.Unclean() {
 		if err := d.run.CheckExt(ctx, d.file, v.fs.ExtFS); err != nil {
 			return err
 		}

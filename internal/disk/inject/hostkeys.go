@@ -78,13 +78,17 @@ func renew(ctx context.Context, d *guestfs.Disk) ([]string, error) {
 // for one whose guest makes its own. Unsupported and Refused for what cannot be read or
 // changed here.
 func DraftHostKeys(ctx context.Context, run *disk.Runner, chain []disk.Layer, size int64, log string) ([]string, error) {
-	if settled, err := needsNoKeys(ctx, run, chain); settled || err != nil {
-		return nil, err
+	var found look
+	if len(chain) == 1 {
+		var err error
+		if found, err = lookAt(ctx, run, chain[0]); found.settled || err != nil {
+			return nil, err
+		}
 	}
 	if err := run.CreateRedo(ctx, log, size); err != nil {
 		return nil, err
 	}
-	fingerprints, err := draft(ctx, run, append([]disk.Layer{{Path: log, Format: disk.QCOW2}}, chain...))
+	fingerprints, err := draft(ctx, run, append([]disk.Layer{{Path: log, Format: disk.QCOW2}}, chain...), found)
 	if err == nil && len(fingerprints) > 0 {
 		err = disk.SealRedo(log)
 	}
@@ -94,25 +98,49 @@ func DraftHostKeys(ctx context.Context, run *disk.Runner, chain []disk.Layer, si
 	return fingerprints, nil
 }
 
-// needsNoKeys tells whether it is plain at a look, in process, that nothing is to be
-// done. It is not of a disk of several layers, nor of one whose journal may hold keys.
-func needsNoKeys(ctx context.Context, run *disk.Runner, chain []disk.Layer) (bool, error) {
-	if len(chain) != 1 {
-		return false, nil
-	}
-	d, err := guestfs.Open(ctx, run, chain, guestfs.ReadOnly)
+// look is what is plain of a disk without a change.
+type look struct {
+	settled bool          // no keys are to be made
+	unclean []*disk.ExtFS // of partitions, with journals that may hold more
+}
+
+// lookAt looks at a disk in one file, in process.
+func lookAt(ctx context.Context, run *disk.Runner, layer disk.Layer) (found look, err error) {
+	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadOnly)
 	if err != nil {
-		return false, err
+		return found, err
 	}
 	defer d.Close()
 	tree, err := d.Tree()
 	if err != nil {
-		return false, err
+		return found, err
 	}
-	return makesHostKeys(tree) || !hasHostKeys(tree) && !d.Unclean(), nil
+	for _, v := range d.Unclean() {
+		if v.Start > 0 && v.FS().NeedsRecovery {
+			found.unclean = append(found.unclean, v.FS().ExtFS)
+		}
+	}
+	found.settled = makesHostKeys(tree) || !hasHostKeys(tree) && len(d.Unclean()) == 0
+	return found, nil
 }
 
-func draft(ctx context.Context, run *disk.Runner, chain []disk.Layer) ([]string, error) {
+// draft makes the keys on the disk of chain, whose topmost layer is the log.
+func draft(ctx context.Context, run *disk.Runner, chain []disk.Layer, found look) ([]string, error) {
+	if len(chain) > 2 {
+		a, err := run.Attach(ctx, chain)
+		if err != nil {
+			return nil, err
+		}
+		found, err = lookAt(ctx, run, disk.Layer{Path: a.Path, Format: disk.Raw})
+		if err = errors.Join(err, a.Close()); found.settled || err != nil {
+			return nil, err
+		}
+	}
+	for _, fs := range found.unclean { // else they would be copied, whole
+		if err := run.CheckExtIn(ctx, chain, fs); err != nil {
+			return nil, err
+		}
+	}
 	d, err := guestfs.Open(ctx, run, chain, guestfs.ReadWrite)
 	if err != nil {
 		return nil, err

@@ -268,24 +268,41 @@ func TestDraftsNone(t *testing.T) {
 }
 
 // TestDraftOfAnUncleanDisk brings the file system in order, in the log, before it changes
-// the keys: what the journal holds must not undo that.
+// the keys: what the journal holds must not undo that. The log is small all the same.
 func TestDraftOfAnUncleanDisk(t *testing.T) {
 	ctx, run := context.Background(), &disk.Runner{}
-	path := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
-		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/ssh/sshd_config=HostKey /etc/ssh/ssh_host_ed25519_key\n", "etc/ssh/ssh_host_ed25519_key="+strings.Repeat("o", 4096))
+	bare := guestfstest.Image(t, guestfstest.Options{Size: 64 << 20}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/ssh/sshd_config=HostKey /etc/ssh/ssh_host_ed25519_key\n", "etc/ssh/ssh_host_ed25519_key="+strings.Repeat("o", 4096), "srv/data="+strings.Repeat("data", 8<<20))
 	})
-	guestfstest.Journal(t, path, "/etc/ssh/ssh_host_ed25519_key", []byte(strings.Repeat("n", 4096)))
-	chain, log := []disk.Layer{{Path: path, Format: disk.Raw}}, filepath.Join(t.TempDir(), "log")
-	shown, err := DraftHostKeys(ctx, run, chain, 16<<20, log)
-	if err != nil || len(shown) != 1 {
-		t.Fatalf("%q, %v", shown, err)
-	}
-	if err := run.Redo(ctx, chain, log); err != nil {
+	guestfstest.Journal(t, bare, "/etc/ssh/ssh_host_ed25519_key", []byte(strings.Repeat("n", 4096)))
+	parted := guestfstest.Image(t, guestfstest.Options{Size: 64 << 20, Partition: true}, func(string) {})
+	guestfstest.Overwrite(t, parted, 1<<20, content(t, bare))
+	over := disk.Layer{Path: filepath.Join(t.TempDir(), "over"), Format: disk.QCOW2}
+	if err := run.CreateOverlay(ctx, over.Path, disk.Layer{Path: parted, Format: disk.Raw}, 65<<20); err != nil {
 		t.Fatal(err)
 	}
-	guestfstest.Clean(t, path, 0)
+	uncleanDraft(t, run, "bare", []disk.Layer{{Path: bare, Format: disk.Raw}}, 64<<20)
+	uncleanDraft(t, run, "overlay", []disk.Layer{over, {Path: parted, Format: disk.Raw}}, 65<<20)
+	uncleanDraft(t, run, "partition", []disk.Layer{{Path: parted, Format: disk.Raw}}, 65<<20) // last: it was beneath the overlay
+	guestfstest.Clean(t, bare, 0)
+	guestfstest.Clean(t, parted, 1<<20)
+}
+
+func uncleanDraft(t *testing.T, run *disk.Runner, name string, chain []disk.Layer, size int64) {
+	t.Helper()
+	ctx, log := context.Background(), filepath.Join(t.TempDir(), "log")
+	shown, err := DraftHostKeys(ctx, run, chain, size, log)
+	if err != nil || len(shown) != 1 {
+		t.Fatalf("%s: %q, %v", name, shown, err)
+	}
+	if n := len(content(t, log)); n > 8<<20 {
+		t.Errorf("%s: the log has %d bytes", name, n)
+	}
+	if err := run.Redo(ctx, chain, log); err != nil {
+		t.Fatal(name, err)
+	}
 	public := guestFile(t, run, chain, "/etc/ssh/ssh_host_ed25519_key.pub")
 	if key, _, _, _, err := ssh.ParseAuthorizedKey(public); err != nil || !strings.Contains(shown[0], ssh.FingerprintSHA256(key)) {
-		t.Errorf("%q is not of %q: %v", public, shown, err)
+		t.Errorf("%s: %q is not of %q: %v", name, public, shown, err)
 	}
 }
