@@ -180,7 +180,7 @@ func removeFile(path string) error {
 // keysFacts tell what became of the keys on the volume that an instance boots from.
 func (w *worker) keysFacts() []cloud.Fact {
 	k, found, err := w.volumeKeysDone()
-	text := ""
+	var text string
 	switch {
 	case err != nil || !found:
 		return nil
