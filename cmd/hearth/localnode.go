@@ -136,7 +136,7 @@ func agentConfig(cfg *config.Config, log *slog.Logger, network *linux.Driver, by
 			})
 		},
 		ConfigDrive:  func(spec cloud.InstanceSpec) (map[string][]byte, error) { return metadata.ConfigDriveFiles(spec), nil },
-		HostKeys:     hostKeys(&disk.Runner{}),
+		HostKeys:     hostKeys{&disk.Runner{}},
 		HypervisorIs: "QEMU", Version: version, IP: "127.0.0.1", ReservedMB: cfg.Compute.ReservedMB, ImageCache: int64(cfg.Compute.ImageCacheGB) << 30,
 		ShutdownGrace: cfg.Compute.ShutdownGrace, Log: log, Hook: failpoint(log),
 	}, nil

@@ -68,7 +68,7 @@ type Config struct {
 	Exports *Exports
 	// ConfigDrive gives the files of an instance's config drive.
 	ConfigDrive func(cloud.InstanceSpec) (map[string][]byte, error)
-	HostKeys    func(ctx context.Context, image storage.Image, root storage.Disk) ([]string, error) // see instance.Config
+	HostKeys    instance.HostKeys // see instance.Config
 
 	Host          Host   // nil: this machine
 	HypervisorIs  string // its name for nova: QEMU, fake

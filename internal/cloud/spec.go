@@ -88,7 +88,10 @@ type InstanceVolume struct {
 	Mount     string
 	// Image is what the volume is to hold when the instance starts on the root disk of
 	// its present turn for the first time; nil to leave it as it is.
-	Image   *ImageRef
+	Image *ImageRef
+	// NewKeys has the ssh host keys on it made new, unless the guest makes its own: the
+	// instance boots from it, or from what Image puts on it, for the first time.
+	NewKeys bool
 	Source  VolumeSource // of a volume that another node keeps; zero for one of the instance's own node
 	Address string       `json:"-"` // as InstancePort.Address
 }

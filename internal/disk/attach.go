@@ -54,6 +54,19 @@ func (r *Runner) Attach(ctx context.Context, chain []Layer) (*Attached, error) {
 	if len(chain) == 1 && chain[0].Format == Raw {
 		return &Attached{Path: chain[0].Path}, nil
 	}
+	return r.attach(ctx, chain, nil)
+}
+
+// AttachPart is Attach for size bytes of the disk from start on, as of a partition.
+func (r *Runner) AttachPart(ctx context.Context, chain []Layer, start, size int64) (*Attached, error) {
+	if len(chain) == 0 {
+		return nil, fail(Unsupported, "attach disk", "no image was given")
+	}
+	return r.attach(ctx, chain, map[string]any{"node-name": "part", "driver": "raw", "file": "disk0", "offset": start, "size": size})
+}
+
+// attach shows a chain, or the node part of it.
+func (r *Runner) attach(ctx context.Context, chain []Layer, part map[string]any) (*Attached, error) {
 	tool, err := lookTool("qemu-storage-daemon")
 	if err != nil {
 		return nil, err
@@ -74,22 +87,27 @@ func (r *Runner) Attach(ctx context.Context, chain []Layer) (*Attached, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
+	shown := "disk0"
+	if part != nil {
+		b, _ := json.Marshal(part)
+		nodes, shown = append(nodes, string(b)), "part"
+	}
 	d := &storageDaemon{dir: dir, exited: make(chan error, 1)}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout())
 	defer cancel()
-	if err := d.start(ctx, append([]string{tool}, storageArgs(nodes, point)...)); err != nil {
+	if err := d.start(ctx, append([]string{tool}, storageArgs(nodes, shown, point)...)); err != nil {
 		return nil, err
 	}
 	return &Attached{Path: fmt.Sprintf("/proc/%d/root%s", d.cmd.Process.Pid, point), close: d.close}, nil
 }
 
-func storageArgs(nodes []string, point string) []string {
+func storageArgs(nodes []string, shown, point string) []string {
 	var args []string
 	for _, n := range nodes {
 		args = append(args, "--blockdev", n)
 	}
-	export, _ := json.Marshal(map[string]any{"type": "fuse", "id": "e", "node-name": "disk0",
-		"mountpoint": point, "writable": true, "growable": true, "allow-other": "off"})
+	export, _ := json.Marshal(map[string]any{"type": "fuse", "id": "e", "node-name": shown,
+		"mountpoint": point, "writable": true, "growable": shown == "disk0", "allow-other": "off"})
 	// Options work in their order: the monitor greets once the export is made.
 	return append(args, "--export", string(export), "--chardev", "socket,id=mon,fd=3,server=off", "--monitor", "chardev=mon")
 }
@@ -108,7 +126,7 @@ func blockdevs(chain []Layer) ([]string, error) {
 		}
 		node := map[string]any{"node-name": "disk" + strconv.Itoa(i), "driver": string(l.Format), "read-only": i > 0,
 			"discard": "unmap",
-			"file":    map[string]any{"driver": "file", "filename": path, "read-only": i > 0, "discard": "unmap"}}
+			"file":    map[string]any{"driver": placeDriver(path), "filename": path, "read-only": i > 0, "discard": "unmap"}}
 		if l.Format == QCOW2 {
 			node["backing"] = nil
 		}
@@ -125,6 +143,14 @@ func blockdevs(chain []Layer) ([]string, error) {
 		nodes = append(nodes, string(b))
 	}
 	return nodes, nil
+}
+
+// placeDriver is QEMU's name for what reads a file, or a block device.
+func placeDriver(path string) string {
+	if st, err := os.Stat(path); err == nil && IsDevice(st) {
+		return "host_device"
+	}
+	return "file"
 }
 
 // storageDaemon is one running qemu-storage-daemon and its monitor.

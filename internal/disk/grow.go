@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -179,6 +180,24 @@ func (r *Runner) CheckExt(ctx context.Context, f *os.File, fs *ExtFS) error {
 	}
 	_, err := r.Run(ctx, Command{Name: "e2fsck", Args: []string{"-f", "-y", inDisk(fs)}, Disk: f, OK: []int{1, 2}})
 	return err
+}
+
+// CheckExtIn is CheckExt for a file system in a partition of the disk of chain, by way of
+// the partition alone: nothing is copied.
+func (r *Runner) CheckExtIn(ctx context.Context, chain []Layer, fs *ExtFS) (err error) {
+	a, err := r.AttachPart(ctx, chain, fs.Offset, fs.Size)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	f, err := os.OpenFile(a.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	alone := *fs
+	alone.Offset = 0
+	return r.CheckExt(ctx, f, &alone)
 }
 
 // inDisk names a file system inside the disk of a Command as e2fsprogs want it.

@@ -126,6 +126,18 @@ func (q *QCOW2Reader) Stored(off int64) (bool, int64, error) {
 	return !zero, min(q.cluster()-off%q.cluster(), q.Size()-off), err
 }
 
+// Own tells whether the image itself says what the bytes from off on are, if only that
+// they are zeros, or leaves that to a file beneath it; and for how many bytes that
+// holds: of one cluster at most if it does, of one L2 table's if not.
+func (q *QCOW2Reader) Own(off int64) (bool, int64, error) {
+	span := q.cluster()
+	if table := off / q.cluster() / (q.cluster() / 8); table < int64(len(q.l1)) && q.l1[table]&qcow2Offset == 0 {
+		span *= q.cluster() / 8
+	}
+	entry, err := q.entry(off / q.cluster())
+	return entry&(qcow2Packed|qcow2Offset|qcow2Zero) != 0, min(span-off%span, q.Size()-off), err
+}
+
 // entry is what the L2 table says of a cluster.
 func (q *QCOW2Reader) entry(cluster int64) (uint64, error) {
 	per := q.cluster() / 8

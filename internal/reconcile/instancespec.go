@@ -68,8 +68,13 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		if err := k.addVolumes(tx, &spec, s); err != nil {
 			return err
 		}
-		if boot := spec.BootVolume(); boot != nil && s.Reimaged > 0 && s.Reimaged == s.Intent.Disk.Turn && s.Seen.Turn != s.Reimaged {
-			boot.Image = &s.Image
+		if boot := spec.BootVolume(); boot != nil {
+			if reimaging(s) {
+				boot.Image = &s.Image
+			}
+			if boot.NewKeys, err = newKeys(tx, s, boot.VolumeID); err != nil {
+				return err
+			}
 		}
 		if spec.Request, err = lastRequest(tx, s.ID); err != nil {
 			return err

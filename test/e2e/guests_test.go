@@ -47,7 +47,7 @@ func TestGuests(t *testing.T) {
 	}{
 		{"Forms", (*stage).forms}, {"Metadata", (*stage).metadata}, {"ConfigDrive", (*stage).configDrive}, {"SixOnly", (*stage).sixOnly}, {"Archive", (*stage).archive}, {"Bench", (*stage).bench},
 		{"Neighbours", (*stage).neighbours}, {"Names", (*stage).names}, {"Lease", (*stage).lease}, {"Spoofing", (*stage).spoofing},
-		{"HostKeys", (*stage).hostKeys}, {"OldKeys", func(g *stage) { g.oldKeys(ember) }}, {"Tenants", (*stage).tenants}, {"Ports", (*stage).ports}, {"KillUnderGuests", (*stage).killUnderGuests},
+		{"HostKeys", (*stage).hostKeys}, {"Tenants", (*stage).tenants}, {"Ports", (*stage).ports}, {"KillUnderGuests", (*stage).killUnderGuests},
 		{"User", (*stage).user}, {"Power", (*stage).power}, {"Explain", (*stage).explain}, {"Remove", (*stage).removeAll},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {

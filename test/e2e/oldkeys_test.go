@@ -1,71 +1,162 @@
 package e2e
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 
 	image "hearth/internal/disk"
-	"hearth/internal/disk/guestfs"
 )
 
-// oldKeys boots two clones of an image that has ssh host keys in it and neither
-// cloud-init nor Hearth's agent: each has keys of its own, by which it is found.
-func (g *stage) oldKeys(ember baked) {
-	if os.Getenv("HEARTH_E2E_ALL") == "" {
-		g.t.Skip("boots two guests more: 'make e2e-all' runs this")
+// oldRecipe is a Debian as somebody brings it along from elsewhere: with OpenSSH, and
+// nothing that asks for metadata.
+const oldRecipe = `name: old
+base: {bootstrap: debian, suite: bookworm}
+packages:
+  install: [systemd-sysv, udev, kmod, ifupdown, isc-dhcp-client, openssh-server, iproute2, procps]
+kernel: {from: hearth}
+agent: none
+boot: {wait: 0}
+outputs: [raw]
+`
+
+// TestOldKeys boots servers of an image that has ssh host keys in it and neither
+// cloud-init nor Hearth's agent: two clones of it, one from a volume made of it, and,
+// when that one was deleted, another from the same volume. Each has keys of its own,
+// which its console shows, and by which 'hearth server ssh' knows it. The node is killed
+// over those of the first volume.
+func TestOldKeys(t *testing.T) {
+	needE2E(t)
+	if os.Getenv("HEARTH_E2E_ALL") != "1" {
+		t.Skip("boots Debian four times: 'make e2e-all' runs this")
 	}
-	id := g.upload("old-keys", "raw", g.withoutAgent(ember.raw), nil)
-	all := []*machine{g.launch(g.flavor(1), wish{name: "old1", image: id, network: g.private, group: "web"}), g.launch(g.flavor(1), wish{name: "old2", image: id, network: g.private, group: "web"})}
+	raw := bakeOld(t)
+	c := newCloud(t, "qemu")
+	g := &stage{t: t, theCloud: c, session: c.session(), trio: &trio{}}
+	signer, public := keyPair(t)
+	g.signer, g.keyFile, g.private = signer, strings.TrimSuffix(public, ".pub"), g.networkNamed("private")
+	g.group("web", true, 22)
 	seen := map[string]string{}
+	for _, print := range g.ownKeys(raw) {
+		seen[print] = "the image"
+	}
+	id, flavor := g.upload("old", "raw", raw, nil), g.sizedFlavor("old", 512, 1, 2)
+	var all []*machine
+	for _, name := range []string{"old1", "old2"} {
+		m := g.launch(flavor, wish{name: name, image: id, network: g.private, group: "web"})
+		all = append(all, m)
+	}
 	for _, m := range all {
-		g.ready(m)
-		g.giveFloating(m)
-		sshTo(g.t, "root", m.float, g.signer)
-		if out := g.hearth("server", "ssh", m.name, "--user", "root", "--identity", g.keyFile, "--", "sh", "-c", "'dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key | grep ^Fingerprint'"); seen[out] != "" || !strings.Contains(out, "SHA256:") {
-			g.t.Errorf("the host key of %s is %q, and %q has it too", m.name, out, seen[out])
-		} else {
-			seen[out] = m.name
-		}
+		g.known(m, seen)
 	}
 	g.remove(all...)
+
+	// At this point the new keys count, and none is on the volume.
+	first := c.dieAt("instance.keys.noted", func(*session) *machine {
+		return g.fromVolume("old3", flavor, servers.BlockDevice{SourceType: servers.SourceImage, UUID: id, VolumeSize: 2})
+	})
+	g.known(first, seen)
+	volume := must(servers.Get(g.ctx, g.compute, first.id).Extract())(t).AttachedVolumes[0].ID
+	g.remove(first) // by force: what its journal holds is not on its place yet
+	g.awaitVolume(volume, "available")
+	second := g.fromVolume("old4", flavor, servers.BlockDevice{SourceType: servers.SourceVolume, UUID: volume})
+	g.known(second, seen)
+	g.remove(second)
+	g.awaitVolume(volume, "available")
+	g.do(volumes.Delete(g.ctx, g.volume, volume, nil).ExtractErr())
+	if len(seen) != 5*3 {
+		t.Errorf("%d keys of an image and four guests, want 15: %v", len(seen), seen)
+	}
+	c.fsck()
 }
 
-// withoutAgent makes of ember's disk one as somebody may bring it along: dropbear with
-// keys of its own, a key of root's, and nothing that asks for metadata.
-func (g *stage) withoutAgent(raw string) string {
-	path := filepath.Join(tempDir(g.t), "old.raw")
-	in, err := os.Open(raw)
-	if err != nil {
+// fromVolume asks for a server that boots from a volume, which stays.
+func (g *stage) fromVolume(name, flavor string, from servers.BlockDevice) *machine {
+	g.t.Helper()
+	from.DestinationType, from.BootIndex = servers.DestinationVolume, 0
+	made := must(servers.Create(g.ctx, g.compute, servers.CreateOpts{
+		Name: name, FlavorRef: flavor, Networks: []servers.Network{{UUID: g.private}}, SecurityGroups: []string{"web"}, BlockDevice: []servers.BlockDevice{from},
+	}, nil).Extract())(g.t)
+	return &machine{name: name, id: made.ID}
+}
+
+var oneKey = regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`)
+
+// known logs in to a server by what its console shows alone, and holds its keys against
+// that, and against those that were seen before.
+func (g *stage) known(m *machine, seen map[string]string) {
+	g.t.Helper()
+	start := time.Now()
+	g.ready(m)
+	g.giveFloating(m)
+	sshTo(g.t, "root", m.float, g.signer) // waits until it is up
+	up := time.Since(start)
+	out := g.hearth("server", "ssh", m.name, "--user", "root", "--identity", g.keyFile, "--", "sh", "-c", "'for k in rsa ecdsa ed25519; do ssh-keygen -lf /etc/ssh/ssh_host_${k}_key; done'")
+	has := oneKey.FindAllString(out, -1)
+	console := g.awaitConsole(m.id, "login:")
+	if blocks := strings.Count(console, "BEGIN SSH HOST KEY FINGERPRINTS"); len(has) != 3 || blocks != 1 {
+		g.t.Errorf("%s has the keys %q; its console tells of some %d times", m.name, out, blocks)
+	}
+	for _, print := range has {
+		if who := seen[print]; who != "" {
+			g.t.Errorf("%s shares the host key %s with %s", m.name, print, who)
+		}
+		if !strings.Contains(console, print) {
+			g.t.Errorf("the console of %s does not show %s", m.name, print)
+		}
+		seen[print] = m.name
+	}
+	explained := linesWith(g.hearth("explain", "server", m.id), "host-keys") + linesWith(g.hearth("explain", "server", m.id), "host keys")
+	g.t.Logf("%s: ssh after %.1f s\n%s%s", m.name, up.Seconds(), out, explained)
+}
+
+// ownKeys puts keys into an image, root's and the host's own, and gives the
+// fingerprints of those.
+func (g *stage) ownKeys(raw string) []string {
+	g.t.Helper()
+	var report struct {
+		HostKeys []string `json:"host_keys"`
+	}
+	out := g.hearth("image", "inject", "--json", "--new-identity", "--ssh-key", g.keyFile+".pub", raw)
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		g.t.Fatal(err)
 	}
+	return oneKey.FindAllString(strings.Join(report.HostKeys, "\n"), -1)
+}
+
+// bakeOld bakes the recipe, or takes what was baked before, and gives a copy.
+func bakeOld(t *testing.T) string {
+	t.Helper()
+	cache := os.Getenv("HEARTH_E2E_CACHE")
+	if cache == "" {
+		cache = "/var/cache/hearth-e2e"
+	}
+	sum := sha256.Sum256([]byte(oldRecipe))
+	dir := filepath.Join(cache, "old-"+ovenHash(t)+hex.EncodeToString(sum[:4]))
+	if _, err := os.Stat(filepath.Join(dir, "old.json")); err != nil {
+		recipe := filepath.Join(tempDir(t), "recipe.yaml")
+		if err := os.WriteFile(recipe, []byte(oldRecipe), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		c := &theCloud{t: t, bin: needE2E(t)}
+		c.run(append(os.Environ(), "HEARTH_DATA="+t.TempDir()), c.bin, "bake", "run", recipe, "--cache", filepath.Join(cache, "layers"), "-o", dir, "--boot-test=false", "--quiet")
+		t.Logf("baked in %.1f s", time.Since(start).Seconds())
+	}
+	path := filepath.Join(tempDir(t), "old.raw")
+	in := must(os.Open(filepath.Join(dir, "old.raw")))(t)
 	defer in.Close()
-	ctx := context.Background()
-	if err := image.CopySparse(ctx, path, in); err != nil {
-		g.t.Fatal(err)
-	}
-	public, err := os.ReadFile(g.keyFile + ".pub")
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	d, err := guestfs.Open(ctx, &image.Runner{}, []image.Layer{{Path: path, Format: image.Raw}}, guestfs.ReadWrite)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer d.Close()
-	tree, err := d.Tree()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	e := tree.Edit()
-	e.Remove("/bin/hearth-guest")
-	e.Write("/etc/inittab", []byte("::sysinit:/etc/rc\n::respawn:/usr/sbin/dropbear -F -s\nttyS0::respawn:/sbin/getty -L ttyS0 115200 vt100\n::shutdown:/bin/umount -a -r\n"), guestfs.Owner{Mode: 0o644})
-	e.Write("/etc/dropbear/dropbear_ed25519_host_key", []byte("shared by all"), guestfs.Owner{Mode: 0o600})
-	e.Mkdir("/root/.ssh", guestfs.Owner{Mode: 0o700})
-	e.Write("/root/.ssh/authorized_keys", public, guestfs.Owner{Mode: 0o600})
-	if err := e.Commit(ctx); err != nil {
-		g.t.Fatal(err)
+	if err := image.CopySparse(t.Context(), path, in); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

@@ -52,7 +52,7 @@ func (m *Manager) Explain(ctx context.Context, id string) ([]cloud.Fact, error) 
 		{Topic: "log", Value: w.logPath()},
 		{Topic: "console", Value: hypervisor.Handle{Dir: m.GuestDir(id)}.ConsoleLog()},
 	}
-	facts = append(facts, m.diskFacts(ctx, w.wanted())...)
+	facts = append(append(facts, m.diskFacts(ctx, w.wanted())...), w.keysFacts()...)
 	for _, id := range slices.Sorted(maps.Keys(st.Refused)) {
 		facts = append(facts, cloud.Fact{Topic: "refused " + id, Value: st.Refused[id]})
 	}

@@ -54,9 +54,7 @@ type Config struct {
 	Images     Images
 	// ConfigDrive gives the files of an instance's config drive.
 	ConfigDrive func(cloud.InstanceSpec) (map[string][]byte, error)
-	// HostKeys makes the ssh host keys on a new root disk of an image the instance's own, and gives their
-	// fingerprints; none where the guest does so, or has no keys. nil: they stay.
-	HostKeys func(ctx context.Context, image storage.Image, root storage.Disk) ([]string, error)
+	HostKeys    HostKeys // nil: the ssh host keys of images and volumes stay
 
 	Clock  cloud.Clock
 	After  func(d time.Duration) (c <-chan time.Time, stop func() bool) // a timer; nil: the machine's

@@ -98,13 +98,13 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		{name: "clear", lasts: true, do: func(ctx context.Context) error { return w.clear(ctx, spec) }},
 		{name: "disk", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropRoots(ctx, spec) },
 			do: func(ctx context.Context) error { return w.makeRoot(ctx, spec) }},
-		{name: "host-keys", slots: w.m.heavy, lasts: true, do: func(ctx context.Context) error { return w.renewHostKeys(ctx, spec) }},
 		{name: "ephemeral", slots: w.m.heavy, lasts: true, undo: func(ctx context.Context) error { return w.dropEphemeral(ctx, id) },
 			do: func(ctx context.Context) error { return w.makeEphemeral(ctx, spec) }},
 		{name: "swap", slots: w.m.heavy, lasts: true, undo: drop(swapDisk), do: blank(st, diskID(id, swapDisk), int64(spec.SwapMB)*mib, "swap")},
 		{name: configStep, lasts: true, undo: drop(configDisk), do: func(ctx context.Context) error { return w.makeConfigDrive(ctx, spec) }},
 		{name: "volumes", slots: w.m.heavy, do: func(ctx context.Context) error { return w.swapOffline(ctx, spec) }},
 		{name: "boot-volume", slots: w.m.heavy, lasts: true, do: func(ctx context.Context) error { return w.reimage(ctx, spec) }},
+		{name: "host-keys", slots: w.m.heavy, lasts: true, undo: w.undoVolumeKeys, do: func(ctx context.Context) error { return w.renewHostKeys(ctx, spec) }},
 		{name: "ports", fleeting: true, patient: true, undo: w.unplug, do: func(ctx context.Context) error { return w.plug(ctx, spec) }},
 		{name: "guest", slots: w.m.heavy, fleeting: true, undo: w.destroyGuest, do: func(ctx context.Context) error { return w.startGuest(ctx, spec) }},
 	}
@@ -115,7 +115,7 @@ func (w *worker) steps(spec cloud.InstanceSpec) steps {
 		case "volumes": // that take the place of others
 			return !slices.ContainsFunc(spec.Volumes, func(v cloud.InstanceVolume) bool { return v.Swaps != "" })
 		case "host-keys":
-			return w.m.HostKeys == nil || !ownsHostKeys(spec)
+			return w.m.HostKeys == nil || !ownsHostKeys(spec) && !w.volumeKeysPending()
 		case "boot-volume":
 			return spec.BootVolume() == nil || spec.BootVolume().Image == nil
 		}

@@ -199,12 +199,20 @@ func (d *Disk) openCopy(ctx context.Context, src disk.Layer) error {
 	return d.openQCOW2(copied)
 }
 
+// Unclean are the file systems that were not unmounted: there may be more in them than
+// is seen until their journals are replayed.
+func (d *Disk) Unclean() (list []*Volume) {
+	for _, v := range d.Volumes {
+		if v.fs != nil && v.mirror == nil && (!v.fs.Clean || v.fs.NeedsRecovery) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
 // replay has e2fsck bring the file systems in order that were not unmounted.
 func (d *Disk) replay(ctx context.Context) error {
-	for _, v := range d.Volumes {
-		if v.fs == nil || v.mirror != nil || v.fs.Clean && !v.fs.NeedsRecovery {
-			continue
-		}
+	for _, v := range d.Unclean() {
 		if err := d.run.CheckExt(ctx, d.file, v.fs.ExtFS); err != nil {
 			return err
 		}
