@@ -24,6 +24,8 @@ type Guest struct {
 	Packages []string          // of Debian, beside busybox: with all that they are linked with, for nothing is resolved
 	Programs []string          // of this host, by their paths, with the libraries that they are linked with
 	Modules  []string          // of the kernel, in the order that they are loaded in; those that it has built in are left out
+	Built    []string          // modules that are not of Debian's kernel, by the paths of their files, loaded after those
+	Debs     []string          // packages that apt does not know, by the paths of their files
 	Files    map[string]string // text by absolute path
 	Disks    []int64           // sizes in bytes of blank disks: /dev/vda, /dev/vdb …
 	MemoryMB int               // 0 for 768
@@ -157,7 +159,7 @@ func (g Guest) unpack(t *testing.T, dir string) (kernel, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, deb := range all {
+	for _, deb := range append(all, g.Debs...) {
 		to := root
 		if strings.HasPrefix(filepath.Base(deb), "linux-image-") {
 			to = system
@@ -212,6 +214,10 @@ func (g Guest) modules(t *testing.T, system, root string) {
 		}
 		Command(t, "cp", strings.Fields(found)[0], filepath.Join(root, "mods", m+".ko"))
 		have = append(have, m)
+	}
+	for _, path := range g.Built {
+		Command(t, "cp", path, filepath.Join(root, "mods"))
+		have = append(have, strings.TrimSuffix(filepath.Base(path), ".ko"))
 	}
 	write(t, filepath.Join(root, "modules"), strings.Join(have, "\n")+"\n", 0o644)
 }

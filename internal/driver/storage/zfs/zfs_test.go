@@ -1,0 +1,571 @@
+package zfs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/file"
+	"hearth/internal/driver/storage/storagetest"
+)
+
+// The tests here run twice: on fakeZFS everywhere, and on the dataset that HEARTH_ZFS_DATASET
+// names, which they empty. TestInAGuest makes one in a guest.
+
+// kitchen is the disk room of a guest that has none of its tools.
+type kitchen struct{ file.Kitchen }
+
+func (kitchen) Ext4(_ context.Context, path, label string) error { return mark(path, label) }
+func (kitchen) Swap(_ context.Context, path string) error        { return mark(path, "swap") }
+func (kitchen) ConfigDrive(_ context.Context, path string, _ map[string][]byte) error {
+	return os.WriteFile(path, make([]byte, 1<<20), 0o600)
+}
+
+func mark(path, text string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
+}
+
+// place is where a driver is tried.
+type place struct {
+	host
+	dataset  string
+	operator func(t *testing.T, args ...string) string // runs the command zfs for the operator
+}
+
+// open makes a driver that has blocks of a sector, so that the suite gets the sizes it asks for.
+func (p place) open(t *testing.T, block string) *Driver {
+	t.Helper()
+	d, err := open(t.Context(), Config{Dataset: p.dataset, BlockSize: block, Owner: "test", Tmp: t.TempDir(), Kitchen: kitchen{}}, p.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// each runs a test at both places, each time with an empty dataset.
+func each(t *testing.T, test func(t *testing.T, p place)) {
+	t.Run("Fake", func(t *testing.T) {
+		f := newFakeZFS(t)
+		test(t, place{host: f, dataset: "tank/hearth", operator: func(t *testing.T, args ...string) string {
+			t.Helper()
+			if args[0] == "list" {
+				return ""
+			}
+			if said := f.change(args); said != "" {
+				t.Fatal(said)
+			}
+			return ""
+		}})
+	})
+	t.Run("Real", func(t *testing.T) { p := real(t); p.clear(t); test(t, p) })
+}
+
+func real(t *testing.T) place {
+	t.Helper()
+	dataset := os.Getenv("HEARTH_ZFS_DATASET")
+	if dataset == "" {
+		t.Skip("HEARTH_ZFS_DATASET names no dataset for tests; TestInAGuest makes one (HEARTH_E2E=1, HEARTH_E2E_ALL=1)")
+	}
+	return place{host: linux{}, dataset: dataset, operator: func(t *testing.T, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "zfs", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("zfs %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}}
+}
+
+// clear removes what the test before has left, by the driver, which leaves no snapshots then.
+func (p place) clear(t *testing.T) {
+	t.Helper()
+	if f, is := p.host.(*fakeZFS); is {
+		f.volumes = map[string]*fakeVolume{}
+		return
+	}
+	d := p.open(t, "")
+	all, err := d.list(t.Context())
+	for name := range all {
+		if err == nil {
+			err = d.drop(t.Context(), name)
+		}
+	}
+	if all, listed := d.list(t.Context()); err != nil || listed != nil || len(all) > 0 {
+		t.Fatalf("left: %v, %v, %v", all, err, listed)
+	}
+}
+
+func TestSuite(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		storagetest.Run(t, func(t *testing.T) storage.Driver { p.clear(t); return p.open(t, "512") })
+		p.clear(t)
+	})
+}
+
+// TestDefaultBlocks runs the suite with blocks of the default size, which sizes are rounded up to:
+// one case asks for sectors.
+func TestDefaultBlocks(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		for _, c := range storagetest.Cases() {
+			if c.Name != "a disk has the size asked for" {
+				t.Run(c.Name, func(t *testing.T) { p.clear(t); c.Run(t, p.open(t, "")) })
+			}
+		}
+		p.clear(t)
+		d := p.open(t, "")
+		if disk, err := d.BlankDisk(t.Context(), "odd", 1<<20+1, ""); err != nil || disk.Size != 1<<20+defaultBlock {
+			t.Errorf("%+v, %v", disk, err)
+		}
+		if disk, err := d.GrowDisk(t.Context(), "odd", 2<<20+1); err != nil || disk.Size != 2<<20+defaultBlock {
+			t.Errorf("%+v, %v", disk, err)
+		}
+		p.clear(t)
+	})
+}
+
+func write(t *testing.T, d *Driver, id string, data []byte) {
+	t.Helper()
+	if _, err := d.WriteDisk(t.Context(), id, int64(len(data)), bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func content(t *testing.T, d *Driver, id string) []byte {
+	t.Helper()
+	r, err := d.ReadDisk(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	return got
+}
+
+// text is data of a size that disks have.
+func text(seed string) []byte { return storagetest.Content(seed, 256<<10) }
+
+// TestFamilies makes copies of copies, reverts, grows and removes them in an order that is by chance,
+// and reads what each holds: none may need another, and nothing may be left in the end.
+func TestFamilies(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		d, ctx := p.open(t, ""), t.Context()
+		data := text("the image")
+		img, err := d.EnsureImage(ctx, storagetest.Ref(data), "", func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		holds := map[string][]byte{}
+		chance := rand.New(rand.NewPCG(9, 9))
+		any := func() string {
+			ids := slices.Sorted(func(yield func(string) bool) {
+				for id := range holds {
+					if !yield(id) {
+						return
+					}
+				}
+			})
+			return ids[chance.IntN(len(ids))]
+		}
+		check := func(what string, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		for i := range 60 {
+			id := fmt.Sprintf("volume-%d", i)
+			switch n := chance.IntN(10); {
+			case i < 3 || n == 0 && i < 40:
+				_, err = d.CloneDisk(ctx, id, img, 0)
+				check("clone", err)
+				holds[id] = data
+			case i == 40: // its clones live on
+				check("remove the image", d.RemoveImage(ctx, img.Digest))
+			case n < 4:
+				from := any()
+				_, err = d.CopyDisk(ctx, id, from, 0)
+				check("copy", err)
+				holds[id] = holds[from]
+			case n < 6:
+				id = any()
+				write(t, d, id, text(fmt.Sprint("written ", i)))
+				holds[id] = text(fmt.Sprint("written ", i))
+			case n < 8:
+				id, from := any(), any()
+				_, err = d.RevertDisk(ctx, id, from)
+				check("revert", err)
+				holds[id] = holds[from]
+			case len(holds) > 1:
+				id = any()
+				check("remove", d.RemoveDisk(ctx, id))
+				delete(holds, id)
+			}
+		}
+		for id, want := range holds {
+			if got := content(t, d, id); !bytes.Equal(got, want) {
+				t.Errorf("%s holds %q…, not %q…", id, got[:20], want[:20])
+			}
+		}
+		if list, err := d.Disks(ctx); err != nil || len(list) != len(holds) || len(holds) < 5 {
+			t.Errorf("%d disks, %v; want %d", len(list), err, len(holds))
+		}
+		for id := range holds {
+			check("remove", d.RemoveDisk(ctx, id))
+		}
+		if all, err := d.list(ctx); err != nil || len(all) > 0 {
+			t.Errorf("left: %+v, %v", all, err)
+		}
+	})
+}
+
+// TestOthersAreLeftAlone has volumes, snapshots and clones of the operator's own beside Hearth's.
+func TestOthersAreLeftAlone(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		d, ctx := p.open(t, ""), t.Context()
+		p.operator(t, "create", "-s", "-b", "16384", "-V", "1048576", p.dataset+"/d-theirs")
+		p.operator(t, "create", "-s", "-b", "16384", "-V", "2097152", p.dataset+"/data")
+		if _, err := d.BlankDisk(ctx, "theirs", 1<<20, ""); !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "is not Hearth's") {
+			t.Errorf("a disk took the place of another's volume: %v", err)
+		}
+		if err := d.RemoveDisk(ctx, "theirs"); err != nil {
+			t.Error(err)
+		}
+		if list, err := d.Disks(ctx); err != nil || len(list) != 0 {
+			t.Errorf("others' volumes are listed: %+v, %v", list, err)
+		}
+		if all, err := d.list(ctx); err != nil || len(all) != 2 || all["d-theirs"] == nil || all["data"] == nil {
+			t.Errorf("%v, %v", all, err)
+		}
+
+		write(t, d, "a", text("first"))
+		p.operator(t, "snapshot", p.dataset+"/d-a@nightly")
+		for _, err := range []error{d.RemoveDisk(ctx, "a"), failed(d.WriteDisk(ctx, "a", 1<<20, bytes.NewReader(text("second"))))} {
+			if !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "@nightly") {
+				t.Errorf("a snapshot that Hearth did not make: %v", err)
+			}
+		}
+		if got := content(t, d, "a"); !bytes.Equal(got, text("first")) {
+			t.Errorf("it holds %q…", got[:20])
+		}
+		p.operator(t, "destroy", p.dataset+"/d-a@nightly")
+
+		if _, err := d.CopyDisk(ctx, "b", "a", 0); err != nil {
+			t.Fatal(err)
+		}
+		snap := ""
+		if v, err := d.find(ctx, "d-a"); err != nil || len(v.Snaps) != 1 {
+			t.Fatalf("%+v, %v", v, err)
+		} else {
+			snap = v.Snaps[0].Name
+		}
+		p.operator(t, "clone", p.dataset+"/d-a@"+snap, p.dataset+"/theirclone")
+		if err := d.RemoveDisk(ctx, "b"); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.RemoveDisk(ctx, "a"); !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "theirclone") {
+			t.Errorf("a clone that Hearth did not make: %v", err)
+		}
+		p.operator(t, "destroy", p.dataset+"/theirclone")
+		if err := d.RemoveDisk(ctx, "a"); err != nil {
+			t.Error(err)
+		}
+
+		if disk, err := d.AdoptDisk(ctx, "given", "data"); err != nil || disk.Size != 2<<20 {
+			t.Errorf("a volume that an operator gives away: %+v, %v", disk, err)
+		}
+		if disk, err := d.AdoptDisk(ctx, "theirs", "d-theirs"); err != nil || disk.Size != 1<<20 {
+			t.Errorf("one that has the name already: %+v, %v", disk, err)
+		}
+		p.clear(t)
+	})
+}
+
+func failed(_ storage.Disk, err error) error { return err }
+
+// TestReadingOfADiskInUse writes to a disk after its reading began, as its guest does, and grows
+// it meanwhile.
+func TestReadingOfADiskInUse(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		d, ctx := p.open(t, ""), t.Context()
+		write(t, d, "used", text("before"))
+		disk, err := d.Disk(ctx, "used")
+		if err != nil {
+			t.Fatal(err)
+		}
+		guest, err := os.OpenFile(disk.Path, os.O_RDWR|os.O_SYNC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer guest.Close()
+		r, err := d.ReadDisk(ctx, "used")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := guest.WriteAt(text("after"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, text("before")) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if grown, err := d.GrowDisk(ctx, "used", 1<<20); err != nil || grown.Size != 1<<20 {
+			t.Errorf("%+v, %v", grown, err)
+		}
+		if end, err := guest.Seek(0, io.SeekEnd); err != nil || end != 1<<20 {
+			t.Errorf("the guest sees %d bytes, %v", end, err)
+		}
+		if _, err := guest.WriteAt([]byte("at the end"), 1<<20-512); err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := content(t, d, "used"); !bytes.HasPrefix(got[1<<20-512:], []byte("at the end")) || !bytes.HasPrefix(got, []byte("after")) {
+			t.Error("what the guest wrote is not there")
+		}
+		if _, is := p.host.(linux); is {
+			if err := d.RemoveDisk(ctx, "used"); !cloud.Is(err, cloud.Conflict) {
+				t.Errorf("a disk that is open was removed: %v", err)
+			}
+			if who, err := p.user(disk.Path); err != nil || who != fmt.Sprintf("process %d", os.Getpid()) {
+				t.Errorf("it is open by %q, %v", who, err)
+			}
+		}
+		guest.Close()
+		p.clear(t)
+	})
+}
+
+// TestCrashes kills the process after each of the commands that change something, starts it
+// again, and wants a disk with what it held or what it was to hold, and nothing in the making.
+func TestCrashes(t *testing.T) {
+	ctx := t.Context()
+	was, is := text("was"), text("is to be")
+	for name, c := range map[string]struct {
+		change func(d *Driver) error
+		gone   bool // is a way to end too
+	}{
+		"write":  {change: func(d *Driver) error { return failed(d.WriteDisk(ctx, "a", 256<<10, bytes.NewReader(is))) }},
+		"revert": {change: func(d *Driver) error { return failed(d.RevertDisk(ctx, "a", "other")) }},
+		"copy":   {change: func(d *Driver) error { return failed(d.CopyDisk(ctx, "new", "a", 0)) }},
+		"remove": {change: func(d *Driver) error { return d.RemoveDisk(ctx, "a") }, gone: true},
+		"read": {change: func(d *Driver) error {
+			r, err := d.ReadDisk(ctx, "a")
+			if err == nil {
+				err = r.Close()
+			}
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for after := range 30 {
+				f := newFakeZFS(t)
+				p := place{host: f, dataset: "tank/hearth"}
+				d := p.open(t, "")
+				write(t, d, "other", is)
+				write(t, d, "a", was)
+				for _, id := range []string{"copy1", "copy2"} {
+					if _, err := d.CopyDisk(ctx, id, "a", 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f.left = after
+				err := c.change(d)
+				ended := f.left != 0 || err == nil
+				f.left = -1
+				d = p.open(t, "")
+				all, listed := d.list(ctx)
+				for name, v := range all {
+					if strings.HasPrefix(name, "p-") {
+						t.Errorf("after %d commands: %s is left (%v)", after, name, f.said)
+					}
+					for _, s := range v.Snaps {
+						if !s.Deferred || len(s.Clones) == 0 {
+							t.Errorf("after %d commands: %s@%+v is left (%v)", after, name, s, f.said)
+						}
+					}
+				}
+				if listed != nil {
+					t.Fatal(listed)
+				}
+				if _, missing := d.Disk(ctx, "a"); !c.gone || missing == nil {
+					if got := content(t, d, "a"); !bytes.Equal(got, was) && !bytes.Equal(got, is) {
+						t.Errorf("after %d commands it holds %q…", after, got[:20])
+					}
+				}
+				for _, id := range []string{"copy1", "copy2"} {
+					if got := content(t, d, id); !bytes.Equal(got, was) {
+						t.Errorf("after %d commands %s holds %q…", after, id, got[:20])
+					}
+				}
+				if err := c.change(d); err != nil {
+					t.Errorf("after %d commands, once more: %v", after, err)
+				}
+				if ended {
+					return
+				}
+			}
+			t.Error("it never ended")
+		})
+	}
+}
+
+// TestWhatIsToReplaceIsKept has a disk removed that its replacement cannot take the place of: that
+// is not removed too.
+func TestWhatIsToReplaceIsKept(t *testing.T) {
+	f := newFakeZFS(t)
+	p := place{host: f, dataset: "tank/hearth"}
+	d := p.open(t, "")
+	write(t, d, "a", text("was"))
+	f.refused = "rename"
+	if _, err := d.WriteDisk(t.Context(), "a", 256<<10, bytes.NewReader(text("is to be"))); err == nil {
+		t.Fatal("the write succeeded")
+	}
+	f.refused = ""
+	if got := content(t, p.open(t, ""), "a"); !bytes.Equal(got, text("is to be")) {
+		t.Errorf("it holds %q…", got[:20])
+	}
+	f.refused = "promote"
+	if _, err := d.CopyDisk(t.Context(), "b", "a", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.RemoveDisk(t.Context(), "a"); err == nil {
+		t.Fatal("it was removed")
+	}
+	f.refused = ""
+	if got := content(t, d, "a"); !bytes.Equal(got, text("is to be")) {
+		t.Errorf("it holds %q…", got[:20])
+	}
+	if err := d.RemoveDisk(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestImagesWhoseRemovalBrokeOff can be cloned.
+func TestImagesWhoseRemovalBrokeOff(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		d, ctx := p.open(t, ""), t.Context()
+		data := text("half removed")
+		img, err := d.EnsureImage(ctx, storagetest.Ref(data), "", func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := d.find(ctx, imageName(img.Digest))
+		if err != nil || len(v.Snaps) != 1 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		p.operator(t, "destroy", "-d", d.at(v.Name)+"@"+v.Snaps[0].Name)
+		if _, err := d.CloneDisk(ctx, "late", img, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.RemoveImage(ctx, img.Digest); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, d, "late"); !bytes.Equal(got, data) {
+			t.Errorf("it holds %q…", got[:20])
+		}
+		p.clear(t)
+	})
+}
+
+// TestDatasetsThatCannotBeUsed says why.
+func TestDatasetsThatCannotBeUsed(t *testing.T) {
+	for state, c := range map[string]struct {
+		kind cloud.Kind
+		want string
+	}{
+		"health=SUSPENDED": {cloud.Unavailable, "zpool clear tank"}, "readonly=on": {cloud.Unavailable, "read-only"}, "type=volume": {cloud.Unavailable, "is a volume"},
+		"keystatus=unavailable": {cloud.Unavailable, "zfs load-key"}, "health=DEGRADED": {}, "available=1000": {cloud.NoCapacity, "is full"},
+	} {
+		f := newFakeZFS(t)
+		p := place{host: f, dataset: "tank/hearth"}
+		d := p.open(t, "")
+		write(t, d, "before", text("before"))
+		name, value, _ := strings.Cut(state, "=")
+		f.state[name] = value
+		_, err := d.BlankDisk(t.Context(), "late", 1<<20, "")
+		if c.want == "" && err != nil || c.want != "" && (!cloud.Is(err, c.kind) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", state, err)
+		}
+		if _, err := d.Disk(t.Context(), "before"); err != nil {
+			t.Errorf("%s: a disk cannot be looked at: %v", state, err)
+		}
+	}
+}
+
+// TestAdoptionOfWhatIsOpen is refused, and a device that is looked at for a moment is waited for.
+func TestAdoptionOfWhatIsOpen(t *testing.T) {
+	f := newFakeZFS(t)
+	d := place{host: f, dataset: "tank/hearth"}.open(t, "")
+	if said := f.change([]string{"create", "-b", "16384", "-V", "1048576", "tank/hearth/data"}); said != "" {
+		t.Fatal(said)
+	}
+	f.opened = "process 7"
+	if _, err := d.AdoptDisk(t.Context(), "a", "data"); !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "process 7") {
+		t.Errorf("an open volume: %v", err)
+	}
+	f.opened = ""
+	if _, err := d.AdoptDisk(t.Context(), "a", "data"); err != nil {
+		t.Error(err)
+	}
+	f.busy = 2
+	if err := d.RemoveDisk(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConfig refuses what would be other words of the commands'.
+func TestConfig(t *testing.T) {
+	good := Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}
+	for _, bad := range []func(*Config){
+		func(c *Config) { c.Dataset = "" }, func(c *Config) { c.Dataset = "-r" }, func(c *Config) { c.Dataset = "tank/../x" }, func(c *Config) { c.Dataset = "tank/a@b" },
+		func(c *Config) { c.Dataset = "tank/" + strings.Repeat("a", 80) }, func(c *Config) { c.Owner = "" }, func(c *Config) { c.Owner = "a=b,c" },
+		func(c *Config) { c.BlockSize = "12k" }, func(c *Config) { c.BlockSize = "256k" }, func(c *Config) { c.BlockSize = "256" }, func(c *Config) { c.BlockSize = "x" },
+	} {
+		cfg := good
+		bad(&cfg)
+		if _, err := open(t.Context(), cfg, newFakeZFS(t)); !cloud.Is(err, cloud.Invalid) {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+	for text, want := range map[string]int64{"": 16384, "512": 512, "8k": 8192, "128K": 131072, "16384": 16384} {
+		if got, ok := blockSize(text); !ok || got != want {
+			t.Errorf("%q: %d, %v", text, got, ok)
+		}
+	}
+}
+
+// TestWithoutZFS asks the commands of a host that has none, or no module for its kernel.
+func TestWithoutZFS(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if _, err := New(t.Context(), Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}); !cloud.Is(err, cloud.Unsupported) || !strings.Contains(err.Error(), "zfsutils-linux") {
+		t.Errorf("without the commands: %v", err)
+	}
+	program := filepath.Join(os.Getenv("PATH"), "zpool")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho 'The ZFS modules are not loaded.' >&2\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}); !cloud.Is(err, cloud.Unsupported) || !strings.Contains(err.Error(), "not loaded") {
+		t.Errorf("without the module: %v", err)
+	}
+}
