@@ -56,7 +56,7 @@ func TestInAGuest(t *testing.T) {
 		Debs: debs, Built: modules, Disks: []int64{2 << 30}, MemoryMB: 1536, Setup: zfsSetup,
 		Files: map[string]string{"/etc/passwd": "root:x:0:0:root:/:/bin/sh\n", "/etc/group": "root:x:0:\ndisk:x:6:\n"},
 	}, "--- PASS: TestSuite/Real", "--- PASS: TestDefaultBlocks/Real", "--- PASS: TestFamilies/Real", "--- PASS: TestOthersAreLeftAlone/Real", "--- PASS: TestReadingOfADiskInUse/Real",
-		"--- PASS: TestImagesWhoseRemovalBrokeOff/Real", "--- PASS: TestEncrypted", "--- PASS: TestProcessesThatAreKilled")
+		"--- PASS: TestImagesWhoseRemovalBrokeOff/Real", "--- PASS: TestEncrypted", "--- PASS: TestPartitionsAreNotRead", "--- PASS: TestProcessesThatAreKilled")
 	t.Logf("%d tests passed in the guest, %d of them the suite's on ZFS", strings.Count(said, "--- PASS"), strings.Count(said, "--- PASS: TestSuite/Real/"))
 }
 
@@ -157,5 +157,49 @@ func TestProcessesThatAreKilled(t *testing.T) {
 	if t.Logf("%d kills with a disk there", killed); killed < 5 {
 		t.Error("it was killed too early to tell")
 	}
+	p.clear(t)
+}
+
+// TestPartitionsAreNotRead has a guest write a partition table to a disk, which the kernel of this
+// host must not read; of an operator's own volume it does.
+func TestPartitionsAreNotRead(t *testing.T) {
+	p, ctx := real(t), t.Context()
+	p.clear(t)
+	d := p.open(t, "")
+	table := make([]byte, 1<<20) // an MBR with a partition of Linux of 1024 sectors from 64 on
+	copy(table[446:], "\x00\x00\x00\x00\x83\x00\x00\x00\x40\x00\x00\x00\x00\x04\x00\x00")
+	copy(table[510:], "\x55\xaa")
+	write(t, d, "a", table)
+	copied, err := d.CopyDisk(ctx, "b", "a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.operator(t, "create", "-s", "-V", "1m", p.dataset+"/theirs")
+	theirs, err := p.appear(ctx, p.dataset+"/theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(theirs, table, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, read := range map[string]bool{p.path(d.at("d-a")): false, copied.Path: false, theirs: true} {
+		dev, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = unix.IoctlSetInt(int(dev.Fd()), unix.BLKRRPART, 0) // fails where there can be none
+		dev.Close()
+		p.settle(ctx)
+		device, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := filepath.Glob(device + "p*")
+		if err != nil || (len(parts) > 0) != read {
+			t.Errorf("%s: partitions %v, %v", path, parts, err)
+		}
+	}
+	p.settle(ctx)
+	p.operator(t, "destroy", p.dataset+"/theirs")
 	p.clear(t)
 }

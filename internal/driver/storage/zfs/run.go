@@ -57,18 +57,19 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// sayings are what the commands say, in the language C, of errors that have a kind: their exit
-// status is 1 for all of them. See zfs_standard_error and zpool_standard_error of libzfs_util.c.
+// sayings are what the commands say, in the language C and here in small letters, of errors that
+// have a kind: their exit status is 1 for all of them. See zfs_standard_error and
+// libzfs_error_description of libzfs_util.c.
 var sayings = []struct {
 	says string
 	kind cloud.Kind
 }{
 	{"dataset does not exist", cloud.NotFound}, {"no such pool", cloud.NotFound}, {"could not find any snapshots to destroy", cloud.NotFound},
 	{"dataset already exists", cloud.Conflict}, {"is busy", cloud.Conflict}, {"has children", cloud.Conflict}, {"dependent clones", cloud.Conflict},
-	{"out of space", cloud.NoCapacity}, {"quota exceeded", cloud.NoCapacity}, {"No space left on device", cloud.NoCapacity},
-	{"modules are not loaded", cloud.Unsupported}, {"/dev/zfs and /proc/self/mounts are required", cloud.Unsupported},
+	{"out of space", cloud.NoCapacity}, {"quota exceeded", cloud.NoCapacity}, {"no space left on device", cloud.NoCapacity},
+	{"modules are not loaded", cloud.Unsupported}, {"cannot be auto-loaded", cloud.Unsupported}, {"/dev/zfs and /proc/self/mounts are required", cloud.Unsupported},
 	{"permission denied", cloud.Unavailable}, {"is currently suspended", cloud.Unavailable}, {"is read only", cloud.Unavailable}, {"read-only", cloud.Unavailable},
-	{"encryption key", cloud.Unavailable}, {"Key must be loaded", cloud.Unavailable},
+	{"key must be loaded", cloud.Unavailable}, {"key is not loaded", cloud.Unavailable},
 }
 
 // told gives the error of a command its kind.
@@ -84,7 +85,7 @@ func told(ctx context.Context, what, said string, err error) error {
 	}
 	said = strings.TrimSpace(said)
 	for _, s := range sayings {
-		if strings.Contains(said, s.says) {
+		if strings.Contains(strings.ToLower(said), s.says) {
 			return cloud.E(op, s.kind, "%s: %w: %s", what, err, said)
 		}
 	}
