@@ -55,6 +55,15 @@ func TestAdoptionOfWhatIsOpen(t *testing.T) {
 	}
 }
 
+// TestPartitionTables of guests are not to be read by the kernel of their host.
+func TestPartitionTables(t *testing.T) {
+	f := newFakeZFS(t)
+	f.state["volmode"] = "default"
+	if _, err := open(t.Context(), Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}, f); !cloud.Is(err, cloud.Conflict) || !strings.Contains(err.Error(), "zfs set volmode=dev tank/hearth") {
+		t.Error(err)
+	}
+}
+
 // TestConfig refuses what would be other words of the commands'.
 func TestConfig(t *testing.T) {
 	good := Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}
@@ -81,6 +90,9 @@ func TestWithoutZFS(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := New(t.Context(), Config{Dataset: "tank/hearth", Owner: "node", Tmp: t.TempDir()}); !cloud.Is(err, cloud.Unsupported) || !strings.Contains(err.Error(), "zfsutils-linux") {
 		t.Errorf("without the commands: %v", err)
+	}
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip(err)
 	}
 	program := filepath.Join(os.Getenv("PATH"), "zpool")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho 'The ZFS modules are not loaded.' >&2\nexit 1\n"), 0o700); err != nil {

@@ -53,7 +53,7 @@ type fakeSnapshot struct {
 func newFakeZFS(t *testing.T) *fakeZFS {
 	t.Helper()
 	f := &fakeZFS{dir: t.TempDir(), volumes: map[string]*fakeVolume{}, left: -1, state: map[string]string{
-		"type": "filesystem", "used": "1000000", "available": "100000000000", "keystatus": "-", "health": "ONLINE", "readonly": "off",
+		"type": "filesystem", "used": "1000000", "available": "100000000000", "keystatus": "-", "health": "ONLINE", "readonly": "off", "volmode": "dev",
 	}}
 	if err := os.MkdirAll(filepath.Join(f.dir, "tank/hearth"), 0o700); err != nil {
 		t.Fatal(err)

@@ -74,8 +74,8 @@ func (d *Driver) snapshot(ctx context.Context, of, kind, name string) error {
 	return d.zfs(ctx, "snapshot", "-o", propKind+"="+kind, "-o", propOwner+"="+d.Owner, d.at(of)+"@h-"+name)
 }
 
-// begin makes the part: sparse, without the partitions that a guest may write to it as devices of
-// this host. It leaves nothing where it fails.
+// begin makes the part, sparse. It leaves nothing where it fails. Of properties only the user's own
+// are set: others are set after the device was made, which would be made anew, at any moment.
 func (d *Driver) begin(ctx context.Context, part string, p plan) (err error) {
 	unlock, err := d.locks.Lock(ctx, tree)
 	if err != nil {
@@ -83,7 +83,7 @@ func (d *Driver) begin(ctx context.Context, part string, p plan) (err error) {
 	}
 	defer unlock()
 	var options []string
-	for _, o := range append([]string{propKind + "=" + p.kind, propOwner + "=" + d.Owner, "volmode=dev"}, p.props...) {
+	for _, o := range append([]string{propKind + "=" + p.kind, propOwner + "=" + d.Owner}, p.props...) {
 		options = append(options, "-o", o)
 	}
 	if p.from == nil {

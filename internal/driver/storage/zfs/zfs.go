@@ -96,8 +96,12 @@ func open(ctx context.Context, cfg Config, h host) (*Driver, error) {
 		return nil, cloud.E(op, cloud.Invalid, "%q cannot own what is in the making", cfg.Owner)
 	}
 	d := &Driver{Config: cfg, host: h, block: block}
-	if _, err := d.writable(ctx); err != nil {
+	s, err := d.writable(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if s.mode != "dev" { // volumes inherit it, and have it from their first moment then
+		return nil, cloud.E(op, cloud.Conflict, "this host's kernel would read the partition tables that guests write to volumes in %s: 'zfs set volmode=dev %s'", cfg.Dataset, cfg.Dataset)
 	}
 	if err := os.MkdirAll(cfg.Tmp, 0o700); err != nil {
 		return nil, hostError(err)
@@ -155,7 +159,10 @@ func (d *Driver) sweep(ctx context.Context) error {
 func (d *Driver) at(name string) string { return d.Dataset + "/" + name }
 
 // state is what is told of the dataset.
-type state struct{ used, available int64 } // bytes
+type state struct {
+	used, available int64  // bytes
+	mode            string // volmode, which the volumes inherit
+}
 
 // full is when a dataset, in percent, gets no more volumes: one that is full fails the writes of
 // all guests.
@@ -172,7 +179,7 @@ func (d *Driver) room(s state) error {
 // state asks for the dataset; Unavailable where it cannot be used.
 func (d *Driver) state(ctx context.Context) (s state, err error) {
 	const op = "storage.zfs"
-	out, err := d.host.run(ctx, "zfs", "get", "-Hp", "-o", "property,value", "type,used,available,keystatus", d.Dataset)
+	out, err := d.host.run(ctx, "zfs", "get", "-Hp", "-o", "property,value", "type,used,available,keystatus,volmode", d.Dataset)
 	if cloud.Is(err, cloud.NotFound) {
 		err = d.missing()
 	}
@@ -185,9 +192,10 @@ func (d *Driver) state(ctx context.Context) (s state, err error) {
 		is[name] = value
 	}
 	s.used, s.available = number(is["used"]), number(is["available"])
+	s.mode = is["volmode"]
 	switch {
 	case is["type"] != "filesystem":
-		return s, cloud.E(op, cloud.Unavailable, "the dataset %s is a %s; volumes are kept in a file system: 'zfs create -o canmount=off %s' makes one", d.Dataset, is["type"], d.Dataset)
+		return s, cloud.E(op, cloud.Unavailable, "the dataset %s is a %s; volumes are kept in a file system: 'zfs create -o canmount=off -o volmode=dev %s' makes one", d.Dataset, is["type"], d.Dataset)
 	case is["keystatus"] == "unavailable":
 		return s, cloud.E(op, cloud.Unavailable, "the key of the encrypted dataset %s is not loaded: 'zfs load-key -r %s'", d.Dataset, d.Dataset)
 	}
@@ -198,7 +206,7 @@ func (d *Driver) state(ctx context.Context) (s state, err error) {
 // seen is no disk that is gone.
 func (d *Driver) missing() error {
 	pool, _, _ := strings.Cut(d.Dataset, "/")
-	return cloud.E("storage.zfs", cloud.Unavailable, "there is no dataset %s: 'zpool import %s' if its pool is not imported, 'zfs create -o canmount=off %s' if it was never made", d.Dataset, pool, d.Dataset)
+	return cloud.E("storage.zfs", cloud.Unavailable, "there is no dataset %s: 'zpool import %s' if its pool is not imported, 'zfs create -o canmount=off -o volmode=dev %s' if it was never made", d.Dataset, pool, d.Dataset)
 }
 
 // writable is state for those who will change something: a pool that takes no writes would let

@@ -110,32 +110,16 @@ func (p place) clear(t *testing.T) {
 	}
 }
 
-func TestSuite(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
-		storagetest.Run(t, func(t *testing.T) storage.Driver { p.clear(t); return p.open(t, "512") })
+// wipe is clear in one go, and not by the driver.
+func (p place) wipe(t *testing.T) {
+	t.Helper()
+	if _, is := p.host.(*fakeZFS); is {
 		p.clear(t)
-	})
-}
-
-// TestDefaultBlocks runs the suite with blocks of the default size, which sizes are rounded up to:
-// one case asks for sectors.
-func TestDefaultBlocks(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
-		for _, c := range storagetest.Cases() {
-			if c.Name != "a disk has the size asked for" {
-				t.Run(c.Name, func(t *testing.T) { p.clear(t); c.Run(t, p.open(t, "")) })
-			}
-		}
-		p.clear(t)
-		d := p.open(t, "")
-		if disk, err := d.BlankDisk(t.Context(), "odd", 1<<20+1, ""); err != nil || disk.Size != 1<<20+defaultBlock {
-			t.Errorf("%+v, %v", disk, err)
-		}
-		if disk, err := d.GrowDisk(t.Context(), "odd", 2<<20+1); err != nil || disk.Size != 2<<20+defaultBlock {
-			t.Errorf("%+v, %v", disk, err)
-		}
-		p.clear(t)
-	})
+		return
+	}
+	p.settle(t.Context())
+	p.operator(t, "destroy", "-R", p.dataset)
+	p.operator(t, "create", "-o", "canmount=off", "-o", "volmode=dev", p.dataset)
 }
 
 func write(t *testing.T, d *Driver, id string, data []byte) {
@@ -380,4 +364,40 @@ func TestImagesWhoseRemovalBrokeOff(t *testing.T) {
 		}
 		p.clear(t)
 	})
+}
+
+// TestOddSizes are rounded up to blocks.
+func TestOddSizes(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		d := p.open(t, "")
+		if disk, err := d.BlankDisk(t.Context(), "odd", 1<<20+1, ""); err != nil || disk.Size != 1<<20+defaultBlock {
+			t.Errorf("%+v, %v", disk, err)
+		}
+		if disk, err := d.GrowDisk(t.Context(), "odd", 2<<20+1); err != nil || disk.Size != 2<<20+defaultBlock {
+			t.Errorf("%+v, %v", disk, err)
+		}
+		if disk, err := d.CopyDisk(t.Context(), "copy", "odd", 3<<20+1); err != nil || disk.Size != 3<<20+defaultBlock {
+			t.Errorf("%+v, %v", disk, err)
+		}
+		p.clear(t)
+	})
+}
+
+// TestSuite is the suite of all drivers.
+func TestSuite(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		storagetest.Run(t, func(t *testing.T) storage.Driver { p.wipe(t); return p.open(t, "512") })
+		p.clear(t)
+	})
+}
+
+// TestDefaultBlocks runs the suite with blocks of the default size, which sizes are rounded up to:
+// one case asks for sectors.
+func TestDefaultBlocks(t *testing.T) {
+	p := place{host: newFakeZFS(t), dataset: "tank/hearth"}
+	for _, c := range storagetest.Cases() {
+		if c.Name != "a disk has the size asked for" {
+			t.Run(c.Name, func(t *testing.T) { p.clear(t); c.Run(t, p.open(t, "")) })
+		}
+	}
 }
