@@ -32,6 +32,7 @@ type Guest struct {
 	NIC      string            // as QEMU's -nic has it; "" for none
 	Setup    string            // commands of a shell, run before the tests
 	Tests    string            // what -test.run is given; "" for all
+	Limit    time.Duration     // how long it may take; 0 for 14 minutes
 }
 
 // The modules of the disks, which every guest has.
@@ -47,7 +48,7 @@ for m in $(cat /modules); do insmod /mods/$m.ko; done
 `
 
 const end = `
-cd /tmp; /package.test -test.v -test.timeout 13m %s
+cd /tmp; /package.test -test.v -test.timeout %s %s
 echo "hearth: the tests ended with $?"
 poweroff -f
 `
@@ -71,7 +72,7 @@ func Run(t *testing.T, g Guest, want ...string) string {
 	if g.Tests != "" {
 		run = "-test.run '" + g.Tests + "'"
 	}
-	write(t, filepath.Join(root, "init"), begin+g.Setup+fmt.Sprintf(end, run), 0o755)
+	write(t, filepath.Join(root, "init"), begin+g.Setup+fmt.Sprintf(end, cmp.Or(g.Limit, limit)-time.Minute, run), 0o755)
 	for path, text := range g.Files {
 		write(t, filepath.Join(root, path), text, 0o644)
 	}
@@ -100,7 +101,7 @@ func (g Guest) boot(t *testing.T, dir, kernel, initrd string) string {
 		}
 		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,discard=unmap,file="+path)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(g.Limit, limit))
 	defer cancel()
 	var out bytes.Buffer
 	said := io.Writer(&out)

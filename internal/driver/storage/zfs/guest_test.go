@@ -1,9 +1,10 @@
 package zfs
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func TestInAGuest(t *testing.T) {
 	said := guesttest.Run(t, guesttest.Guest{
 		Packages: []string{"udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "libzstd1", "liblzma5", "libssl3", "libuuid1", "zlib1g", "libc6",
 			"libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libkeyutils1"},
-		Debs: debs, Built: modules, Disks: []int64{2 << 30}, MemoryMB: 1536, Setup: zfsSetup,
+		Debs: debs, Built: modules, Disks: []int64{2 << 30}, MemoryMB: 1536, Setup: zfsSetup, Limit: 40 * time.Minute,
 		Files: map[string]string{"/etc/passwd": "root:x:0:0:root:/:/bin/sh\n", "/etc/group": "root:x:0:\ndisk:x:6:\n"},
 	}, "--- PASS: TestSuite/Real", "--- PASS: TestOddSizes/Real", "--- PASS: TestFamilies/Real", "--- PASS: TestOthersAreLeftAlone/Real", "--- PASS: TestReadingOfADiskInUse/Real",
 		"--- PASS: TestImagesWhoseRemovalBrokeOff/Real", "--- PASS: TestEncrypted", "--- PASS: TestPartitionsAreNotRead", "--- PASS: TestProcessesThatAreKilled")
@@ -101,6 +102,7 @@ func TestProcessesThatAreKilled(t *testing.T) {
 	p, ctx := real(t), t.Context()
 	if os.Getenv("HEARTH_ZFS_VICTIM") != "" {
 		d := p.open(t, "")
+		fmt.Println(working)
 		for i := 0; ; i++ {
 			write(t, d, "a", text([]string{"was", "is to be"}[i%2]))
 			_, copied := d.CopyDisk(ctx, "new", "a", 0)
@@ -113,20 +115,12 @@ func TestProcessesThatAreKilled(t *testing.T) {
 	}
 	p.clear(t)
 	write(t, p.open(t, ""), "other", text("is to be"))
+	write(t, p.open(t, ""), "a", text("was"))
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	killed := 0
-	for i := range 25 {
-		end, cancel := context.WithTimeout(ctx, time.Duration(400+97*i)*time.Millisecond)
-		victim := exec.CommandContext(end, os.Args[0], "-test.run=^TestProcessesThatAreKilled$")
-		victim.Env = append(os.Environ(), "HEARTH_ZFS_VICTIM=1")
-		victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		victim.Cancel = func() error { return syscall.Kill(-victim.Process.Pid, syscall.SIGKILL) }
-		if out, err := victim.CombinedOutput(); end.Err() == nil {
-			t.Fatalf("it ended with %v: %s", err, out)
-		}
-		cancel()
+	for i := range 12 {
+		killed(t, time.Duration(i*317)*time.Millisecond)
 		for { // what it had started
 			if _, err := syscall.Wait4(-1, nil, 0, nil); errors.Is(err, syscall.ECHILD) {
 				break
@@ -146,18 +140,41 @@ func TestProcessesThatAreKilled(t *testing.T) {
 				}
 			}
 		}
-		if all["d-a"] == nil {
-			continue // not yet made
-		}
-		killed++
 		if got := content(t, p.open(t, ""), "a"); !bytes.Equal(got, text("was")) && !bytes.Equal(got, text("is to be")) {
 			t.Errorf("kill %d: it holds %q…", i, got[:20])
 		}
 	}
-	if t.Logf("%d kills with a disk there", killed); killed < 5 {
-		t.Error("it was killed too early to tell")
-	}
 	p.clear(t)
+}
+
+// working is what a process says that is to be killed from then on.
+const working = "working"
+
+// killed starts such a process and kills it, with the command it waits for, some time after it
+// began to work.
+func killed(t *testing.T, after time.Duration) {
+	t.Helper()
+	victim := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProcessesThatAreKilled$")
+	victim.Env = append(os.Environ(), "HEARTH_ZFS_VICTIM=1")
+	victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said, begun := "", false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if said += lines.Text() + "\n"; lines.Text() == working {
+			begun = true
+			time.AfterFunc(after, func() { _ = syscall.Kill(-victim.Process.Pid, syscall.SIGKILL) })
+		}
+	}
+	var ended *exec.ExitError
+	if err := victim.Wait(); !begun || !errors.As(err, &ended) || ended.Exited() {
+		t.Fatalf("it ended with %v: %s", err, said)
+	}
 }
 
 // TestPartitionsAreNotRead has a guest write a partition table to a disk, which the kernel of this
