@@ -16,6 +16,7 @@ import (
 	"hearth/internal/driver/storage/plugin"
 	"hearth/internal/driver/storage/pools"
 	"hearth/internal/driver/storage/rbd"
+	"hearth/internal/driver/storage/zfs"
 )
 
 // backends are the pools for volumes that the configuration names, beside the
@@ -51,6 +52,8 @@ func openBackend(ctx context.Context, b config.Backend, at place) (storage.Drive
 	switch b.Kind() {
 	case "lvm":
 		return lvm.New(ctx, lvm.Config{Group: b.Group, Pool: b.Pool, Tmp: at.tmp, Kitchen: kitchen})
+	case "zfs":
+		return zfs.New(ctx, zfs.Config{Dataset: b.Dataset, BlockSize: b.Options["volblocksize"], Owner: at.owner, Tmp: at.tmp, Kitchen: kitchen})
 	case "rbd":
 		return rbd.New(ctx, rbd.Config{
 			Pool: b.Pool, User: b.Options["user"], Conf: b.Options["conf"], Keyring: b.Options["keyring"], Owner: at.owner, Tmp: at.tmp, Kitchen: kitchen,

@@ -15,7 +15,7 @@ type Volume struct {
 	S3Key    string `yaml:"s3_key" help:"access key of the S3 store"`
 	S3Secret string `yaml:"s3_secret" help:"secret key of the S3 store; better in the file or in HEARTH_VOLUME_S3_SECRET than in a flag"`
 
-	Backends Backends `yaml:"backends" help:"where volumes are kept, a list of {name: …, driver: file, nfs, lvm, rbd or plugin, dir: …, group: …, pool: …, plugin: …, options: {…}}; empty: in the data directory"`
+	Backends Backends `yaml:"backends" help:"where volumes are kept, a list of {name: …, driver: file, nfs, lvm, zfs, rbd or plugin, dir: …, group: …, pool: …, dataset: …, plugin: …, options: {…}}; empty: in the data directory"`
 }
 
 func (v Volume) check(say func(ok bool, format string, args ...any)) {

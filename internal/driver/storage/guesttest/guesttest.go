@@ -24,12 +24,15 @@ type Guest struct {
 	Packages []string          // of Debian, beside busybox: with all that they are linked with, for nothing is resolved
 	Programs []string          // of this host, by their paths, with the libraries that they are linked with
 	Modules  []string          // of the kernel, in the order that they are loaded in; those that it has built in are left out
+	Built    []string          // modules that are not of Debian's kernel, by the paths of their files, loaded after those
+	Debs     []string          // packages that apt does not know, by the paths of their files
 	Files    map[string]string // text by absolute path
 	Disks    []int64           // sizes in bytes of blank disks: /dev/vda, /dev/vdb …
 	MemoryMB int               // 0 for 768
 	NIC      string            // as QEMU's -nic has it; "" for none
 	Setup    string            // commands of a shell, run before the tests
 	Tests    string            // what -test.run is given; "" for all
+	Limit    time.Duration     // how long it may take; 0 for 14 minutes
 }
 
 // The modules of the disks, which every guest has.
@@ -45,7 +48,7 @@ for m in $(cat /modules); do insmod /mods/$m.ko; done
 `
 
 const end = `
-cd /tmp; /package.test -test.v -test.timeout 13m %s
+cd /tmp; /package.test -test.v -test.timeout %s %s
 echo "hearth: the tests ended with $?"
 poweroff -f
 `
@@ -69,7 +72,7 @@ func Run(t *testing.T, g Guest, want ...string) string {
 	if g.Tests != "" {
 		run = "-test.run '" + g.Tests + "'"
 	}
-	write(t, filepath.Join(root, "init"), begin+g.Setup+fmt.Sprintf(end, run), 0o755)
+	write(t, filepath.Join(root, "init"), begin+g.Setup+fmt.Sprintf(end, cmp.Or(g.Limit, limit)-time.Minute, run), 0o755)
 	for path, text := range g.Files {
 		write(t, filepath.Join(root, path), text, 0o644)
 	}
@@ -87,8 +90,9 @@ func Run(t *testing.T, g Guest, want ...string) string {
 // boot runs the guest to its end, and gives what it wrote to its console.
 func (g Guest) boot(t *testing.T, dir, kernel, initrd string) string {
 	t.Helper()
+	// no_timer_check: a kernel that gets no processor while it counts the timer's ticks panics.
 	args := []string{"-M", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", strconv.Itoa(cmp.Or(g.MemoryMB, 768)), "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-nic", cmp.Or(g.NIC, "none"), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet mitigations=off"}
+		"-nic", cmp.Or(g.NIC, "none"), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet mitigations=off no_timer_check"}
 	for i, size := range g.Disks {
 		path := filepath.Join(dir, fmt.Sprintf("disk%d", i))
 		write(t, path, "", 0o600)
@@ -97,7 +101,7 @@ func (g Guest) boot(t *testing.T, dir, kernel, initrd string) string {
 		}
 		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,discard=unmap,file="+path)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(g.Limit, limit))
 	defer cancel()
 	var out bytes.Buffer
 	said := io.Writer(&out)
@@ -157,7 +161,7 @@ func (g Guest) unpack(t *testing.T, dir string) (kernel, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, deb := range all {
+	for _, deb := range append(all, g.Debs...) {
 		to := root
 		if strings.HasPrefix(filepath.Base(deb), "linux-image-") {
 			to = system
@@ -212,6 +216,10 @@ func (g Guest) modules(t *testing.T, system, root string) {
 		}
 		Command(t, "cp", strings.Fields(found)[0], filepath.Join(root, "mods", m+".ko"))
 		have = append(have, m)
+	}
+	for _, path := range g.Built {
+		Command(t, "cp", path, filepath.Join(root, "mods"))
+		have = append(have, strings.TrimSuffix(filepath.Base(path), ".ko"))
 	}
 	write(t, filepath.Join(root, "modules"), strings.Join(have, "\n")+"\n", 0o644)
 }

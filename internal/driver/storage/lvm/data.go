@@ -1,10 +1,8 @@
 package lvm
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"syscall"
 	"unsafe"
@@ -26,33 +24,6 @@ func zero(dev *os.File, from, to int64) error {
 		}
 	}
 	return nil
-}
-
-// block is how much is copied at once, and left out where it is all zero: what is
-// copied to reads as zeros.
-const block = 1 << 20
-
-// copyData copies to the beginning of a device that reads as zeros.
-func copyData(ctx context.Context, dev *os.File, src io.Reader) error {
-	buf, none := make([]byte, block), make([]byte, block)
-	for at := int64(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := io.ReadFull(src, buf)
-		if n > 0 && !bytes.Equal(buf[:n], none[:n]) {
-			if _, err := dev.WriteAt(buf[:n], at); err != nil {
-				return err
-			}
-		}
-		at += int64(n)
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return nil
-		case err != nil:
-			return cloud.E("storage.Write", cloud.Unavailable, "reading what is to be written broke off: %w", err)
-		}
-	}
 }
 
 // hostError gives an error of the operating system its kind.

@@ -12,6 +12,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/device"
 	"hearth/internal/driver/storage/file"
 )
 
@@ -126,7 +127,7 @@ func (d *Driver) prepared(ctx context.Context, make func(path string) error) fun
 		if err := make(f.Name()); err != nil {
 			return err
 		}
-		return copyData(ctx, dev, f)
+		return device.Copy(ctx, dev, f)
 	}
 }
 
@@ -145,13 +146,13 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 	if err := d.Kitchen.ConfigDrive(ctx, path, files); err != nil {
 		return storage.Disk{}, err
 	}
-	f, size, err := openDevice(path)
+	f, size, err := device.Open(path)
 	if err != nil {
 		return storage.Disk{}, hostError(err)
 	}
 	defer f.Close()
 	return d.disk(ctx, op, id, always(plan{size: sectors(size), fill: func(dev *os.File) error {
-		return copyData(ctx, dev, io.NewSectionReader(f, 0, size))
+		return device.Copy(ctx, dev, io.NewSectionReader(f, 0, size))
 	}}))
 }
 
@@ -228,7 +229,7 @@ func (d *Driver) WriteDisk(ctx context.Context, id string, size int64, src io.Re
 		return storage.Disk{}, cloud.E(op, cloud.Invalid, "a disk needs a size; %d bytes were asked for", size)
 	}
 	return d.replace(ctx, id, always(plan{size: sectors(size), fill: func(dev *os.File) error {
-		return copyData(ctx, dev, io.LimitReader(src, size))
+		return device.Copy(ctx, dev, io.LimitReader(src, size))
 	}}))
 }
 
@@ -279,7 +280,7 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 
 // zeroFrom zeroes a volume from a byte to its end.
 func (d *Driver) zeroFrom(path string, from int64) error {
-	dev, size, err := openDevice(path)
+	dev, size, err := device.Open(path)
 	if err != nil {
 		return hostError(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
+	"hearth/internal/driver/storage/device"
 	"hearth/internal/driver/storage/file"
 )
 
@@ -59,7 +60,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err != nil {
 		return storage.Image{}, hostError(err)
 	}
-	p := plan{size: sectors(max(fi.Size(), 512)), fill: func(dev *os.File) error { return copyData(ctx, dev, f) }}
+	p := plan{size: sectors(max(fi.Size(), 512)), fill: func(dev *os.File) error { return device.Copy(ctx, dev, f) }}
 	v, err := d.make(ctx, g, imageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, fi.Size()))
 	if err != nil {
 		return storage.Image{}, err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage/device"
 )
 
 // plan is how a volume comes to be.
@@ -82,12 +83,12 @@ func (d *Driver) create(ctx context.Context, g group, part string, p plan) error
 // nothing.
 func (d *Driver) fill(ctx context.Context, g group, part string, p plan) (lv, error) {
 	v := lv{Name: part, Path: path(g, part)}
-	dev, size, err := openDevice(v.Path)
+	dev, size, err := device.Open(v.Path)
 	if err == nil && size < p.size { // the copy of a smaller one
 		if err := errors.Join(dev.Close(), d.lvm(ctx, "lvextend", "--size", bytesOf(p.size), g.Name+"/"+part)); err != nil {
 			return v, err
 		}
-		dev, size, err = openDevice(v.Path)
+		dev, size, err = device.Open(v.Path)
 	}
 	if err != nil {
 		return v, hostError(err)
@@ -105,20 +106,6 @@ func (d *Driver) fill(ctx context.Context, g group, part string, p plan) (lv, er
 	return v, hostError(errors.Join(err, dev.Sync(), dev.Close()))
 }
 
-// openDevice opens a volume and tells its size in bytes.
-func openDevice(path string) (*os.File, int64, error) {
-	dev, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	size, err := dev.Seek(0, io.SeekEnd)
-	if err != nil {
-		dev.Close()
-		return nil, 0, err
-	}
-	return dev, size, nil
-}
-
 // copyFrom copies a thick volume.
 func copyFrom(ctx context.Context, dev *os.File, from string) error {
 	in, err := os.Open(from)
@@ -126,7 +113,7 @@ func copyFrom(ctx context.Context, dev *os.File, from string) error {
 		return err
 	}
 	defer in.Close()
-	return copyData(ctx, dev, in)
+	return device.Copy(ctx, dev, in)
 }
 
 // momentary gives the bytes of a volume as they are now, whatever is written to it
