@@ -148,7 +148,7 @@ func (p *puller) openTree(reference string) (io.ReadCloser, int64, error) {
 // layers reads the manifest; of an index that for this machine's kind.
 func (p *puller) layers(reference string) ([]ocispec.Descriptor, error) {
 	desc, body, err := p.repo.FetchReference(p.ctx, reference)
-	if answer := (&errcode.ErrorResponse{}); errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
+	if wantsLogin(err) {
 		return nil, unreachable(fmt.Errorf("%s gives it to nobody without a login, or there is no such image; the operator names logins in image.registry_logins: %w", p.repo.Reference.Registry, err))
 	}
 	if err != nil {
@@ -182,6 +182,15 @@ func (p *puller) layers(reference string) ([]ocispec.Descriptor, error) {
 		}
 	}
 	return nil, unreachable(errors.New("the index of the image leads to further ones only"))
+}
+
+// wantsLogin tells whether a registry did not answer for want of a login, or of a better one.
+func wantsLogin(err error) bool {
+	answer := &errcode.ErrorResponse{}
+	if errors.As(err, &answer) {
+		return answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden
+	}
+	return errors.Is(err, auth.ErrBasicCredentialNotFound)
 }
 
 // platform chooses of an index.

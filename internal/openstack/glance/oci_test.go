@@ -261,7 +261,7 @@ func TestRegistriesThatWantALogin(t *testing.T) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	if _, _, err := pull(t, r.ref("latest")); !cloud.Is(err, cloud.Invalid) {
+	if _, _, err := pull(t, r.ref("latest")); !cloud.Is(err, cloud.Invalid) || !strings.Contains(err.Error(), "image.registry_logins") {
 		t.Errorf("without a login: %v", err)
 	}
 	d := downloads(t, "127.0.0.0/8")
