@@ -22,18 +22,23 @@ import (
 func newBakePublish(cfg *config.Config) *cobra.Command {
 	var dir, keyFile string
 	var cloud bool
+	var to registryFlags
 	cmd := &cobra.Command{
-		Use: "publish NAME.json", Short: "Publish what was baked: to a signed folder for a web server, or to the cloud", Args: cobra.ExactArgs(1),
+		Use: "publish NAME.json", Short: "Publish what was baked: to a signed folder for a web server, to a registry, or to the cloud", Args: cobra.ExactArgs(1),
 		Long: "Publish what was baked, by its manifest. With --dir the images, the bill of materials, the list of\n" +
 			"sources and the licences go to a folder that any web server can offer, with SHA256SUMS and a signature\n" +
 			"of it by an ssh key: whoever has the public key checks it with\n" +
 			"  ssh-keygen -Y verify -f ALLOWED_SIGNERS -I WHO -n " + publish.Namespace + " -s SHA256SUMS.sig <SHA256SUMS && sha256sum -c SHA256SUMS\n" +
+			"With --registry the disk becomes an image in a registry of OCI, as KubeVirt's containerdisks are and as\n" +
+			"'hearth image import docker://…' reads it. The bill of materials, the other papers, and sums with their\n" +
+			"signature refer to it. The login is that of 'docker login', or --username with --password-file or\n" +
+			"$" + passwordVariable + ". The same command again sends what lacks.\n" +
 			"With --cloud the disk becomes an image of the cloud with the properties of the manifest, among them\n" +
 			"machine type and CPU baseline, and the sum of its bill of materials. Bill, sources, licences and the\n" +
 			"boot test's report are an image beside it, an archive, that it names as hearth_papers.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dir == "" && !cloud {
-				return errors.New("say where to: --dir DIR, --cloud, or both")
+			if dir == "" && to.reference == "" && !cloud {
+				return errors.New("say where to: --dir DIR, --registry HOST/NAME:TAG, --cloud, or several")
 			}
 			set, err := publish.Read(args[0])
 			if err != nil {
@@ -44,6 +49,11 @@ func newBakePublish(cfg *config.Config) *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "folder    %s\nsums      %s\nsignature %s\n", dir, filepath.Join(dir, publish.Sums), filepath.Join(dir, publish.Signature))
+			}
+			if to.reference != "" {
+				if err := publishRegistry(cmd, set, to, keyFile); err != nil {
+					return err
+				}
 			}
 			if !cloud {
 				return nil
@@ -56,28 +66,38 @@ func newBakePublish(cfg *config.Config) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder; it may have other bakes")
-	cmd.Flags().StringVar(&keyFile, "key", "", "for --dir: ssh key that signs, without a passphrase")
+	cmd.Flags().StringVar(&keyFile, "key", "", "for --dir and --registry: ssh key that signs, without a passphrase")
+	to.add(cmd)
 	cmd.Flags().BoolVar(&cloud, "cloud", false, "make an image of the cloud")
 	return cmd
 }
 
 // publishDir copies and signs.
 func publishDir(ctx context.Context, set *publish.Set, dir, keyFile string) error {
-	if keyFile == "" {
-		return errors.New("a folder is signed: name an ssh key with --key")
-	}
-	b, err := os.ReadFile(keyFile)
+	key, err := signingKey(keyFile)
 	if err != nil {
 		return err
 	}
+	return set.To(ctx, dir, key)
+}
+
+// signingKey reads the key that signs what is published.
+func signingKey(file string) (ssh.Signer, error) {
+	if file == "" {
+		return nil, errors.New("what is published is signed: name an ssh key with --key")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	key, err := ssh.ParsePrivateKey(b)
 	if missing := (&ssh.PassphraseMissingError{}); errors.As(err, &missing) {
-		return fmt.Errorf("the key %s wants a passphrase, which is not asked for here: sign %s with ssh-keygen -Y sign, or name another key", keyFile, publish.Sums)
+		return nil, fmt.Errorf("the key %s wants a passphrase, which is not asked for here: sign %s with ssh-keygen -Y sign, or name another key", file, publish.Sums)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is no ssh key that is known here: %w", keyFile, err)
+		return nil, fmt.Errorf("%s is no ssh key that is known here: %w", file, err)
 	}
-	return set.To(ctx, dir, key)
+	return key, nil
 }
 
 // publishCloud uploads the disk and the papers.

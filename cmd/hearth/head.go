@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
@@ -19,6 +20,7 @@ import (
 	"hearth/internal/driver/backup"
 	"hearth/internal/driver/storage/blob"
 	"hearth/internal/node"
+	"hearth/internal/oci"
 	"hearth/internal/openstack/cinder"
 	"hearth/internal/openstack/glance"
 	"hearth/internal/openstack/keystone"
@@ -68,6 +70,12 @@ func openHead(ctx context.Context, cfg *config.Config, log *slog.Logger) (*head,
 	downloads, err := glance.NewDownloads(cfg.Image.ImportFrom)
 	if err != nil {
 		return nil, fmt.Errorf("image.import_from: %w", err)
+	}
+	if file := cfg.Image.Logins; file != "" {
+		if _, err := oci.FileLogins(file); err != nil {
+			return nil, fmt.Errorf("image.registry_logins: %w", err)
+		}
+		downloads.LogInBy(func() (auth.CredentialFunc, error) { return oci.FileLogins(file) })
 	}
 	st, err := store.Open(ctx, cfg.DatabaseURL())
 	if err != nil {

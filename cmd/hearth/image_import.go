@@ -21,7 +21,6 @@ import (
 	"hearth/internal/config"
 	"hearth/internal/disk"
 	"hearth/internal/disk/verify"
-	"hearth/internal/openstack/glance"
 	"hearth/internal/service/image"
 )
 
@@ -182,7 +181,7 @@ func armored(b []byte) ([]byte, error) { return verify.Armor(b) }
 
 // formatAt looks at the first bytes of what is somewhere.
 func formatAt(ctx context.Context, uri string) (string, error) {
-	web, err := glance.NewDownloads(anywhere)
+	web, err := fromAnywhere()
 	if err != nil {
 		return "", err
 	}

@@ -14,11 +14,21 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
+	"hearth/internal/oci"
 	"hearth/internal/openstack/glance"
 )
 
 // anywhere is all addresses: whoever sits at the command line may fetch from them.
 const anywhere = "0.0.0.0/0,::/0"
+
+// fromAnywhere fetches for whoever sits at the command line, by their own logins to registries.
+func fromAnywhere() (*glance.Downloads, error) {
+	web, err := glance.NewDownloads(anywhere)
+	if err == nil {
+		web.LogInBy(oci.UserLogins)
+	}
+	return web, err
+}
 
 // fromWeb tells whether a source is an address of the web.
 func fromWeb(source string) bool {
@@ -69,7 +79,7 @@ func (c conversion) options(cmd *cobra.Command) (opt convert.Options, stop func(
 	case c.source == "-":
 		opt.Source, opt.Input = "", cmd.InOrStdin()
 	case fromWeb(c.source):
-		web, err := glance.NewDownloads(anywhere)
+		web, err := fromAnywhere()
 		if err != nil {
 			return opt, stop, err
 		}

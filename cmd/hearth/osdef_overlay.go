@@ -14,7 +14,6 @@ import (
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
-	"hearth/internal/openstack/glance"
 )
 
 // newOSDefOverlay is 'hearth os-def overlay'.
@@ -94,7 +93,7 @@ func overlaySource(ctx context.Context, name string) (from tree.Source, done fun
 
 // overlayLayers fetches the layers of an image in a registry as one archive.
 func overlayLayers(ctx context.Context, uri string) (from tree.Source, done func(), err error) {
-	web, err := glance.NewDownloads(anywhere)
+	web, err := fromAnywhere()
 	if err != nil {
 		return nil, nil, err
 	}

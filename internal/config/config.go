@@ -59,6 +59,7 @@ type Image struct {
 	ConvertTo  string `yaml:"convert_to" help:"disk format that imported images are converted to (glance's image_conversion.output_format): qcow2, raw or vmdk; empty: they stay as they are"`
 	ConvertGB  int    `yaml:"convert_gb" help:"room for images that are made of others on their way out, in GiB; the largest disk of which one is made is a quarter of it"`
 	Keyring    string `yaml:"keyring" help:"file with public keys, of OpenPGP or minisign, that imports with a signature (hearth_signature) are checked by, unless they name their own"`
+	Logins     string `yaml:"registry_logins" help:"file with logins to registries in the form of Docker's config.json, for imports from those that want one; whoever may import gets what these logins may read"`
 	ImportFrom string `yaml:"import_from" help:"networks beside the public internet that web-download may fetch from, such as 10.0.0.0/8,127.0.0.0/8"`
 }
 

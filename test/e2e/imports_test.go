@@ -78,12 +78,12 @@ func layout(t *testing.T, dir, layer, kind string) {
 	}
 }
 
-// registry starts Debian's docker-registry and gives its address.
-func registry(t *testing.T) string {
+// registry starts Debian's docker-registry and gives its address. more are lines of its configuration.
+func registry(t *testing.T, more ...string) string {
 	t.Helper()
 	dir, address := tempDir(t), freePort(t)
 	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage:\n  filesystem: {rootdirectory: %s}\nhttp: {addr: %s}\n", dir, address)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage:\n  filesystem: {rootdirectory: %s}\nhttp: {addr: %s}\n%s\n", dir, address, strings.Join(more, "\n"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func registry(t *testing.T) string {
 			return false
 		}
 		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnauthorized
 	})
 	return address
 }

@@ -1,7 +1,7 @@
 // Package publish makes of what was baked a folder that others can fetch and trust: the
 // files, their sums in SHA256SUMS, and a signature of these by a key of the publisher's, as
 // ssh-keygen -Y sign makes it and ssh-keygen -Y verify checks it. Any web server can
-// offer the folder.
+// offer the folder. A registry of OCI gets the same as an image and what refers to it.
 package publish
 
 import (
@@ -52,6 +52,7 @@ type Set struct {
 	Disk       string   // base name of the disk that boots; "" if there is none
 	Properties map[string]string
 	User       string // who logs in
+	sum        string // SHA-256 of Disk
 }
 
 // companions are what lies beside an image, by how its name ends. All but the manifest may lack
@@ -87,7 +88,7 @@ func Read(file string) (*Set, error) {
 		}
 		s.Files = append(s.Files, entry.File)
 		if strings.HasSuffix(entry.File, ".qcow2") {
-			s.Disk = entry.File
+			s.Disk, s.sum = entry.File, sum
 		}
 	}
 	for _, c := range companions {

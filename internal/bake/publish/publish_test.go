@@ -22,7 +22,7 @@ func baked(t *testing.T) string {
 	disk := []byte("a disk")
 	sum := sha256.Sum256(disk)
 	m, _ := json.Marshal(map[string]any{"recipe": "web", "files": []map[string]any{{"file": "web.qcow2", "size": 6, "sha256": hex.EncodeToString(sum[:])}}, "properties": map[string]string{"hw_machine_type": "pc"}})
-	for name, data := range map[string][]byte{"web.qcow2": disk, "web.json": m, "web.sbom.spdx.json": []byte("{}"), "web.sources.txt": []byte("s\n"), "web.licences.txt": []byte("l\n")} {
+	for name, data := range map[string][]byte{"web.qcow2": disk, "web.json": m, "web.sbom.spdx.json": []byte(`{"spdxVersion":"SPDX-2.3"}`), "web.sources.txt": []byte("s\n"), "web.licences.txt": []byte("l\n")} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}

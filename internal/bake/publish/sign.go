@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -45,8 +46,12 @@ func Sign(key ssh.Signer, namespace string, message []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// sign has RSA keys sign by SHA-2: by SHA-1 nobody trusts them.
+// sign has RSA keys sign by SHA-2: by SHA-1 nobody trusts them. Without chance, ECDSA's are
+// deterministic (RFC 6979), so that what is published again is the same.
 func sign(key ssh.Signer, data []byte) (*ssh.Signature, error) {
+	if strings.HasPrefix(key.PublicKey().Type(), "ecdsa-sha2-") {
+		return key.Sign(nil, data)
+	}
 	if k, ok := key.(ssh.AlgorithmSigner); ok && key.PublicKey().Type() == ssh.KeyAlgoRSA {
 		return k.SignWithAlgorithm(rand.Reader, data, ssh.KeyAlgoRSASHA512)
 	}

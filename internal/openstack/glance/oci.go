@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +22,10 @@ import (
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"hearth/internal/cloud"
+	"hearth/internal/oci"
 )
 
 // ociSchemes are the beginnings of references of registries; whether TLS is spoken. A
@@ -48,22 +50,9 @@ func ociReference(uri string) (ref registry.Reference, tls, is bool, err error) 
 		if ref.Reference == "" {
 			ref.Reference = "latest"
 		}
-		if secure {
-			a, err := netip.ParseAddr(hostname(ref.Registry))
-			secure = hostname(ref.Registry) != "localhost" && (err != nil || !a.IsLoopback())
-		}
-		return ref, secure, true, nil
+		return ref, secure && !oci.Loopback(ref.Registry), true, nil
 	}
 	return ref, false, false, nil
-}
-
-// hostname is an address without its port.
-func hostname(address string) string {
-	if ap, err := netip.ParseAddrPort(address); err == nil {
-		return ap.Addr().String()
-	}
-	host, _, _ := strings.Cut(address, ":")
-	return host
 }
 
 // openOCI reads the disk that an image of a registry carries: KubeVirt's containerdisks
@@ -78,7 +67,13 @@ func (d *Downloads) pull(ctx context.Context, ref registry.Reference, tls bool, 
 	if err != nil {
 		return nil, 0, refusedURI("it is no reference such as docker://registry/name:tag")
 	}
-	repo.Client, repo.PlainHTTP = &auth.Client{Client: d.client, Cache: auth.NewCache()}, !tls
+	client := &auth.Client{Client: d.client, Cache: auth.NewCache()}
+	if d.logins != nil && (tls || oci.Loopback(ref.Registry)) { // in the clear no password is sent, whatever a tenant asks for
+		if client.Credential, err = d.logins(); err != nil {
+			return nil, 0, cloud.E("glance.oci", cloud.Internal, "The file of logins to registries (image.registry_logins) cannot be read: the operator mends it, and 'hearth up' says what is wrong.")
+		}
+	}
+	repo.Client, repo.PlainHTTP = client, !tls
 	repo.MaxMetadataBytes = manifestMost
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(d.stall, cancel)
@@ -153,6 +148,9 @@ func (p *puller) openTree(reference string) (io.ReadCloser, int64, error) {
 // layers reads the manifest; of an index that for this machine's kind.
 func (p *puller) layers(reference string) ([]ocispec.Descriptor, error) {
 	desc, body, err := p.repo.FetchReference(p.ctx, reference)
+	if wantsLogin(err) {
+		return nil, unreachable(fmt.Errorf("%s gives it to nobody without a login, or there is no such image; the operator names logins in image.registry_logins: %w", p.repo.Reference.Registry, err))
+	}
 	if err != nil {
 		return nil, unreachable(err)
 	}
@@ -184,6 +182,15 @@ func (p *puller) layers(reference string) ([]ocispec.Descriptor, error) {
 		}
 	}
 	return nil, unreachable(errors.New("the index of the image leads to further ones only"))
+}
+
+// wantsLogin tells whether a registry did not answer for want of a login, or of a better one.
+func wantsLogin(err error) bool {
+	answer := &errcode.ErrorResponse{}
+	if errors.As(err, &answer) {
+		return answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden
+	}
+	return errors.Is(err, auth.ErrBasicCredentialNotFound)
 }
 
 // platform chooses of an index.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"hearth/internal/cloud"
 )
@@ -241,6 +243,58 @@ func TestRegistriesThatMayNotBeAsked(t *testing.T) {
 	if body, _, err := d.Open(t.Context(), named); err == nil {
 		body.Close()
 		t.Error("a name that leads inside is followed")
+	}
+}
+
+// TestRegistriesThatWantALogin has one told anna's password, and nobody told it in the clear
+// elsewhere than on this machine, whatever address a tenant names.
+func TestRegistriesThatWantALogin(t *testing.T) {
+	r := newRegistry(t)
+	r.image(t, "latest", []byte("a disk"))
+	next, told := r.Config.Handler, false
+	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if _, password, ok := req.BasicAuth(); ok && password == "secret" {
+			told = true
+			next.ServeHTTP(w, req)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	if _, _, err := pull(t, r.ref("latest")); !cloud.Is(err, cloud.Invalid) || !strings.Contains(err.Error(), "image.registry_logins") {
+		t.Errorf("without a login: %v", err)
+	}
+	d := downloads(t, "127.0.0.0/8")
+	read := func(password string, bad error) (string, error) {
+		d.LogInBy(func() (auth.CredentialFunc, error) {
+			return auth.StaticCredential(strings.TrimPrefix(r.URL, "http://"), auth.Credential{Username: "anna", Password: password}), bad
+		})
+		body, _, err := d.Open(t.Context(), r.ref("latest"))
+		if err != nil {
+			return "", err
+		}
+		defer body.Close()
+		b, err := io.ReadAll(body)
+		return string(b), err
+	}
+	if _, err := read("hidden", nil); !cloud.Is(err, cloud.Invalid) || !strings.Contains(err.Error(), "image.registry_logins") || strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "anna") {
+		t.Errorf("by a wrong password: %v", err)
+	}
+	if _, err := read("secret", errors.New("secret path")); err == nil || strings.Contains(err.Error(), "secret") || told {
+		t.Errorf("where the file cannot be read: %v", err)
+	}
+	if got, err := read("secret", nil); err != nil || got != "a disk" || !told {
+		t.Errorf("%q %v", got, err)
+	}
+	d = downloads(t, "192.0.2.0/24")
+	gone, cancel := context.WithCancel(t.Context()) // nothing goes out: what counts is whether a login was asked for
+	cancel()
+	for uri, want := range map[string]bool{"docker+http://192.0.2.1/disks/some:latest": false, "docker://192.0.2.1/disks/some:latest": true} {
+		asked := false
+		d.LogInBy(func() (auth.CredentialFunc, error) { asked = true; return nil, nil })
+		if body, _, err := d.Open(gone, uri); err == nil || asked != want {
+			t.Errorf("%s: asked for a login: %v; %v %v", uri, asked, body, err)
+		}
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	"oras.land/oras-go/v2/registry/remote/auth"
+
 	"hearth/internal/cloud"
+	"hearth/internal/oci"
 )
 
 // Downloads fetches images from the web for imports. An address that a tenant
@@ -25,6 +28,7 @@ type Downloads struct {
 	client  *http.Client
 	allowed []netip.Prefix
 	stall   time.Duration
+	logins  func() (auth.CredentialFunc, error) // to registries; nil: nobody logs in
 }
 
 const (
@@ -63,6 +67,10 @@ func NewDownloads(from string) (*Downloads, error) {
 	return d, nil
 }
 
+// LogInBy has registries told the logins that logins gives, which is asked at each image, so
+// that a new password counts at once. Only over TLS, or on this machine, is anything told.
+func (d *Downloads) LogInBy(logins func() (auth.CredentialFunc, error)) { d.logins = logins }
+
 func refusedURI(why string) error {
 	return cloud.E("glance.webdownload", cloud.Invalid, "URI for web-download does not pass filtering: %s", why)
 }
@@ -93,7 +101,7 @@ func (d *Downloads) allows(a netip.Addr) bool {
 func (d *Downloads) Check(uri string) error {
 	ref, _, is, err := ociReference(uri)
 	if is {
-		return cmp.Or(err, d.checkHost(hostname(ref.Registry)))
+		return cmp.Or(err, d.checkHost(oci.Host(ref.Registry)))
 	}
 	w, is, err := readWish(uri)
 	if is {
