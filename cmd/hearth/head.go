@@ -312,7 +312,7 @@ func (h *head) keep(ctx context.Context) error {
 	keeper := reconcile.New(reconcile.Config{
 		Store: h.store, Clock: cloud.SystemClock{}, Fleet: h.fleet, Ports: h.network, Images: h.image, Schedules: h.volume, Keys: h.keys, Backups: keptBackups{h.backups}, Prepare: prepareDisk, Scratch: h.cfg.Paths().Scratch(), Log: h.log, Region: h.cfg.Region, Zone: h.cfg.Zone, DNSDomain: h.cfg.Network.DNSDomain,
 		CPURatio: h.cfg.Compute.CPURatio, MemoryRatio: h.cfg.Compute.MemoryRatio, DiskRatio: h.cfg.Compute.DiskRatio,
-		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory,
+		Workers: h.cfg.Workers(), Hook: failpoint(h.log), ShelvedOffload: h.cfg.Compute.ShelvedOffload, KeepHistory: h.cfg.Compute.KeepHistory, KeepDeleted: h.cfg.Compute.KeepDeleted,
 	})
 	if err := keeper.Run(ctx); err != nil && ctx.Err() == nil {
 		return err

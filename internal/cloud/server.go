@@ -85,8 +85,9 @@ type Server struct {
 
 	CreatedAt, UpdatedAt time.Time
 	LaunchedAt           *time.Time
-	Attempt              int       // failed tries of the job since the last success
-	NextAttemptAt        time.Time // when the housekeeper looks at it next; zero for never
+	DeletedAt            *time.Time // of a server that is gone: when it went; see Gone
+	Attempt              int        // failed tries of the job since the last success
+	NextAttemptAt        time.Time  // when the housekeeper looks at it next; zero for never
 }
 
 // RescueAs is the disk that a server is rescued by, when its own disks are to stay

@@ -94,6 +94,8 @@ func (s Server) VMState() string { return s.vmState() }
 
 func (s *Server) vmState() string {
 	switch {
+	case s.DeletedAt != nil:
+		return VMDeleted
 	case s.Trash != nil:
 		return VMTrashed
 	case s.Marked:
@@ -125,6 +127,8 @@ func (s Server) TaskState() string { return s.taskState() }
 
 func (s *Server) taskState() string {
 	switch {
+	case s.DeletedAt != nil:
+		return TaskNone
 	case s.Intent.Deleted:
 		return TaskDeleting
 	case s.Trash != nil:
@@ -201,6 +205,8 @@ func (s Server) Status() string { return s.status() }
 func (s *Server) status() string {
 	task := s.taskState()
 	switch s.vmState() {
+	case VMDeleted:
+		return StatusGone
 	case VMTrashed:
 		return StatusTrashed
 	case VMBuilding:

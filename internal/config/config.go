@@ -72,6 +72,7 @@ type Compute struct {
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace" help:"how long a guest may take to shut down before it is powered off"`
 	ShelvedOffload time.Duration `yaml:"shelved_offload" help:"how long a shelved server stays on its host; 0: it leaves at once; below 0: until it is told to"`
 	ReclaimAfter   time.Duration `yaml:"reclaim_interval" help:"how long a deleted server stays in the trash, where 'hearth trash restore' finds it (nova's reclaim_instance_interval); 0: it is gone at once"`
+	KeepDeleted    time.Duration `yaml:"keep_deleted" help:"how long lists have servers that are gone (deleted=true, changes-since), and how long their actions are told; 0: for ever"`
 	KeepHistory    time.Duration `yaml:"keep_history" help:"how long deleted servers stay in the usage; 0: for ever"`
 	CPURatio       float64       `yaml:"cpu_ratio" help:"virtual CPUs per real one"`
 	MemoryRatio    float64       `yaml:"memory_ratio" help:"memory of guests per memory of the host"`
@@ -104,7 +105,7 @@ func Default() Config {
 		Identity: Identity{TokenLife: time.Hour, BcryptCost: 12, LockoutDuration: 30 * time.Minute},
 		Image:    Image{MaxGB: 1024, ConvertGB: 256},
 		Compute: Compute{
-			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, KeepHistory: 400 * 24 * time.Hour, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
+			Accel: "auto", UIDBase: 640000, UIDCount: 10000, ShutdownGrace: 60 * time.Second, KeepDeleted: 30 * 24 * time.Hour, KeepHistory: 400 * 24 * time.Hour, CPURatio: 4, MemoryRatio: 1, DiskRatio: 1,
 			ReservedMB: 512,
 		},
 		Network: Network{
@@ -157,6 +158,7 @@ func (c *Config) Check() error {
 	c.Identity.check(say)
 	say(c.Compute.ImageCacheGB >= 0, "compute.image_cache_gb is %d: it must be 0, for no limit, or more", c.Compute.ImageCacheGB)
 	say(c.Compute.ReclaimAfter >= 0, "compute.reclaim_interval is %s: it must be 0, for at once, or more", c.Compute.ReclaimAfter)
+	say(c.Compute.KeepDeleted >= 0, "compute.keep_deleted is %s: it must be 0, for ever, or more", c.Compute.KeepDeleted)
 	switch c.Compute.Accel {
 	case "auto", "kvm", "tcg":
 	default:

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 
 	"hearth/internal/cloud"
@@ -44,29 +45,55 @@ func untaken(tx *store.Tx, server cloud.Server, action string) (string, error) {
 // endActions writes that what was asked for last is over, and why it failed, if it
 // did; "" for not. The server itself may be none the worse for a failure.
 func (k *Housekeeper) endActions(tx *store.Tx, server cloud.Server, why string) error {
+	open, err := openActions(tx, server.ID)
+	for _, a := range open {
+		if err == nil {
+			err = k.endAction(tx, server, a, why)
+		}
+	}
+	return err
+}
+
+// openActions are what was asked for last and is not over, newest first.
+func openActions(tx *store.Tx, id string) ([]cloud.ActionRecord, error) {
 	const few = 4 // actions follow one another: only the last ones can be open
 	last, err := tx.Actions.List(store.Query{
-		Where: []store.Cond{store.Eq("server_id", server.ID)}, Order: []store.Order{{Column: "started_at", Desc: true}}, Limit: few,
+		Where: []store.Cond{store.Eq("server_id", id)}, Order: []store.Order{{Column: "started_at", Desc: true}}, Limit: few,
 	})
-	if err != nil {
+	if i := slices.IndexFunc(last, func(a cloud.ActionRecord) bool { return a.FinishedAt != nil }); i >= 0 {
+		last = last[:i]
+	}
+	return last, err
+}
+
+func (k *Housekeeper) endAction(tx *store.Tx, server cloud.Server, a cloud.ActionRecord, why string) (err error) {
+	now := k.Clock.Now()
+	a.FinishedAt, a.UpdatedAt, a.Node = &now, now, server.Node
+	if a.Message, err = untaken(tx, server, a.Action); err != nil {
 		return err
 	}
-	now := k.Clock.Now()
-	for _, a := range last {
-		if a.FinishedAt != nil {
-			return nil
-		}
-		a.FinishedAt, a.UpdatedAt, a.Node = &now, now, server.Node
-		if a.Message, err = untaken(tx, server, a.Action); err != nil {
-			return err
-		}
-		if why != "" {
-			a.Error, a.Message = why, "Error"
-		}
-		if err := tx.Actions.Update(a); err != nil {
-			return err
-		}
-		k.Log.Info("what was asked of a server is over", "server", server.ID, "node", a.Node, "action", a.Action, "state", server.Seen.State, "request", a.RequestID, "error", a.Error)
+	if why != "" {
+		a.Error, a.Message = why, "Error"
 	}
+	if err := tx.Actions.Update(a); err != nil {
+		return err
+	}
+	k.Log.Info("what was asked of a server is over", "server", server.ID, "node", a.Node, "action", a.Action, "state", server.Seen.State, "request", a.RequestID, "error", a.Error)
 	return nil
+}
+
+// endHistory writes that a server's delete has been carried out, and that what else was
+// asked for came to nothing by it.
+func (k *Housekeeper) endHistory(tx *store.Tx, server cloud.Server) error {
+	open, err := openActions(tx, server.ID)
+	for _, a := range open {
+		why := "the server was deleted meanwhile"
+		if a.Action == "delete" {
+			why = ""
+		}
+		if err == nil {
+			err = k.endAction(tx, server, a, why)
+		}
+	}
+	return err
 }

@@ -78,6 +78,9 @@ type Config struct {
 	ShelvedOffload time.Duration
 	// KeepHistory is how long deleted servers count in the usage; 0 for ever.
 	KeepHistory time.Duration
+	// KeepDeleted is how long the records of deleted servers, and their actions, are
+	// kept; 0 for ever.
+	KeepDeleted time.Duration
 	// Hook is called at named points, such as "reconcile.place.after", for tests
 	// that kill the head there; nil for none.
 	Hook func(point string)

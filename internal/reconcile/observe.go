@@ -174,8 +174,8 @@ func (k *Housekeeper) runPrune(ctx context.Context) {
 }
 
 // Prune drops what has outlived its use: revocations of tokens that have expired
-// since, messages that are no news any more, and servers that were deleted longer
-// ago than usage is asked for.
+// since, messages that are no news any more, and what is left of servers that were
+// deleted longer ago than usage, or lists, are asked for them.
 func (k *Housekeeper) Prune(ctx context.Context) error {
 	now := k.Clock.Now()
 	return k.Store.Update(ctx, func(tx *store.Tx) error {
@@ -189,6 +189,32 @@ func (k *Housekeeper) Prune(ctx context.Context) error {
 		if err == nil && k.KeepHistory > 0 {
 			_, err = tx.PastServers.DeleteWhere(store.Le("ended_at", now.Add(-k.KeepHistory)))
 		}
+		if err == nil && k.KeepDeleted > 0 {
+			err = forget(tx, now.Add(-k.KeepDeleted))
+		}
 		return err
 	})
+}
+
+// forgetAtOnce is how many records of deleted servers one pass forgets at most: the
+// next pass is minutes away, and nobody is to wait for the database meanwhile.
+const forgetAtOnce = 1000
+
+// forget drops the records, with their history, of servers that went before a moment.
+func forget(tx *store.Tx, before time.Time) error {
+	old, err := tx.GoneServers.Shared(store.Query{
+		Where: []store.Cond{store.Le("updated_at", before)}, Order: []store.Order{{Column: "updated_at"}}, Limit: forgetAtOnce,
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	ids := make([]string, len(old))
+	for i, v := range old {
+		ids[i] = v.ID
+	}
+	if _, err := tx.Actions.DeleteWhere(store.In("server_id", ids...)); err != nil {
+		return err
+	}
+	_, err = tx.GoneServers.DeleteWhere(store.In("id", ids...))
+	return err
 }

@@ -265,11 +265,27 @@ func (k *Housekeeper) removeServer(ctx context.Context, server cloud.Server) err
 		if err := dropImages(tx, server.ID); err != nil {
 			return err
 		}
-		if err := tx.PastServers.Put(k.past(server)); err != nil {
-			return err
-		}
-		return unlessGone(tx.Servers.Delete(server.ID))
+		return k.bury(tx, server.ID)
 	})
+}
+
+// bury takes the row of a server that is gone away, and leaves what is kept of it: for
+// the usage, for lists, and in its history.
+func (k *Housekeeper) bury(tx *store.Tx, id string) error {
+	server, err := tx.Servers.Get(id)
+	if err != nil {
+		return unlessGone(err)
+	}
+	if err := k.endHistory(tx, server); err != nil {
+		return err
+	}
+	if err := tx.PastServers.Put(k.past(server)); err != nil {
+		return err
+	}
+	if err := tx.GoneServers.Put(server.Gone(k.Clock.Now())); err != nil {
+		return err
+	}
+	return tx.Servers.Delete(id)
 }
 
 // past is what is kept of a server that is gone.

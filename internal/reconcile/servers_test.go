@@ -117,6 +117,10 @@ func TestDeleteWaitsForTheNode(t *testing.T) {
 		if err != nil || past.LaunchedAt == nil || past.EndedAt.IsZero() || past.Flavor.MemoryMB != 512 {
 			t.Errorf("what is left of it for the report of usage: %+v, %v", past, err)
 		}
+		left, err := tx.GoneServers.Get("a")
+		if err != nil || left.Status() != cloud.StatusGone || left.Node != "node-1" || !left.DeletedAt.Equal(w.clock.Now()) {
+			t.Errorf("what is left of it for lists: %s, %+v, %v", left.Status(), left, err)
+		}
 		return nil
 	})
 }

@@ -48,7 +48,7 @@ func TestStoryOfARequest(t *testing.T) {
 	w.delete("a")
 	clear(w.node.instances)
 	w.step()
-	if got := story(remove); !w.gone("a") || !slices.Equal(got, []string{"a server is gone"}) {
+	if got := story(remove); !w.gone("a") || !slices.Equal(got, []string{"a server is gone", "what was asked of a server is over"}) {
 		t.Errorf("of the delete the log has %q:\n%s", got, log.String())
 	}
 	if !slices.Equal(w.node.told, []string{create, remove}) {

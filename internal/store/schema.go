@@ -16,6 +16,7 @@ type schema[T any] struct {
 	values func(T) columns
 	unique [][]string // sets of columns that no two rows share
 	noun   string     // for messages: "server"
+	of     []string   // the tables that a union is read from; nil for a table
 }
 
 var (

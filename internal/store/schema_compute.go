@@ -4,6 +4,9 @@ import "hearth/internal/cloud"
 
 // The tables that the compute service has beside its first ones.
 var (
+	goneServerSchema  = like(&serverSchema, "gone_servers", "deleted server")
+	everyServerSchema = union("every_server", &serverSchema, &goneServerSchema)
+
 	migrationSchema = schema[cloud.Migration]{
 		table: "server_migrations", noun: "migration", key: func(m cloud.Migration) string { return m.ID },
 		names: []string{"server_id", "outcome", "created_at"}, types: "ttm",

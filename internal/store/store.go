@@ -59,7 +59,11 @@ type Tx struct {
 	Flavors  *Table[cloud.Flavor]
 	Keypairs *Table[cloud.Keypair]
 	Servers  *Table[cloud.Server]
-	Actions  *Table[cloud.ActionRecord]
+
+	GoneServers *Table[cloud.Server] // records of those that are gone; see cloud.Server.Gone
+	EveryServer Union[cloud.Server]  // both: those that are there and those that are gone
+
+	Actions *Table[cloud.ActionRecord]
 
 	Migrations    *Table[cloud.Migration]
 	ConsoleTokens *Table[cloud.ConsoleToken]

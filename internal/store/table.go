@@ -43,7 +43,7 @@ func (t *Table[T]) Get(key string) (T, error) {
 		return v, t.missing("Get", key)
 	}
 	st := t.statement()
-	st.WriteString("SELECT revision, body FROM " + t.schema.table + " WHERE id = " + st.arg(key))
+	st.WriteString("SELECT revision, body FROM " + t.schema.source() + " WHERE id = " + st.arg(key))
 	found := false
 	err := t.run.query(t.op("Get"), st.String(), st.args, func(scan func(...any) error) (err error) {
 		m := mark{key: key}
@@ -118,7 +118,6 @@ func (t *Table[T]) List(q Query) ([]T, error) {
 // for the lists that are long and asked for often.
 func (t *Table[T]) Shared(q Query) ([]*T, error) {
 	st := t.statement()
-	st.WriteString("SELECT id, revision FROM " + t.schema.table)
 	var more []string
 	if q.After != "" {
 		at, err := t.sortValues(q.After, q.Order)
@@ -130,13 +129,23 @@ func (t *Table[T]) Shared(q Query) ([]*T, error) {
 	if err := st.where(t.schema.shape(), q.Where, more...); err != nil {
 		return nil, err
 	}
-	if err := st.order(t.schema.shape(), q.Order); err != nil {
+	order, err := t.ending(q)
+	if err != nil {
 		return nil, err
+	}
+	return t.fetch(t.schema.page(st.String(), order, q.Order), st.args)
+}
+
+// ending is the order of a query and its limit.
+func (t *Table[T]) ending(q Query) (string, error) {
+	st := t.statement()
+	if err := st.order(t.schema.shape(), q.Order); err != nil {
+		return "", err
 	}
 	if q.Limit > 0 {
 		st.WriteString(" LIMIT " + strconv.Itoa(q.Limit))
 	}
-	return t.fetch(st)
+	return st.String(), nil
 }
 
 // sortValues gives the sort columns of the marker.
@@ -150,7 +159,7 @@ func (t *Table[T]) sortValues(key string, by []Order) ([]any, error) {
 		columns, into = append(columns, o.Column), append(into, &at[i])
 	}
 	st := t.statement()
-	st.WriteString("SELECT " + strings.Join(columns, ", ") + " FROM " + t.schema.table + " WHERE id = " + st.arg(key))
+	st.WriteString("SELECT " + strings.Join(columns, ", ") + " FROM " + t.schema.source() + " WHERE id = " + st.arg(key))
 	found := false
 	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
 		found = true
@@ -164,9 +173,9 @@ func (t *Table[T]) sortValues(key string, by []Order) ([]any, error) {
 
 // fetch gives the rows whose keys and revisions a statement selects: from the
 // shelf those that it has, the others by their bodies.
-func (t *Table[T]) fetch(st *statement) ([]*T, error) {
+func (t *Table[T]) fetch(text string, args []any) ([]*T, error) {
 	var marks []mark
-	err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) error {
+	err := t.run.query(t.op("List"), text, args, func(scan func(...any) error) error {
 		marks = append(marks, mark{})
 		m := &marks[len(marks)-1]
 		return scan(&m.key, &m.revision)
@@ -193,7 +202,7 @@ func (t *Table[T]) fill(list []*T, absent []string, place map[string]int) error 
 	for len(absent) > 0 {
 		n := min(chunk, len(absent))
 		st := t.statement()
-		st.WriteString("SELECT id, revision, body FROM " + t.schema.table + " WHERE ")
+		st.WriteString("SELECT id, revision, body FROM " + t.schema.source() + " WHERE ")
 		st.WriteString(st.in("id", absent[:n]))
 		err := t.run.query(t.op("List"), st.String(), st.args, func(scan func(...any) error) (err error) {
 			var key, body string
@@ -214,7 +223,7 @@ func (t *Table[T]) fill(list []*T, absent []string, place map[string]int) error 
 // Count counts the rows that the conditions hold for.
 func (t *Table[T]) Count(conds ...Cond) (int, error) {
 	st := t.statement()
-	st.WriteString("SELECT count(*) FROM " + t.schema.table)
+	st.WriteString("SELECT count(*) FROM " + t.schema.source())
 	if err := st.where(t.schema.shape(), conds); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "slices"
+import (
+	"slices"
+
+	"hearth/internal/cloud"
+)
 
 // newTx gives a transaction its tables.
 func newTx(r *run) *Tx {
@@ -33,6 +37,7 @@ func newTx(r *run) *Tx {
 		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
 		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
+		GoneServers: table(r, &goneServerSchema), EveryServer: Union[cloud.Server]{table(r, &everyServerSchema)},
 		Migrations: table(r, &migrationSchema), ConsoleTokens: table(r, &consoleTokenSchema),
 		Actions: table(r, &actionSchema), Hosts: table(r, &hostSchema),
 
@@ -105,6 +110,8 @@ func newShelves() map[string]any {
 	shelve(m, &flavorSchema)
 	shelve(m, &keypairSchema)
 	shelve(m, &serverSchema)
+	shelve(m, &goneServerSchema)
+	shelve(m, &everyServerSchema)
 	shelve(m, &actionSchema)
 	shelve(m, &migrationSchema)
 	shelve(m, &consoleTokenSchema)
@@ -162,7 +169,7 @@ func shapes() []shape {
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
 		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
-		keypairSchema.shape(), serverSchema.shape(), actionSchema.shape(), migrationSchema.shape(), consoleTokenSchema.shape(), hostSchema.shape(), networkSchema.shape(),
+		keypairSchema.shape(), serverSchema.shape(), goneServerSchema.shape(), actionSchema.shape(), migrationSchema.shape(), consoleTokenSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),
 		addressScopeSchema.shape(), subnetPoolSchema.shape(), rbacPolicySchema.shape(), qosPolicySchema.shape(),

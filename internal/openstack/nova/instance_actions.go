@@ -90,8 +90,8 @@ func (a *api) showAction(r *wire.Request) (*wire.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := a.svc.Server(r.Context(), r.Caller, id)
-	if err != nil && !cloud.Is(err, cloud.NotFound) { // the events of a deleted server went with it
+	server, err := a.svc.EverServer(r.Context(), r.Caller, id)
+	if err != nil && !cloud.Is(err, cloud.NotFound) { // of one that went without a record the events went too
 		return nil, err
 	}
 	for _, rec := range records {
@@ -100,7 +100,7 @@ func (a *api) showAction(r *wire.Request) (*wire.Response, error) {
 		}
 		m := actionView(r, rec)
 		if r.Caller.IsAdmin() || r.Version.AtLeast(51) {
-			m["events"] = eventsOf(r, rec, d.Server)
+			m["events"] = eventsOf(r, rec, server)
 		}
 		return wire.JSON(wire.M{"instanceAction": m}), nil
 	}

@@ -68,12 +68,12 @@ func serverFilter(r *wire.Request) (f compute.Filter, none bool, err error) {
 		}
 	}
 	f.IP, f.IP6 = q.Get("ip"), q.Get("ip6")
-	gone, err := filterDeleted(r, q, &f)
-	if err := wire.First(err, filterScope(r, q, &f), filterTimes(r, q, &f), filterTags(r, q, &f), filterSort(r, q, &f)); err != nil {
+	filterDeleted(r, q, &f)
+	if err := wire.First(filterScope(r, q, &f), filterTimes(r, q, &f), filterTags(r, q, &f), filterSort(r, q, &f)); err != nil {
 		return f, false, err
 	}
 	bad, err := filterStatus(r, q, &f)
-	return f, none || bad || gone, err
+	return f, none || bad, err
 }
 
 // checkNames refuses what nova refuses to filter by, and from 2.75 on what it
@@ -119,11 +119,12 @@ func filterScope(r *wire.Request, q url.Values, f *compute.Filter) error {
 	return nil
 }
 
-// filterDeleted says what of the trash is wanted (nova/db/main/api.py,
-// instance_get_all_by_filters_sort), and tells whether that can be nothing: of
-// servers that are gone there is no record here. Who asks for the trash by its
-// status gets it: in nova that finds nothing without deleted, which is an admin's.
-func filterDeleted(r *wire.Request, q url.Values, f *compute.Filter) (bool, error) {
+// filterDeleted says what of the trash and of what is gone is wanted
+// (nova/api/openstack/compute/servers.py, _get_servers, and nova/db/main/api.py,
+// instance_get_all_by_filters_sort): deleted, an admin's, is both; who asks what has
+// changed gets all. Who asks for the trash by its status gets it: in nova that finds
+// nothing without deleted.
+func filterDeleted(r *wire.Request, q url.Values, f *compute.Filter) {
 	yes := func(name string, unsaid bool) bool {
 		b, err := wire.ParseBool(name, q.Get(name))
 		if !q.Has(name) || err != nil {
@@ -131,38 +132,38 @@ func filterDeleted(r *wire.Request, q url.Values, f *compute.Filter) (bool, erro
 		}
 		return b
 	}
-	switch changes := q.Has("changes-since") || q.Has("changes-before"); {
+	switch changes := q.Has("changes-since") || q.Has("changes-before") && r.Version.AtLeast(66); {
 	case yes("deleted", false) && !yes("soft_deleted", true):
-		return true, nil
+		f.Kinds = compute.KindGone
 	case yes("deleted", false):
-		f.Trash = compute.TrashOnly
-	case yes("soft_deleted", false), changes && !q.Has("deleted"), q.Get("vm_state") == cloud.VMTrashed,
+		f.Kinds = compute.KindGone | compute.KindTrash
+	case changes && !q.Has("deleted"):
+		f.Kinds = compute.KindAll
+	case yes("soft_deleted", false), q.Get("vm_state") == cloud.VMTrashed,
 		slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, cloud.StatusTrashed) }):
-		f.Trash = compute.TrashShown
+		f.Kinds = compute.KindLive | compute.KindTrash
 	}
-	if slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, "deleted") }) {
-		if !r.Caller.IsAdmin() {
-			return false, cloud.E("nova.servers", cloud.Forbidden, "Only administrators may list deleted instances")
-		}
-		return true, nil
-	}
-	return false, nil
 }
 
 // filterStatus reads the statuses. One that nova does not know finds nothing, or
-// from 2.38 on is refused.
+// from 2.38 on is refused; DELETED alone is what is gone, and an admin's.
 func filterStatus(r *wire.Request, q url.Values, f *compute.Filter) (none bool, err error) {
 	if !q.Has("status") {
 		return false, nil
 	}
 	f.Statuses = slices.DeleteFunc(slices.Clone(q["status"]), func(s string) bool { return !knownStatus(s) })
-	if len(f.Statuses) > 0 {
-		return false, nil
-	}
-	if r.Version.AtLeast(38) {
+	switch {
+	case len(f.Statuses) == 0 && r.Version.AtLeast(38):
 		return false, cloud.E("nova.servers", cloud.Invalid, "Invalid status value")
+	case len(f.Statuses) == 0:
+		return true, nil
+	case slices.ContainsFunc(f.Statuses, func(s string) bool { return !strings.EqualFold(s, cloud.StatusGone) }):
+		return false, nil
+	case !r.Caller.IsAdmin():
+		return false, cloud.E("nova.servers", cloud.Forbidden, "Only administrators may list deleted instances")
 	}
-	return true, nil
+	f.Kinds, f.Statuses = compute.KindGone, nil // no other has that status
+	return false, nil
 }
 
 // timeForms are the ways to write a moment that clients use.

@@ -138,7 +138,7 @@ func renderServer(r *wire.Request, d *compute.Detail, mode viewMode) *serverView
 	case "ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING":
 		// Nova on QEMU says 0 at all times, and clients that wait print any other number into their JSON.
 		v.Progress = new(int)
-	case "ERROR":
+	case "ERROR", cloud.StatusGone: // of one that went without a fault there is none
 		v.Fault = faultOf(r, d.Fault)
 	}
 	if d.Trash != nil {
@@ -223,6 +223,9 @@ func extendedOf(r *wire.Request, d *compute.Detail) *extendedView {
 	}
 	if d.LaunchedAt != nil {
 		e.LaunchedAt = textOrNull(stampMicro(*d.LaunchedAt))
+	}
+	if d.DeletedAt != nil {
+		e.TerminatedAt = textOrNull(stampMicro(*d.DeletedAt))
 	}
 	for _, at := range d.Volumes {
 		view := volumeView{ID: at.VolumeID}

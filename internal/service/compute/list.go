@@ -13,8 +13,8 @@ import (
 // Filter says which servers a list holds, in what order, and which page of it.
 // The zero filter is all of the caller's project, newest first.
 type Filter struct {
-	AllProjects bool // an admin's
-	Trash       TrashMode
+	AllProjects bool   // an admin's
+	Kinds       Kinds  // 0 for KindLive
 	ProjectID   string // of an admin's list of all: only these
 
 	Exact    map[string]string // attribute, by nova's name, to its value
@@ -32,14 +32,15 @@ type Filter struct {
 	Limit  int       // 0 for none
 }
 
-// TrashMode says whether a list holds what is in the trash.
-type TrashMode int
+// Kinds are the kinds of servers that a list holds.
+type Kinds uint8
 
-// The modes.
+// The kinds: what is there, what is in the trash, and the records of what is gone.
 const (
-	TrashHidden TrashMode = iota
-	TrashShown
-	TrashOnly
+	KindLive Kinds = 1 << iota
+	KindTrash
+	KindGone
+	KindAll = KindLive | KindTrash | KindGone
 )
 
 // SortKey is an attribute to sort by, by nova's name of its column.
@@ -98,21 +99,37 @@ func (s *Service) pageTx(tx *store.Tx, op string, c cloud.Caller, f Filter, matc
 		if f.Limit > 0 {
 			q.Limit = f.Limit + 1
 		}
-		servers, err := tx.Servers.Shared(q)
+		servers, err := f.rows(tx).Shared(q)
+		if f.Marker != "" && cloud.Is(err, cloud.NotFound) { // it went since the last page, or is of another kind
+			servers, err = tx.EveryServer.Shared(q)
+		}
 		return servers, noMarker(op, f.Marker, err)
 	}
-	servers, err := tx.Servers.Shared(q)
+	servers, err := f.rows(tx).Shared(q)
 	if err != nil {
 		return nil, err
 	}
 	if match != nil {
-		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return !match(v) && v.ID != f.Marker })
+		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return !match(v) })
 	}
 	if servers, err = s.matchAddresses(tx, op, f, servers); err != nil {
 		return nil, err
 	}
-	f.sort(servers)
-	return f.after(op, servers)
+	slices.SortFunc(servers, f.compare)
+	return f.after(tx, op, servers)
+}
+
+// rows are the fewest rows that the list's kinds are among.
+func (f Filter) rows(tx *store.Tx) interface {
+	Shared(q store.Query) ([]*cloud.Server, error)
+} {
+	switch {
+	case f.Kinds&KindGone == 0:
+		return tx.Servers
+	case f.Kinds == KindGone:
+		return tx.GoneServers
+	}
+	return tx.EveryServer
 }
 
 // noMarker is nova's word for a marker that is not there.
@@ -123,8 +140,8 @@ func noMarker(op, marker string, err error) error {
 	return err
 }
 
-// scope is whose servers, and whether those in the trash: the row's status tells,
-// which for these depends on nothing else.
+// scope is whose servers, of which kinds, and changed when. The row's status tells
+// those in the trash and those that are gone, which depends on nothing else.
 func (f Filter) scope(c cloud.Caller) (out []store.Cond) {
 	switch {
 	case !f.AllProjects:
@@ -132,24 +149,43 @@ func (f Filter) scope(c cloud.Caller) (out []store.Cond) {
 	case f.ProjectID != "":
 		out = append(out, store.Eq("project_id", f.ProjectID))
 	}
-	switch f.Trash {
-	case TrashHidden:
-		out = append(out, store.Ne("status", cloud.StatusTrashed))
-	case TrashOnly:
-		out = append(out, store.Eq("status", cloud.StatusTrashed))
+	if !f.ChangesSince.IsZero() {
+		out = append(out, store.Cond{Column: "updated_at", Op: store.OpGe, Value: f.ChangesSince})
+	}
+	if !f.ChangesBefore.IsZero() {
+		out = append(out, store.Le("updated_at", f.ChangesBefore))
+	}
+	return append(out, f.Kinds.conds()...)
+}
+
+// conds are the conditions for servers of the kinds among all.
+func (k Kinds) conds() (out []store.Cond) {
+	var with []string
+	for _, kind := range []struct {
+		is     Kinds
+		status string
+	}{{KindTrash, cloud.StatusTrashed}, {KindGone, cloud.StatusGone}} {
+		if k&kind.is != 0 {
+			with = append(with, kind.status)
+		} else {
+			out = append(out, store.Ne("status", kind.status))
+		}
+	}
+	if k != 0 && k&KindLive == 0 {
+		return []store.Cond{store.In("status", with...)}
 	}
 	return out
 }
 
-// after cuts the list to what comes after the marker, and to one more than the
-// limit.
-func (f Filter) after(op string, servers []*cloud.Server) ([]*cloud.Server, error) {
+// after cuts the list to what comes after the marker, which need not be in it, and to
+// one more than the limit.
+func (f Filter) after(tx *store.Tx, op string, servers []*cloud.Server) ([]*cloud.Server, error) {
 	if f.Marker != "" {
-		i := slices.IndexFunc(servers, func(v *cloud.Server) bool { return v.ID == f.Marker })
-		if i < 0 {
-			return nil, cloud.E(op, cloud.Invalid, "marker [%s] not found", f.Marker)
+		marker, err := tx.EveryServer.Get(f.Marker)
+		if err != nil {
+			return nil, noMarker(op, f.Marker, err)
 		}
-		servers = servers[i+1:]
+		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return f.compare(v, &marker) <= 0 })
 	}
 	if f.Limit > 0 && len(servers) > f.Limit+1 {
 		servers = servers[:f.Limit+1]
@@ -186,23 +222,20 @@ func (f Filter) sortKeys() []SortKey {
 	return []SortKey{{Name: "created_at", Desc: true}}
 }
 
-// sort sorts by attributes, and by id among equals.
-func (f Filter) sort(servers []*cloud.Server) {
-	keys := f.sortKeys()
-	slices.SortFunc(servers, func(a, b *cloud.Server) int {
-		for _, k := range keys {
-			attr, ok := attributes[k.Name]
-			if !ok {
-				continue
-			}
-			n := strings.Compare(attr(a), attr(b))
-			if k.Desc {
-				n = -n
-			}
-			if n != 0 {
-				return n
-			}
+// compare orders by attributes, and by id among equals.
+func (f Filter) compare(a, b *cloud.Server) int {
+	for _, k := range f.sortKeys() {
+		attr, ok := attributes[k.Name]
+		if !ok {
+			continue
 		}
-		return strings.Compare(a.ID, b.ID)
-	})
+		n := strings.Compare(attr(a), attr(b))
+		if k.Desc {
+			n = -n
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return strings.Compare(a.ID, b.ID)
 }

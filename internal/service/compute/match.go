@@ -53,8 +53,8 @@ var attributes = map[string]func(*cloud.Server) string{
 	"root_device_name":    func(*cloud.Server) string { return RootDevice },
 	"created_at":          func(v *cloud.Server) string { return sortable(v.CreatedAt) },
 	"updated_at":          func(v *cloud.Server) string { return sortable(v.UpdatedAt) },
-	"launched_at":         launched,
-	"terminated_at":       func(*cloud.Server) string { return "" },
+	"launched_at":         func(v *cloud.Server) string { return sortableOrNone(v.LaunchedAt) },
+	"terminated_at":       func(v *cloud.Server) string { return sortableOrNone(v.DeletedAt) },
 }
 
 // RootDevice is where guests find their root disk.
@@ -74,11 +74,11 @@ func flag(b bool) string {
 	return ""
 }
 
-func launched(v *cloud.Server) string {
-	if v.LaunchedAt == nil {
+func sortableOrNone(t *time.Time) string {
+	if t == nil {
 		return ""
 	}
-	return sortable(*v.LaunchedAt)
+	return sortable(*t)
 }
 
 // matcher makes the test of the filters that are looked up in a server itself;
@@ -105,7 +105,6 @@ func (f Filter) matcher(op string) (func(*cloud.Server) bool, error) {
 	}
 	tests = append(tests, f.states()...)
 	tests = append(tests, f.tags()...)
-	tests = append(tests, f.times()...)
 	if f.Locked != nil {
 		tests = append(tests, func(v *cloud.Server) bool { return v.Locked == *f.Locked })
 	}
@@ -161,16 +160,6 @@ func (f Filter) tags() (tests []func(*cloud.Server) bool) {
 	return tests
 }
 
-func (f Filter) times() (tests []func(*cloud.Server) bool) {
-	if !f.ChangesSince.IsZero() {
-		tests = append(tests, func(v *cloud.Server) bool { return !v.UpdatedAt.Before(f.ChangesSince) })
-	}
-	if !f.ChangesBefore.IsZero() {
-		tests = append(tests, func(v *cloud.Server) bool { return !v.UpdatedAt.After(f.ChangesBefore) })
-	}
-	return tests
-}
-
 // matchAddresses keeps the servers with a fixed address that matches.
 func (s *Service) matchAddresses(tx *store.Tx, op string, f Filter, servers []*cloud.Server) ([]*cloud.Server, error) {
 	if f.IP == "" && f.IP6 == "" || len(servers) == 0 {
@@ -193,7 +182,7 @@ func (s *Service) matchAddresses(tx *store.Tx, op string, f Filter, servers []*c
 		is := func(want string, re *regexp.Regexp, family func(netip.Addr) bool) bool {
 			return want == "" || d.hasAddress(func(ip netip.Addr) bool { return family(ip) && re.MatchString(ip.String()) })
 		}
-		if d.ID == f.Marker || is(f.IP, v4, netip.Addr.Is4) && is(f.IP6, v6, netip.Addr.Is6) {
+		if is(f.IP, v4, netip.Addr.Is4) && is(f.IP6, v6, netip.Addr.Is6) {
 			out = append(out, servers[i])
 		}
 	}

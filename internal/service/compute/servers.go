@@ -89,19 +89,39 @@ func (s *Service) recordTx(tx *store.Tx, a Actor, v cloud.Server, action string)
 	})
 }
 
+// EverServer gives a server that is there, or the record of one that is gone.
+func (s *Service) EverServer(ctx context.Context, c cloud.Caller, id string) (v cloud.Server, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		v, err = everServerTx(tx, "compute.EverServer", c, id)
+		return err
+	})
+	return v, err
+}
+
+func everServerTx(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Server, error) {
+	s, err := tx.EveryServer.Get(id)
+	if cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(s.ProjectID) {
+		return cloud.Server{}, NoServer(op, id)
+	}
+	return s, err
+}
+
 // Actions lists a server's history, newest first. With deleted it also gives
 // that of a server that is gone.
 func (s *Service) Actions(ctx context.Context, c cloud.Caller, id string, deleted bool) (list []cloud.ActionRecord, err error) {
 	const op = "compute.Actions"
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		_, gone := serverTx(tx, op, c, id)
+		if deleted && cloud.Is(gone, cloud.NotFound) {
+			_, gone = everServerTx(tx, op, c, id)
+		}
 		if gone != nil && !(deleted && cloud.Is(gone, cloud.NotFound)) {
 			return gone
 		}
 		list, err = tx.Actions.List(store.Query{
 			Where: []store.Cond{store.Eq("server_id", id)}, Order: []store.Order{{Column: "started_at", Desc: true}},
 		})
-		// The oldest entry is the create, by the project that owned the server.
+		// Without a record: the oldest entry is the create, by the project that owned it.
 		if err == nil && gone != nil && (len(list) == 0 || !c.Owns(list[len(list)-1].ProjectID)) {
 			list, err = nil, gone
 		}

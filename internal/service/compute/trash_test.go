@@ -28,8 +28,8 @@ func TestTrash(t *testing.T) {
 	if !s.Trash.Until.Equal(b.Clock.Now().Add(time.Hour)) {
 		t.Errorf("kept until %s", s.Trash.Until)
 	}
-	for mode, want := range map[compute.TrashMode]int{compute.TrashHidden: 1, compute.TrashShown: 2, compute.TrashOnly: 1} {
-		p, err := kept.Servers(t.Context(), a.Caller, compute.Filter{Trash: mode}, false)
+	for mode, want := range map[compute.Kinds]int{0: 1, compute.KindLive: 1, compute.KindLive | compute.KindTrash: 2, compute.KindTrash: 1, compute.KindGone: 0, compute.KindAll: 2} {
+		p, err := kept.Servers(t.Context(), a.Caller, compute.Filter{Kinds: mode}, false)
 		if b.Must(err); len(p.Servers) != want {
 			t.Errorf("mode %d lists %d servers, want %d", mode, len(p.Servers), want)
 		}

@@ -56,6 +56,7 @@ func everyNoun(t *testing.T, st *store.Store) {
 		each(t, tx.Flavors, cloud.Flavor{ID: "1", Name: "m1", RxTxFactor: 1})
 		each(t, tx.Keypairs, cloud.Keypair{UserID: "u", Name: "k"})
 		each(t, tx.Servers, cloud.Server{ID: "s", NextAttemptAt: at})
+		each(t, tx.GoneServers, cloud.Server{ID: "s", DeletedAt: &at})
 		each(t, tx.Actions, cloud.ActionRecord{ID: "a", StartedAt: at})
 		each(t, tx.Migrations, cloud.Migration{ID: "m", CreatedAt: at})
 		each(t, tx.ConsoleTokens, cloud.ConsoleToken{Hash: "h", ExpiresAt: at})

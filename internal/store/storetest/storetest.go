@@ -19,7 +19,7 @@ func Run(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, *store.Store){
 		"RoundTrip": roundTrip, "EveryNoun": everyNoun, "Extremes": extremes, "Missing": missing, "Unique": unique,
 		"ConflictLeavesTransactionUsable": conflictUsable, "PutReplaces": putReplaces,
-		"Conditions": conditions, "Moments": moments, "Prefix": prefix, "OrderAndPages": orderAndPages, "PagesOverNulls": pagesOverNulls,
+		"Conditions": conditions, "Moments": moments, "Prefix": prefix, "OrderAndPages": orderAndPages, "PagesOverNulls": pagesOverNulls, "PagesOfTwoTables": pagesOfTwoTables,
 		"FindOneOrTell": findOne, "DeleteWhere": deleteWhere, "RollbackOnError": rollback, "RollbackOnPanic": rollbackOnPanic,
 		"ViewDoesNotWrite": viewDoesNotWrite, "OutsideOfFunction": outside, "NobodySharesMaps": nobodyShares,
 		"ReadYourWrites": readYourWrites, "Counter": counter, "WriteSkew": writeSkew, "Snapshot": snapshot,

@@ -211,6 +211,25 @@ func (b *Bench) Run(id string) {
 	})
 }
 
+// Remove takes a server away as the housekeeper does it once its node is done: what
+// stays is its record.
+func (b *Bench) Remove(id string) {
+	b.T.Helper()
+	b.Update(func(tx *store.Tx) error {
+		s, err := tx.Servers.Get(id)
+		if err != nil {
+			return err
+		}
+		if err := b.Network.ReleaseDeviceTx(tx, id); err != nil {
+			return err
+		}
+		if err := tx.GoneServers.Put(s.Gone(b.Clock.Now())); err != nil {
+			return err
+		}
+		return tx.Servers.Delete(id)
+	})
+}
+
 // Server reads a row.
 func (b *Bench) Server(id string) (s cloud.Server) {
 	b.T.Helper()
