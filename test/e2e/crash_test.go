@@ -39,7 +39,7 @@ func TestKillDuringCreate(t *testing.T) {
 			s := c.session()
 			s.ready(m)
 			// A disk or guest that was interrupted must work to the end; of the others it is proof enough that the loader finds its disk.
-			proof := "GNU GRUB"
+			proof := "Loading /boot/vmlinuz"
 			if strings.HasPrefix(point, "instance.disk") || strings.HasPrefix(point, "instance.guest") || point == "instance.config-drive.after" {
 				proof = "user-data-was-here"
 			}
