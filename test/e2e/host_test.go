@@ -60,8 +60,10 @@ func TestHostIsLeftAlone(t *testing.T) {
 	needE2E(t)
 	ember := bakeImage(t, "ember")
 	before := hostState(t)
+	var data string
 	t.Run("cloud", func(t *testing.T) {
 		c := newCloud(t, "qemu")
+		data = c.data
 		s := c.session()
 		m := s.launch("42", wish{name: "g", image: s.upload("ember", "qcow2", ember.disk, nil), network: s.networkNamed("private")})
 		s.ready(m)
@@ -87,7 +89,7 @@ func TestHostIsLeftAlone(t *testing.T) {
 	if diff := cmp.Diff(before, hostState(t)); diff != "" {
 		t.Errorf("the host is not what it was:\n%s", diff)
 	}
-	if left := processesWith(t, "/tmp/hearth-e2e-"); len(left) > 0 {
+	if left := processesWith(t, data); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}
 }

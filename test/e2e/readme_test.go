@@ -29,7 +29,7 @@ func TestClientsQEMU(t *testing.T) {
 		}
 		checkDisk(t, in, 1)
 		eventually(t, "user-data ran", func() bool { out, _ := in.try("cat /tmp/proof"); return out == "user-data-ran" })
-		c.awaitConsole(vm, "Ember (Hearth)", "Linux version", "login:")
+		c.awaitConsole(c.field("id", "server", "show", vm), "Ember (Hearth)", "Linux version", "login:")
 	})
 	c.fsck()
 }
