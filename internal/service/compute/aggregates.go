@@ -216,26 +216,14 @@ func (s *Service) AddAggregateHost(ctx context.Context, number int, host string)
 			return cloud.E(op, cloud.Conflict, "Aggregate %d already has host %s.", number, host)
 		}
 		if a.Zone() != "" {
-			if err := enterZone(tx, op, *a, h); err != nil {
+			// Servers on it change their zone with it, as in nova (compute/api.py, add_host_to_aggregate, until 26).
+			if err := rezone(tx, op, *a, []string{h.Name}, a.Zone(), "Cannot add host to aggregate %d. Reason: %s.", cloud.Conflict); err != nil {
 				return err
 			}
 		}
 		a.Hosts = append(slices.Clone(a.Hosts), host)
 		return nil
 	})
-}
-
-// enterZone refuses a host that an aggregate would bring into another zone than
-// that of another aggregate. Servers on it were told their zone: they must not be
-// there when the zone changes.
-func enterZone(tx *store.Tx, op string, a cloud.Aggregate, h cloud.Host) error {
-	all, err := tx.Aggregates.List(store.Query{})
-	if err != nil {
-		return err
-	}
-	was := a
-	was.Metadata = map[string]string{cloud.ZoneKey: cloud.ZoneOf(h, all)}
-	return rezone(tx, op, was, []string{h.Name}, a.Zone(), "Cannot add host to aggregate %d. Reason: %s.", cloud.Conflict)
 }
 
 // RemoveAggregateHost takes a host out of an aggregate; NotFound.
