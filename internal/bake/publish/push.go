@@ -138,8 +138,8 @@ func final(err error) bool {
 }
 
 // explain says in a sentence why a registry did not take an image, and what to do.
-func explain(registry string, err error) error {
-	if errors.Is(err, context.Canceled) {
+func explain(ctx context.Context, registry string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(ctx.Err(), context.Canceled) { // the connection may break first
 		return errors.New("the publishing was cancelled: no tag was set, and the same command goes on with what lacks")
 	}
 	why := explained(err)

@@ -86,7 +86,7 @@ func (s *Set) ToRegistry(ctx context.Context, to Registry, key ssh.Signer) (stri
 	repo.SkipReferrersGC = true // many registries let nobody delete
 	p := &pusher{Registry: to, repo: repo}
 	if err := p.all(ctx, ref.Reference, image, papers); err != nil {
-		return "", explain(ref.Registry, err)
+		return "", explain(ctx, ref.Registry, err)
 	}
 	return image.digest(), nil
 }
