@@ -67,7 +67,7 @@ func TestPostgresHeads(t *testing.T) {
 	}
 	select {
 	case <-heard:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the other head heard nothing")
 	}
 	err = two.View(context.Background(), func(tx *store.Tx) error { _, err := tx.Settings.Get("a"); return err })
@@ -93,7 +93,7 @@ func TestPostgresLostConnections(t *testing.T) {
 	}
 	select {
 	case <-heard:
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no signal after the connection was lost")
 	}
 	for i := range 12 { // every pooled connection may be broken once

@@ -108,7 +108,7 @@ func TestServeOverSockets(t *testing.T) {
 	go func() { done <- s.ServePacket(packets) }()
 	go func() { done <- s.ServeStream(stream) }()
 	for network, address := range map[string]string{"udp": packets.LocalAddr().String(), "tcp": stream.Addr().String()} {
-		resp, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second}).Exchange(new(dns.Msg).SetQuestion("vm1.", dns.TypeA), address)
+		resp, _, err := (&dns.Client{Net: network, Timeout: time.Minute}).Exchange(new(dns.Msg).SetQuestion("vm1.", dns.TypeA), address)
 		if err != nil || len(resp.Answer) != 1 {
 			t.Errorf("%s: %v %v", network, resp, err)
 		}

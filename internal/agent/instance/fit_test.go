@@ -160,7 +160,7 @@ func TestWantedAgain(t *testing.T) {
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, spec.Intent.Generation)
 	plugged := func() bool { disks, _ := w.has(spec); return slices.Contains(disks, "vol-v1") }
 	w.host.Reboot(spec.ID)
-	late := time.After(10 * time.Second)
+	late := time.After(2 * time.Minute)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
 	for !plugged() {

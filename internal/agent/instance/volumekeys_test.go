@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"hearth/internal/cloud"
@@ -212,12 +213,21 @@ func TestKilledOverVolumeHostKeys(t *testing.T) {
 				must(t, m.Apply(t.Context(), spec))
 				<-reached
 				_ = m.Close()
-				m = w.agent(func(c *Config) { c.HostKeys = keys })
+				var counted atomic.Bool // which the second agent may come to before it hears that the server goes
+				counted.Store(noted)
+				m = w.agent(func(c *Config) {
+					c.HostKeys = keys
+					c.Hook = func(p string) {
+						if p == "instance.keys.noted" {
+							counted.Store(true)
+						}
+					}
+				})
 				if remove {
 					must(t, m.Remove(t.Context(), spec.ID))
 					gone(t, m, spec.ID)
-					if whole := slices.Contains(keys.applied, disk); whole != noted {
-						t.Errorf("applied to %q, noted %v", keys.applied, noted)
+					if whole := slices.Contains(keys.applied, disk); whole != counted.Load() {
+						t.Errorf("applied to %q, counted %v", keys.applied, counted.Load())
 					}
 					return
 				}

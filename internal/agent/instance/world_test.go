@@ -85,7 +85,7 @@ func (w *world) leftovers() (left []string) {
 
 // watch waits until a status of an instance fits, or ctx ends.
 func watch(ctx context.Context, m *Manager, fits func(cloud.InstanceStatus) bool) (cloud.InstanceStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var found cloud.InstanceStatus
 	err := m.Watch(ctx, func(st cloud.InstanceStatus) {
@@ -203,7 +203,7 @@ func (s *timers) lockSet(t *testing.T) {
 		s.mu.Unlock()
 		select {
 		case <-added:
-		case <-time.After(10 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("nobody set a timer")
 		}
 	}

@@ -108,7 +108,7 @@ func TestRun(t *testing.T) {
 	if err := Run(ctx, Job{Path: at("hang"), Limit: 100 * time.Millisecond}); !errors.As(err, &failed) || !strings.Contains(failed.Why, "100ms") {
 		t.Errorf("%v", err)
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("both took %s", took)
 	}
 	for _, arg := range []string{"86413", "86414", "86415"} {

@@ -141,7 +141,7 @@ func (b Bench) await(t *testing.T, id string, state cloud.InstanceState, generat
 
 func (b Bench) watch(t *testing.T, what string, fits func(cloud.InstanceStatus) bool) cloud.InstanceStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var found cloud.InstanceStatus
 	err := b.Node.Watch(ctx, func(st cloud.InstanceStatus) {

@@ -116,7 +116,7 @@ func (s *site) join(name string) (node.Node, *fake.Node) {
 // await waits until a node of a name is in the fleet.
 func (s *site) await(name string) node.Node {
 	s.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		if n, err := s.fleet.Node(name); err == nil {
 			return n
@@ -156,7 +156,7 @@ func TestNodeComesBack(t *testing.T) {
 	if _, err := first.Status(t.Context()); !cloud.Is(err, cloud.Unavailable) {
 		t.Errorf("a call on the lost line: %v", err)
 	}
-	limit := time.After(10 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		if again, err := s.fleet.Node("node-1"); err == nil {
 			if _, err := again.Status(t.Context()); err == nil {

@@ -28,7 +28,7 @@ type Subject struct {
 }
 
 // patience is for real guests on a busy machine; the fake needs none of it.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 // Run runs the suite.
 func Run(t *testing.T, s Subject) {

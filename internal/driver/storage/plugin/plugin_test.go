@@ -125,9 +125,9 @@ func TestAPluginThatDies(t *testing.T) {
 
 func TestAPluginThatHangs(t *testing.T) {
 	cfg := config(t, example(t), map[string]string{"hang": "usage"})
-	cfg.Quick = time.Second
+	cfg.Quick = 3 * time.Second
 	d := opened(t, cfg)
-	if _, _, err := d.Usage(t.Context()); !cloud.Is(err, cloud.Unavailable) || !strings.Contains(err.Error(), "did not answer usage within 1s") {
+	if _, _, err := d.Usage(t.Context()); !cloud.Is(err, cloud.Unavailable) || !strings.Contains(err.Error(), "did not answer usage within 3s") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := d.Disks(t.Context()); err != nil {
