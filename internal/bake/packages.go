@@ -2,7 +2,6 @@ package bake
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -152,36 +151,6 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 		}
 	}
 	return files, err
-}
-
-// command runs a program of the host's distribution to its end and gives its
-// standard output. line, if not nil, is told each line of it as it comes.
-func command(ctx context.Context, dir string, line func(string), name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	lines := bufio.NewScanner(pipe)
-	for lines.Scan() {
-		if line != nil {
-			line(lines.Text())
-		}
-		out.WriteString(lines.Text() + "\n")
-	}
-	_, _ = io.Copy(io.Discard, pipe)
-	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", name, err, lastLines(stderr.String()))
-	}
-	return out.String(), nil
 }
 
 func lastLines(s string) string {
