@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"regexp"
@@ -31,7 +33,7 @@ func writeCoverage(path, tempestLog, hearthLog string, results []result, add boo
 		return 0, err
 	}
 	if add {
-		if err := readCoverage(path, routes); err != nil {
+		if err := readCoverage(path, routes); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, err
 		}
 	}
