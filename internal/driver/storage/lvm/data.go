@@ -1,15 +1,13 @@
 package lvm
 
 import (
-	"context"
-	"errors"
 	"os"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 // zero has a device read as zeros from one byte to another, both of whole sectors
@@ -28,14 +26,8 @@ func zero(dev *os.File, from, to int64) error {
 
 // hostError gives an error of the operating system its kind.
 func hostError(err error) error {
-	var known *cloud.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, syscall.ENOSPC):
-		return cloud.E("storage.lvm", cloud.NoCapacity, "the thin pool is full, or the disk where images are converted: %w", err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return cloud.E("storage.lvm", cloud.Unavailable, "stopped before it was done: %w", err)
+	if known := storage.HostError("storage.lvm", "the thin pool is full, or the disk where images are converted", err); known != nil || err == nil {
+		return known
 	}
 	return cloud.E("storage.lvm", cloud.Internal, "%w", err)
 }

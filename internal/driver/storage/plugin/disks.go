@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
@@ -219,14 +218,8 @@ func (d *Driver) GrowDisk(ctx context.Context, id string, size int64) (storage.D
 // hostError gives an error of the operating system its kind.
 func hostError(err error) error {
 	const op = "storage.Plugin"
-	var known *cloud.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return cloud.E(op, cloud.NoCapacity, "the storage behind the plug-in is full, or the disk where images are converted: %w", err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return cloud.E(op, cloud.Unavailable, "stopped before it was done: %w", err)
+	if known := storage.HostError(op, "the storage behind the plug-in is full, or the disk where images are converted", err); known != nil || err == nil {
+		return known
 	}
 	return cloud.E(op, cloud.Unavailable, "what the storage plug-in gave cannot be used: %w", err)
 }

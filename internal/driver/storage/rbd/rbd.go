@@ -169,14 +169,8 @@ func told(ctx context.Context, name, verb, said string, err error) error {
 
 // hostError gives an error of the operating system its kind.
 func hostError(err error) error {
-	var known *cloud.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return cloud.E("storage.rbd", cloud.NoCapacity, "the disk where images are converted is full: %w", err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return cloud.E("storage.rbd", cloud.Unavailable, "stopped before it was done: %w", err)
+	if known := storage.HostError("storage.rbd", "the disk where images are converted is full", err); known != nil || err == nil {
+		return known
 	}
 	return cloud.E("storage.rbd", cloud.Unavailable, "%w", err)
 }

@@ -7,10 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 // host is what the driver asks of the machine.
@@ -94,14 +94,8 @@ func told(ctx context.Context, what, said string, err error) error {
 
 // hostError gives an error of the operating system its kind.
 func hostError(err error) error {
-	var known *cloud.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return cloud.E("storage.zfs", cloud.NoCapacity, "the pool is full, or the disk where images are converted: %w", err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return cloud.E("storage.zfs", cloud.Unavailable, "stopped before it was done: %w", err)
+	if known := storage.HostError("storage.zfs", "the pool is full, or the disk where images are converted", err); known != nil || err == nil {
+		return known
 	}
 	return cloud.E("storage.zfs", cloud.Internal, "%w", err)
 }
