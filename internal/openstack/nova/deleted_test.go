@@ -57,6 +57,28 @@ func TestListDeleted(t *testing.T) {
 	c.Do("GET", v21+"/servers?status=DELETED", nil).Want(t, 403)
 }
 
+// TestChangesOfASecond: nova keeps whole seconds, so a server is of the second that it shows.
+func TestChangesOfASecond(t *testing.T) {
+	b, c := build(t)
+	b.Clock.Advance(600 * time.Millisecond)
+	id := c.Do("POST", v21+"/servers", server(nil)).Want(t, 202).Text("server", "id")
+	updated := c.Do("GET", v21+"/servers/"+id, nil).Want(t, 200).Text("server", "updated")
+	newer := at(c, 66)
+	shown, err := time.Parse(time.RFC3339, updated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier, later := shown.Add(-time.Second).Format(time.RFC3339), shown.Add(time.Second).Format(time.RFC3339)
+	for query, want := range map[string]bool{
+		"changes-before=" + updated: true, "changes-since=" + updated: true, "changes-since=" + updated + "&changes-before=" + updated: true,
+		"changes-before=" + earlier: false, "changes-since=" + later: false, "changes-before=" + later: true,
+	} {
+		if r := newer.Do("GET", v21+"/servers?"+query, nil).Want(t, 200); strings.Contains(string(r.Body), id) != want {
+			t.Errorf("%s: %v is wanted: %s", query, want, r.Body)
+		}
+	}
+}
+
 // TestDeletedView: a server that is gone looks as in nova, whatever was the matter when
 // it went, in old and new microversions.
 func TestDeletedView(t *testing.T) {

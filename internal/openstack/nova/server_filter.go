@@ -192,6 +192,8 @@ func filterTimes(r *wire.Request, q url.Values, f *compute.Filter) (err error) {
 		if f.ChangesBefore.Before(f.ChangesSince) {
 			return cloud.E("nova.servers", cloud.Invalid, "The value of changes-since must be less than or equal to changes-before.")
 		}
+		// Nova keeps whole seconds: with one that it shows, all of that second is meant.
+		f.ChangesBefore = f.ChangesBefore.Truncate(time.Second).Add(time.Second - time.Nanosecond)
 	}
 	return nil
 }
