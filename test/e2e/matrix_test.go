@@ -164,8 +164,9 @@ func (m *matrix) equal(from, to string, want *tree.Manifest, name string) {
 	}
 }
 
-// boots boots an image to a login by ssh and the power button.
-func (m *matrix) boots(what, name string, options ...string) {
+// boots boots an image to a login by ssh and the power button, and gives what it printed on
+// its serial line.
+func (m *matrix) boots(what, name string, options ...string) string {
 	m.t.Helper()
 	report := filepath.Join(m.dir, "report")
 	start := time.Now()
@@ -179,6 +180,11 @@ func (m *matrix) boots(what, name string, options ...string) {
 		m.t.Errorf("%s: %s, %v", what, body, err)
 	}
 	m.t.Logf("%-24s %-6s booted to ssh as %s and off in %.0f s, %.0f s in all", what, r.Format, r.User, r.Seconds, time.Since(start).Seconds())
+	console, err := os.ReadFile(filepath.Join(report, "console.log"))
+	if err != nil {
+		m.t.Error(err)
+	}
+	return string(console)
 }
 
 // TestConvertedEmberBoots boots every form that boots, made of an archive of ember's files,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ type sshResult struct {
 // asked is what the guest is asked once somebody is in.
 const asked = `. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME"; uname -srm; df -Pk / | tail -1; cat /proc/uptime`
 
-// knock tries to log in until somebody can, and tells its steps. Nothing tells when the
+// knock tries to log in until somebody can run commands, and tells its steps. Nothing tells when the
 // guest listens: it is tried again every so often.
 func (g *guest) knock(ctx context.Context, users []string, k keys, tell func(sshResult)) {
 	again := time.NewTicker(250 * time.Millisecond)
@@ -52,8 +54,14 @@ func (g *guest) knock(ctx context.Context, users []string, k keys, tell func(ssh
 			if last = err; err == nil {
 				facts, err := ask(client)
 				client.Close()
-				tell(sshResult{banner: banner, user: user, facts: facts, err: err})
-				return
+				if last = err; err == nil {
+					tell(sshResult{banner: banner, user: user, facts: facts})
+					return
+				}
+				if other := instead(err.Error()); other != "" && !slices.Contains(users, other) {
+					users = slices.Concat([]string{other}, users)
+					break
+				}
 			}
 			if banner == "" {
 				break
@@ -113,8 +121,21 @@ func ask(c *ssh.Client) ([]string, error) {
 	}
 	defer s.Close()
 	out, err := s.Output(asked)
+	said := vm.Plain(strings.TrimSpace(string(out[:min(len(out), 4096)])))
 	if err != nil {
-		return nil, fmt.Errorf("no command could be run: %w", err)
+		return nil, fmt.Errorf("no command could be run: %w: %s", err, said)
 	}
-	return strings.Split(vm.Plain(strings.TrimSpace(string(out[:min(len(out), 4096)]))), "\n"), nil
+	return strings.Split(said, "\n"), nil
+}
+
+// turnedAway is what guests of cloud-init say to those who may not log in, in place of what
+// they asked. Source: DISABLE_USER_OPTS of its ssh_util.py.
+var turnedAway = regexp.MustCompile(`login as the user "([a-zA-Z_][a-zA-Z0-9_.-]{0,31})" rather than`)
+
+// instead finds who is to log in; "" if nobody is named.
+func instead(said string) string {
+	if found := turnedAway.FindStringSubmatch(said); found != nil {
+		return found[1]
+	}
+	return ""
 }
