@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,15 +188,44 @@ func (g *stage) dropVolume(id string) {
 	eventually(g.t, "the volume is gone", func() bool { return gone(volumes.Get(g.ctx, g.volume, id).Err) })
 }
 
-// forget deletes images, and has the nodes drop them.
+// cachedImage is an image as glance lists it of the nodes' caches.
+type cachedImage struct {
+	ID string `json:"image_id"`
+}
+
+// forget has the nodes drop images, when they have told that they have them, and deletes them.
 func (g *stage) forget(ids ...string) {
 	g.t.Helper()
 	for _, id := range ids {
+		eventually(g.t, "the node's cache tells of the image", func() bool {
+			var told struct {
+				Images []cachedImage `json:"cached_images"`
+			}
+			resp, err := g.image.Get(g.ctx, g.image.ServiceURL("cache"), &told, nil)
+			g.do(err)
+			resp.Body.Close()
+			return slices.ContainsFunc(told.Images, func(i cachedImage) bool { return i.ID == id })
+		})
 		resp, err := g.image.Delete(g.ctx, g.image.ServiceURL("cache", id), &gophercloud.RequestOpts{OkCodes: []int{http.StatusNoContent}})
 		g.do(err)
 		resp.Body.Close()
 		g.do(images.Delete(g.ctx, g.image, id).ExtractErr())
 	}
+}
+
+// asBefore waits until what an operator sees of his storage is as it was.
+func asBefore(t *testing.T, before string, report func(*testing.T) string) {
+	t.Helper()
+	now := ""
+	t.Cleanup(func() {
+		if now != before {
+			t.Logf("the storage was\n%s\nand is\n%s", before, now)
+		}
+	})
+	eventually(t, "the storage is as it was", func() bool {
+		now = report(t)
+		return now == before
+	})
 }
 
 // keysOnDevice has a server boot from a volume that has ssh host keys, and nothing that

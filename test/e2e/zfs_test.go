@@ -38,7 +38,7 @@ func serverOnZFS(t *testing.T) {
 		t.Errorf("no image is cached: %q", got)
 	}
 	g.forget(g.bare, g.keysOnDevice("tank"))
-	eventually(t, "the pool is as it was", func() bool { return poolReport(t) == before })
+	asBefore(t, before, poolReport)
 	g.fsck()
 	g.noGuestsLeft()
 }
