@@ -61,13 +61,29 @@ func (b Backends) Own() bool {
 }
 
 func (b Backends) check(say func(ok bool, format string, args ...any)) {
-	seen := map[string]bool{}
+	seen, at := map[string]bool{}, map[string]string{}
 	for _, one := range b {
 		say(backendName.MatchString(one.Name), "volume.backends has one of the name %q: write small letters, digits, - and _", one.Name)
 		say(!seen[one.Name], "volume.backends has two of the name %s", one.Name)
 		seen[one.Name] = true
 		one.check(say)
+		where := one.place()
+		say(where == "" || at[where] == "", "volume.backends: %s and %s have the same %s: each would take the other's volumes for its own, and sweep what that is making; give one of them another", at[where], one.Name, where)
+		at[where] = one.Name
 	}
+}
+
+// place names what no two backends may have; "" where they may, or nothing is named.
+func (b Backend) place() string {
+	switch {
+	case b.Kind() == "lvm" && b.Group != "":
+		return "volume group " + b.Group
+	case b.Kind() == "zfs" && b.Dataset != "":
+		return "dataset " + b.Dataset
+	case b.Dir != "":
+		return "directory " + filepath.Clean(b.Dir)
+	}
+	return ""
 }
 
 func (b Backend) check(say func(ok bool, format string, args ...any)) {

@@ -15,7 +15,15 @@ import (
 
 // patience bounds every wait for an event: generous, since guests are emulated
 // on whatever machine this is.
-const patience = 12 * time.Minute
+var patience = slowly(12 * time.Minute)
+
+// slowly is a limit for what runs within an emulated guest, where each takes ten times as long.
+func slowly(limit time.Duration) time.Duration {
+	if inGuest() {
+		return min(10*limit, 20*time.Minute)
+	}
+	return limit
+}
 
 // theCloud is a running hearth with an empty data directory of its own.
 type theCloud struct {
@@ -106,7 +114,7 @@ func freePort(t *testing.T) string {
 func (c *theCloud) up(failpoint ...string) {
 	c.t.Helper()
 	c.start(failpoint...)
-	c.hearth("wait", "ready", "--timeout", "60s")
+	c.hearth("wait", "ready", "--timeout", slowly(time.Minute).String())
 	c.env = append(os.Environ(), "PATH=/usr/bin:/usr/sbin:/bin:/sbin", "PYTHONWARNINGS=ignore")
 	for _, line := range strings.Split(c.hearth("openrc"), "\n") {
 		if v, ok := strings.CutPrefix(line, "export "); ok {

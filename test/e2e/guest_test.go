@@ -84,7 +84,7 @@ func dialSSH(ctx context.Context, target string, config *ssh.ClientConfig) (*ssh
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(slowly(30 * time.Second)))
 	c, chans, reqs, err := ssh.NewClientConn(conn, target, config)
 	if err != nil {
 		conn.Close()

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,12 +24,14 @@ import (
 type Guest struct {
 	Packages []string          // of Debian, beside busybox: with all that they are linked with, for nothing is resolved
 	Programs []string          // of this host, by their paths, with the libraries that they are linked with
-	Modules  []string          // of the kernel, in the order that they are loaded in; those that it has built in are left out
+	Modules  []string          // of the kernel, loaded in this order, each after those that it needs; those that it has built in are left out
 	Built    []string          // modules that are not of Debian's kernel, by the paths of their files, loaded after those
 	Debs     []string          // packages that apt does not know, by the paths of their files
 	Files    map[string]string // text by absolute path
+	Copies   map[string]string // files and folders of this host, by their absolute paths there
 	Disks    []int64           // sizes in bytes of blank disks: /dev/vda, /dev/vdb …
 	MemoryMB int               // 0 for 768
+	CPUs     int               // 0 for 1
 	NIC      string            // as QEMU's -nic has it; "" for none
 	Setup    string            // commands of a shell, run before the tests
 	Tests    string            // what -test.run is given; "" for all
@@ -91,7 +94,7 @@ func Run(t *testing.T, g Guest, want ...string) string {
 func (g Guest) boot(t *testing.T, dir, kernel, initrd string) string {
 	t.Helper()
 	// no_timer_check: a kernel that gets no processor while it counts the timer's ticks panics.
-	args := []string{"-M", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", strconv.Itoa(cmp.Or(g.MemoryMB, 768)), "-display", "none", "-serial", "stdio", "-no-reboot",
+	args := []string{"-M", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", strconv.Itoa(cmp.Or(g.CPUs, 1)), "-m", strconv.Itoa(cmp.Or(g.MemoryMB, 768)), "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-nic", cmp.Or(g.NIC, "none"), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet mitigations=off no_timer_check"}
 	for i, size := range g.Disks {
 		path := filepath.Join(dir, fmt.Sprintf("disk%d", i))
@@ -179,6 +182,13 @@ func (g Guest) unpack(t *testing.T, dir string) (kernel, root string) {
 	}
 	g.modules(t, system, root)
 	g.programs(t, root)
+	for to, from := range g.Copies {
+		to = filepath.Join(root, to)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		Command(t, "cp", "-rL", from, to)
+	}
 	return kernels[0], root
 }
 
@@ -205,17 +215,27 @@ func (g Guest) programs(t *testing.T, root string) {
 	}
 }
 
-// modules copies those that the kernel has as modules, and lists them.
+// modules copies those that the kernel has as modules, with what they need, and lists them.
 func (g Guest) modules(t *testing.T, system, root string) {
 	t.Helper()
+	releases, err := filepath.Glob(filepath.Join(system, "lib", "modules", "*"))
+	if err != nil || len(releases) != 1 {
+		t.Fatalf("the kernel's modules: %v, %v", releases, err)
+	}
+	release := filepath.Base(releases[0])
+	Command(t, "depmod", "-b", system, release)
 	var have []string
 	for _, m := range append(append([]string{}, virtio...), g.Modules...) {
-		found := Command(t, "find", filepath.Join(system, "lib", "modules"), "-name", m+".ko")
-		if found == "" {
-			continue
+		// Each line is "insmod PATH OPTIONS", or "builtin NAME".
+		for line := range strings.Lines(Command(t, "modprobe", "-C", "/dev/null", "-d", system, "-S", release, "--show-depends", m)) {
+			words := strings.Fields(line)
+			name := strings.TrimSuffix(filepath.Base(words[1]), ".ko")
+			if words[0] != "insmod" || slices.Contains(have, name) {
+				continue
+			}
+			Command(t, "cp", words[1], filepath.Join(root, "mods", name+".ko"))
+			have = append(have, name)
 		}
-		Command(t, "cp", strings.Fields(found)[0], filepath.Join(root, "mods", m+".ko"))
-		have = append(have, m)
 	}
 	for _, path := range g.Built {
 		Command(t, "cp", path, filepath.Join(root, "mods"))

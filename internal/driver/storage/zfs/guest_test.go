@@ -32,31 +32,10 @@ func TestInAGuest(t *testing.T) {
 	if os.Getenv("HEARTH_E2E") != "1" || os.Getenv("HEARTH_E2E_ALL") != "1" {
 		t.Skip("set HEARTH_E2E=1 and HEARTH_E2E_ALL=1 to build ZFS and run the tests in a guest under QEMU")
 	}
-	build := exec.CommandContext(t.Context(), "../../../../scripts/zfs-module")
-	build.Stderr = os.Stderr
-	out, err := build.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := strings.TrimSpace(string(out))
-	list, err := os.ReadFile(filepath.Join(dir, "modules"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var modules []string
-	for m := range strings.FieldsSeq(string(list)) {
-		modules = append(modules, filepath.Join(dir, m+".ko"))
-	}
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) == 0 {
-		t.Fatalf("the packages of ZFS's commands: %q, %v", debs, err)
-	}
-	said := guesttest.Run(t, guesttest.Guest{
-		Packages: []string{"udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "libzstd1", "liblzma5", "libssl3", "libuuid1", "zlib1g", "libc6",
-			"libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libkeyutils1"},
-		Debs: debs, Built: modules, Disks: []int64{2 << 30}, MemoryMB: 1536, Setup: zfsSetup, Limit: 40 * time.Minute,
-		Files: map[string]string{"/etc/passwd": "root:x:0:0:root:/:/bin/sh\n", "/etc/group": "root:x:0:\ndisk:x:6:\n"},
-	}, "--- PASS: TestSuite/Real", "--- PASS: TestOddSizes/Real", "--- PASS: TestFamilies/Real", "--- PASS: TestOthersAreLeftAlone/Real", "--- PASS: TestReadingOfADiskInUse/Real",
+	g := guesttest.ZFS(t, "../../../../scripts/zfs-module")
+	g.Disks, g.MemoryMB, g.Setup, g.Limit = []int64{2 << 30}, 1536, zfsSetup, 40*time.Minute
+	g.Files = map[string]string{"/etc/passwd": "root:x:0:0:root:/:/bin/sh\n", "/etc/group": "root:x:0:\ndisk:x:6:\n"}
+	said := guesttest.Run(t, g, "--- PASS: TestSuite/Real", "--- PASS: TestOddSizes/Real", "--- PASS: TestFamilies/Real", "--- PASS: TestOthersAreLeftAlone/Real", "--- PASS: TestReadingOfADiskInUse/Real",
 		"--- PASS: TestImagesWhoseRemovalBrokeOff/Real", "--- PASS: TestEncrypted", "--- PASS: TestPartitionsAreNotRead", "--- PASS: TestProcessesThatAreKilled")
 	t.Logf("%d tests passed in the guest, %d of them the suite's on ZFS", strings.Count(said, "--- PASS"), strings.Count(said, "--- PASS: TestSuite/Real/"))
 }
