@@ -80,7 +80,7 @@ func TestKnockAsAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &guest{Guest: &vm.Guest{Began: time.Now()}, port: cloudInit(t, signer)}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var heard []sshResult
 	g.knock(ctx, []string{"cloud-user", "root"}, keys{signers: []ssh.Signer{signer}}, func(r sshResult) { heard = append(heard, r) })
