@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,9 +159,6 @@ func (t *test) prepare(ctx context.Context) error {
 		}
 		t.size = st.Size()
 	}
-	if err := t.run.CreateOverlay(ctx, filepath.Join(t.dir, "overlay"), t.layer, (t.size+spare)/512*512); err != nil {
-		return err
-	}
 	if t.keys, err = newKeys(); err != nil {
 		return err
 	}
@@ -241,24 +239,51 @@ func defaultUser(text string) []string {
 	return nil
 }
 
-// boot starts the guest and follows it to its end.
+// starts is how often a boot is begun whose QEMU crashes.
+const starts = 3
+
+// boot starts the guest and follows it to its end; again if QEMU crashes, which tells nothing
+// of the image.
 func (t *test) boot(ctx context.Context) (*Report, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.opt.Timeout, errTimeout)
 	defer cancel()
+	for n := 1; ; n++ {
+		crash, err := t.once(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if t.report.Crashes = n - 1; crash == "" || n == starts {
+			return t.report, nil
+		}
+		if t.opt.Tell != nil {
+			t.opt.Tell(Stage{Name: "QEMU", Seconds: t.report.Seconds, Result: Skipped, Text: "it crashed (" + crash + "), which tells nothing of the image: from the beginning"})
+		}
+	}
+}
+
+// once boots a fresh disk, and tells how QEMU crashed, if it did.
+func (t *test) once(ctx context.Context) (crash string, err error) {
+	overlay := filepath.Join(t.dir, "overlay")
+	if err := os.Remove(overlay); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if err := t.run.CreateOverlay(ctx, overlay, t.layer, (t.size+spare)/512*512); err != nil {
+		return "", err
+	}
 	t.report = t.newReport()
 	g, err := t.start(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer g.kill()
 	f := &follower{test: t, guest: g, began: g.Began, lines: g.Console.Lines()}
 	reason := f.follow(ctx)
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, errTimeout) {
-		return nil, err
+		return "", err
 	}
 	g.kill() // so that the console is whole
 	t.report.finish(f, reason, g.Console.Text())
-	return t.report, nil
+	return g.Crash(), nil
 }
 
 // errTimeout is why a guest was given up.

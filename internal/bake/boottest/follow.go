@@ -233,7 +233,7 @@ func (f *follower) gone() (bool, string) {
 			return over, why
 		}
 	}
-	return true, "QEMU ended: " + strings.TrimSpace(f.guest.Errors())
+	return true, f.guest.Ended()
 }
 
 // timeout says what did not happen.

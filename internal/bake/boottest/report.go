@@ -41,6 +41,7 @@ type Report struct {
 	MemoryMB int       `json:"memory_mb"`
 	Started  time.Time `json:"started"`
 	Seconds  float64   `json:"seconds"`
+	Crashes  int       `json:"qemu_crashes,omitempty"` // of QEMU before this boot, which begins anew after one
 	Stages   []Stage   `json:"stages"`
 	Address  string    `json:"address"` // that DHCP gave
 	User     string    `json:"user"`    // who logged in

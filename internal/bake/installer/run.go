@@ -229,7 +229,7 @@ func (r *running) ended() error {
 		r.event(e)
 	}
 	if !r.down {
-		return fmt.Errorf("QEMU ended: %s", strings.TrimSpace(r.guest.Errors()))
+		return errors.New(r.guest.Ended())
 	}
 	return nil
 }
