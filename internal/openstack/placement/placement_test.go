@@ -189,6 +189,7 @@ func TestCandidates(t *testing.T) {
 		{39, 1, "resources=VCPU:1&resources1=CUSTOM_GPU:1&required1=!HW_GPU_API_VULKAN"},
 		{39, 2, "resources1=CUSTOM_GPU:1&resources2=CUSTOM_GPU:1&group_policy=isolate"}, {39, 2, "resources1=CUSTOM_GPU:1&resources2=CUSTOM_GPU:1&group_policy=none"},
 		{39, 2, "resources=VCPU:1&resources_A=CUSTOM_GPU:1&required_TOP=COMPUTE_NODE&group_policy=none&same_subtree=_A,_TOP"},
+		{39, 2, "resources=VCPU:1&resources_A=CUSTOM_GPU:1&required_TOP=COMPUTE_NODE&group_policy=none&same_subtree=_A,_TOP%20"},
 		{39, 0, "resources_A=CUSTOM_GPU:1&resources_B=CUSTOM_GPU:1&same_subtree=_A,_B&group_policy=none"},
 		{39, 1, "resources=VCPU:1&root_required=COMPUTE_NODE"}, {39, 0, "resources=VCPU:1&root_required=!COMPUTE_NODE"},
 		{39, 1, "resources=VCPU:1&required=in:HW_GPU_API_VULKAN,COMPUTE_NODE"}, {39, 1, "resources=VCPU:1&in_tree=" + child}, {39, 0, "resources=VCPU:1&in_tree=" + provider},

@@ -82,10 +82,11 @@ func requireTraits(r *wire.Request, g *schedule.Group, text string) error {
 	}
 	wrong := invalid("Invalid query string parameters: Expected 'required%s' parameter value of the form: %s. Got: %s", g.Suffix, form, text)
 	if any, ok := strings.CutPrefix(text, "in:"); ok {
-		if !r.Version.AtLeast(39) || strings.Contains(any, "!") || slices.Contains(strings.Split(any, ","), "") {
+		names := listed(any)
+		if !r.Version.AtLeast(39) || strings.Contains(any, "!") || slices.Contains(names, "") {
 			return wrong
 		}
-		g.Required = append(g.Required, strings.Split(any, ","))
+		g.Required = append(g.Required, names)
 		return nil
 	}
 	for trait := range strings.SplitSeq(text, ",") {
@@ -100,6 +101,15 @@ func requireTraits(r *wire.Request, g *schedule.Group, text string) error {
 		}
 	}
 	return nil
+}
+
+// listed reads "A,B". Blanks about them count for nothing, as in placement.
+func listed(text string) []string {
+	names := strings.Split(text, ",")
+	for i, name := range names {
+		names[i] = strings.TrimSpace(name)
+	}
+	return names
 }
 
 // requireAggregates reads "UUID", "in:UUID,UUID", and from 1.32 on either with "!".
@@ -150,7 +160,7 @@ func askOf(r *wire.Request) (ask schedule.Ask, limit int, err error) {
 	}
 	ask.Isolate = q.Get("group_policy") == "isolate"
 	for _, text := range q["same_subtree"] {
-		ask.Subtrees = append(ask.Subtrees, strings.Split(text, ","))
+		ask.Subtrees = append(ask.Subtrees, listed(text))
 	}
 	if q.Has("root_required") {
 		top := schedule.Group{}
