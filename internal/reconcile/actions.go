@@ -45,13 +45,31 @@ func untaken(tx *store.Tx, server cloud.Server, action string) (string, error) {
 // endActions writes that what was asked for last is over, and why it failed, if it
 // did; "" for not. The server itself may be none the worse for a failure.
 func (k *Housekeeper) endActions(tx *store.Tx, server cloud.Server, why string) error {
+	return k.endEach(tx, server, func(cloud.ActionRecord) string { return why })
+}
+
+// endHistory writes that a server's delete has been carried out, and that what else was
+// asked for came to nothing by it.
+func (k *Housekeeper) endHistory(tx *store.Tx, server cloud.Server) error {
+	return k.endEach(tx, server, func(a cloud.ActionRecord) string {
+		if a.Action == "delete" {
+			return ""
+		}
+		return "the server was deleted meanwhile"
+	})
+}
+
+func (k *Housekeeper) endEach(tx *store.Tx, server cloud.Server, why func(a cloud.ActionRecord) string) error {
 	open, err := openActions(tx, server.ID)
+	if err != nil {
+		return err
+	}
 	for _, a := range open {
-		if err == nil {
-			err = k.endAction(tx, server, a, why)
+		if err := k.endAction(tx, server, a, why(a)); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // openActions are what was asked for last and is not over, newest first.
@@ -80,20 +98,4 @@ func (k *Housekeeper) endAction(tx *store.Tx, server cloud.Server, a cloud.Actio
 	}
 	k.Log.Info("what was asked of a server is over", "server", server.ID, "node", a.Node, "action", a.Action, "state", server.Seen.State, "request", a.RequestID, "error", a.Error)
 	return nil
-}
-
-// endHistory writes that a server's delete has been carried out, and that what else was
-// asked for came to nothing by it.
-func (k *Housekeeper) endHistory(tx *store.Tx, server cloud.Server) error {
-	open, err := openActions(tx, server.ID)
-	for _, a := range open {
-		why := "the server was deleted meanwhile"
-		if a.Action == "delete" {
-			why = ""
-		}
-		if err == nil {
-			err = k.endAction(tx, server, a, why)
-		}
-	}
-	return err
 }

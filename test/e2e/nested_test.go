@@ -22,7 +22,7 @@ func inGuest() bool { return os.Getenv("HEARTH_IN_GUEST") != "" }
 func cloudInGuest(t *testing.T, add guesttest.Guest) {
 	t.Helper()
 	ember := bakeImage(t, "ember")
-	add.Packages = append(add.Packages, "udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "libzstd1", "liblzma5", "libssl3", "libuuid1", "zlib1g", "libc6")
+	add.Packages = append(add.Packages, guesttest.Udev...)
 	add.Programs = append(add.Programs, "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img", "/usr/bin/qemu-storage-daemon", "/usr/sbin/mke2fs", "/usr/sbin/e2fsck", "/usr/sbin/resize2fs", "/usr/sbin/debugfs",
 		"/usr/bin/setpriv", "/usr/bin/prlimit", "/usr/sbin/ip", "/usr/sbin/nft")
 	add.Modules = append(add.Modules, "kvm-amd", "tun", "veth", "bridge", "br_netfilter", "ifb", "vxlan", "nft_ct", "nft_nat", "nft_chain_nat", "nft_objref", "nft_meta_bridge", "nf_conntrack_bridge",

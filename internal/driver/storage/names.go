@@ -48,6 +48,16 @@ func ImageName(digest string, size int64) string {
 	return fmt.Sprintf("i-%s.%d", strings.TrimPrefix(digest, "sha512:"), size)
 }
 
+// ShortImageName is what a cached image is called where names have little room: its digest is
+// kept elsewhere, in whole.
+func ShortImageName(digest string) string { return "i-" + strings.TrimPrefix(digest, "sha512:")[:40] }
+
+// ByID is the order that drivers list disks in.
+func ByID(a, b Disk) int { return strings.Compare(a.ID, b.ID) }
+
+// ByDigest is the order that drivers list images in.
+func ByDigest(a, b Image) int { return strings.Compare(a.Digest, b.Digest) }
+
 // NamedImage is the image of such a name, without its path; false if it is none.
 func NamedImage(name string) (Image, bool) {
 	m := imageForm.FindStringSubmatch(name)

@@ -115,8 +115,9 @@ func (s *Service) pageTx(tx *store.Tx, op string, c cloud.Caller, f Filter, matc
 	if servers, err = s.matchAddresses(tx, op, f, servers); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(servers, f.compare)
-	return f.after(tx, op, servers)
+	compare := f.compare()
+	slices.SortFunc(servers, compare)
+	return f.after(tx, op, servers, compare)
 }
 
 // rows are the fewest rows that the list's kinds are among.
@@ -179,13 +180,13 @@ func (k Kinds) conds() (out []store.Cond) {
 
 // after cuts the list to what comes after the marker, which need not be in it, and to
 // one more than the limit.
-func (f Filter) after(tx *store.Tx, op string, servers []*cloud.Server) ([]*cloud.Server, error) {
+func (f Filter) after(tx *store.Tx, op string, servers []*cloud.Server, compare func(a, b *cloud.Server) int) ([]*cloud.Server, error) {
 	if f.Marker != "" {
 		marker, err := tx.EveryServer.Get(f.Marker)
 		if err != nil {
 			return nil, noMarker(op, f.Marker, err)
 		}
-		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return f.compare(v, &marker) <= 0 })
+		servers = slices.DeleteFunc(servers, func(v *cloud.Server) bool { return compare(v, &marker) <= 0 })
 	}
 	if f.Limit > 0 && len(servers) > f.Limit+1 {
 		servers = servers[:f.Limit+1]
@@ -222,20 +223,23 @@ func (f Filter) sortKeys() []SortKey {
 	return []SortKey{{Name: "created_at", Desc: true}}
 }
 
-// compare orders by attributes, and by id among equals.
-func (f Filter) compare(a, b *cloud.Server) int {
-	for _, k := range f.sortKeys() {
-		attr, ok := attributes[k.Name]
-		if !ok {
-			continue
+// compare compares by attributes, and by id among equals.
+func (f Filter) compare() func(a, b *cloud.Server) int {
+	keys := f.sortKeys()
+	return func(a, b *cloud.Server) int {
+		for _, k := range keys {
+			attr, ok := attributes[k.Name]
+			if !ok {
+				continue
+			}
+			n := strings.Compare(attr(a), attr(b))
+			if k.Desc {
+				n = -n
+			}
+			if n != 0 {
+				return n
+			}
 		}
-		n := strings.Compare(attr(a), attr(b))
-		if k.Desc {
-			n = -n
-		}
-		if n != 0 {
-			return n
-		}
+		return strings.Compare(a.ID, b.ID)
 	}
-	return strings.Compare(a.ID, b.ID)
 }

@@ -17,6 +17,11 @@ func NoServer(op, id string) error {
 // serverTx gives a server that is the caller's to see.
 func serverTx(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Server, error) {
 	s, err := tx.Servers.Get(id)
+	return owned(op, c, id, s, err)
+}
+
+// owned gives what was found to those who may know of it.
+func owned(op string, c cloud.Caller, id string, s cloud.Server, err error) (cloud.Server, error) {
 	if cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(s.ProjectID) {
 		return cloud.Server{}, NoServer(op, id)
 	}
@@ -100,10 +105,7 @@ func (s *Service) EverServer(ctx context.Context, c cloud.Caller, id string) (v 
 
 func everServerTx(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Server, error) {
 	s, err := tx.EveryServer.Get(id)
-	if cloud.Is(err, cloud.NotFound) || err == nil && !c.Owns(s.ProjectID) {
-		return cloud.Server{}, NoServer(op, id)
-	}
-	return s, err
+	return owned(op, c, id, s, err)
 }
 
 // Actions lists a server's history, newest first. With deleted it also gives
@@ -111,10 +113,11 @@ func everServerTx(tx *store.Tx, op string, c cloud.Caller, id string) (cloud.Ser
 func (s *Service) Actions(ctx context.Context, c cloud.Caller, id string, deleted bool) (list []cloud.ActionRecord, err error) {
 	const op = "compute.Actions"
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		_, gone := serverTx(tx, op, c, id)
-		if deleted && cloud.Is(gone, cloud.NotFound) {
-			_, gone = everServerTx(tx, op, c, id)
+		find := serverTx
+		if deleted {
+			find = everServerTx
 		}
+		_, gone := find(tx, op, c, id)
 		if gone != nil && !(deleted && cloud.Is(gone, cloud.NotFound)) {
 			return gone
 		}

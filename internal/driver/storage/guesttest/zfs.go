@@ -4,9 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// Udev are the packages of udev, with all that they are linked with.
+var Udev = []string{"udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "libzstd1", "liblzma5", "libssl3", "libuuid1", "zlib1g", "libc6"}
 
 // ZFS gives the part of a guest that is ZFS, which no kernel of Debian's has: the script
 // scripts/zfs-module builds it, for ten minutes the first time.
@@ -29,7 +33,6 @@ func ZFS(t *testing.T, script string) (g Guest) {
 	if g.Debs, err = filepath.Glob(filepath.Join(dir, "*.deb")); err != nil || len(g.Debs) == 0 {
 		t.Fatalf("the packages of ZFS's commands: %q, %v", g.Debs, err)
 	}
-	g.Packages = []string{"udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "libzstd1", "liblzma5", "libssl3", "libuuid1", "zlib1g", "libc6",
-		"libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libkeyutils1"}
+	g.Packages = append(slices.Clone(Udev), "libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libkeyutils1")
 	return g
 }

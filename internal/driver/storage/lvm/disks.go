@@ -72,7 +72,7 @@ func (d *Driver) Disks(ctx context.Context) (out []storage.Disk, err error) {
 			out = append(out, diskOf(v))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Disk) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, storage.ByID)
 	return out, err
 }
 
@@ -118,16 +118,7 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, label str
 // prepared copies to a volume what is made in a file.
 func (d *Driver) prepared(ctx context.Context, make func(path string) error) func(dev *os.File) error {
 	return func(dev *os.File) error {
-		f, err := os.CreateTemp(d.Tmp, "lvm")
-		if err != nil {
-			return err
-		}
-		defer os.Remove(f.Name())
-		defer f.Close()
-		if err := make(f.Name()); err != nil {
-			return err
-		}
-		return device.Copy(ctx, dev, f)
+		return file.Made(d.Tmp, file.MadeAs("disk", make), func(src *os.File, _ int64) error { return device.Copy(ctx, dev, src) })
 	}
 }
 

@@ -6,15 +6,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
 	"hearth/internal/driver/storage/device"
 	"hearth/internal/driver/storage/file"
 )
-
-func imageName(digest string) string { return "i-" + strings.TrimPrefix(digest, "sha512:")[:40] }
 
 // imageOf is a volume as an image.
 func imageOf(v lv) storage.Image {
@@ -39,31 +36,17 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err != nil {
 		return storage.Image{}, err
 	}
-	if v, there := g.find(imageName(ref.Digest)); there && v.has(tagImage) {
+	if v, there := g.find(storage.ShortImageName(ref.Digest)); there && v.has(tagImage) {
 		return imageOf(v).As(ref.Format), nil
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "image")
+	var v lv
+	err = file.Made(d.Tmp, file.RawImage(ctx, d.Kitchen, ref, localPath, open), func(src *os.File, size int64) (err error) {
+		p := plan{size: sectors(max(size, 512)), fill: func(dev *os.File) error { return device.Copy(ctx, dev, src) }}
+		v, err = d.make(ctx, g, storage.ShortImageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, size))
+		return err
+	})
 	if err != nil {
 		return storage.Image{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path, err := file.RawImage(ctx, d.Kitchen, dir, ref, localPath, open)
-	if err != nil {
-		return storage.Image{}, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	p := plan{size: sectors(max(fi.Size(), 512)), fill: func(dev *os.File) error { return device.Copy(ctx, dev, f) }}
-	v, err := d.make(ctx, g, imageName(ref.Digest), p, tagImage, tagDigest+ref.Digest, fmt.Sprintf("%s%d", tagSize, fi.Size()))
-	if err != nil {
-		return storage.Image{}, err
 	}
 	return imageOf(v).As(ref.Format), nil
 }
@@ -87,10 +70,10 @@ func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, 
 		if err := storage.CheckDigest(op, image.Digest); err != nil {
 			return plan{}, err
 		}
-		if v, there := g.find(imageName(image.Digest)); !there || !v.has(tagImage) {
+		if v, there := g.find(storage.ShortImageName(image.Digest)); !there || !v.has(tagImage) {
 			return plan{}, cloud.E(op, cloud.Unavailable, "image %s is no longer in the cache of the volume group %s; it is fetched again at the next try", image.Digest, g.Name)
 		}
-		return plan{from: imageName(image.Digest), size: sectors(size)}, nil
+		return plan{from: storage.ShortImageName(image.Digest), size: sectors(size)}, nil
 	})
 }
 
@@ -102,7 +85,7 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 			out = append(out, imageOf(v))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Image) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(out, storage.ByDigest)
 	return out, err
 }
 
@@ -111,5 +94,5 @@ func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
 	if err := storage.CheckDigest("storage.RemoveImage", digest); err != nil {
 		return err
 	}
-	return d.remove(ctx, digest, imageName(digest), tagImage)
+	return d.remove(ctx, digest, storage.ShortImageName(digest), tagImage)
 }

@@ -120,7 +120,7 @@ func (d *Driver) Disks(ctx context.Context) (out []storage.Disk, err error) {
 			out = append(out, diskOf(o))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Disk) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, storage.ByID)
 	return out, err
 }
 
@@ -141,21 +141,7 @@ func (d *Driver) BlankDisk(ctx context.Context, id string, size int64, label str
 // prepared copies to a disk what is made in a file.
 func (d *Driver) prepared(ctx context.Context, make func(path string) error) func(dev *os.File) error {
 	return func(dev *os.File) error {
-		dir, err := os.MkdirTemp(d.Tmp, "disk")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		path := filepath.Join(dir, "disk")
-		if err := make(path); err != nil {
-			return err
-		}
-		src, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		return file.Pour(ctx, dev, src)
+		return file.Made(d.Tmp, file.MadeAs("disk", make), func(src *os.File, _ int64) error { return file.Pour(ctx, dev, src) })
 	}
 }
 

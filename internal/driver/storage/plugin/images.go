@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
@@ -42,33 +41,14 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if img, there := have[ref.Digest]; there {
 		return img.As(ref.Format), nil
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "image")
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path, err := file.RawImage(ctx, d.Kitchen, dir, ref, localPath, open)
-	if err != nil {
-		return storage.Image{}, err
-	}
-	img, err := d.keep(ctx, ref.Digest, path)
-	return img.As(ref.Format), err
-}
-
-// keep makes an image of a file.
-func (d *Driver) keep(ctx context.Context, digest, path string) (storage.Image, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	p := plan{size: sectors(max(info.Size(), 512)), fill: func(dev *os.File) error { return file.Pour(ctx, dev, f) }}
-	o, err := d.make(ctx, storage.ImageName(digest, info.Size()), p)
-	return storage.Image{Digest: digest, Path: o.Path, Format: "raw", VirtualSize: info.Size()}, err
+	var img storage.Image
+	err = file.Made(d.Tmp, file.RawImage(ctx, d.Kitchen, ref, localPath, open), func(src *os.File, size int64) error {
+		p := plan{size: sectors(max(size, 512)), fill: func(dev *os.File) error { return file.Pour(ctx, dev, src) }}
+		o, err := d.make(ctx, storage.ImageName(ref.Digest, size), p)
+		img = storage.Image{Digest: ref.Digest, Path: o.Path, Format: "raw", VirtualSize: size}
+		return err
+	})
+	return img.As(ref.Format), hostError(err)
 }
 
 // CloneDisk implements storage.Driver. Partitions and file systems are left as they
@@ -104,7 +84,7 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 	for _, img := range have {
 		out = append(out, img)
 	}
-	slices.SortFunc(out, func(a, b storage.Image) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(out, storage.ByDigest)
 	return out, err
 }
 

@@ -274,7 +274,7 @@ func (d *Driver) Disks(ctx context.Context) ([]storage.Disk, error) {
 			out = append(out, disk)
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Disk) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, storage.ByID)
 	return out, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,7 +42,7 @@ func (d *Driver) Disks(ctx context.Context) (out []storage.Disk, err error) {
 			out = append(out, d.diskOf(id, size))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Disk) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, storage.ByID)
 	return out, err
 }
 
@@ -95,37 +94,15 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 }
 
 // prepared makes a disk of what is made in a file.
-func (d *Driver) prepared(ctx context.Context, op, id string, make func(path string) error) (storage.Disk, error) {
+func (d *Driver) prepared(ctx context.Context, op, id string, make func(path string) error) (made storage.Disk, err error) {
 	if err := storage.CheckID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "disk")
-	if err != nil {
-		return storage.Disk{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "disk")
-	if err := make(path); err != nil {
-		return storage.Disk{}, hostError(err)
-	}
-	src, size, err := opened(path)
-	if err != nil {
-		return storage.Disk{}, err
-	}
-	defer src.Close()
-	return d.disk(ctx, op, id, func() (plan, error) { return plan{size: sectors(size), src: src}, nil })
-}
-
-func opened(path string) (*os.File, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, hostError(err)
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, 0, hostError(errors.Join(err, f.Close()))
-	}
-	return f, st.Size(), nil
+	err = file.Made(d.Tmp, file.MadeAs("disk", make), func(src *os.File, size int64) (err error) {
+		made, err = d.disk(ctx, op, id, func() (plan, error) { return plan{size: sectors(size), src: src}, nil })
+		return err
+	})
+	return made, hostError(err)
 }
 
 // CopyDisk implements storage.Driver.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
@@ -42,23 +41,13 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if img, there := have[ref.Digest]; there {
 		return img.As(ref.Format), nil
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "image")
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path, err := file.RawImage(ctx, d.Kitchen, dir, ref, localPath, open)
-	if err != nil {
-		return storage.Image{}, err
-	}
-	src, size, err := opened(path)
-	if err != nil {
-		return storage.Image{}, err
-	}
-	defer src.Close()
-	name := storage.ImageName(ref.Digest, size)
-	img := storage.Image{Digest: ref.Digest, Path: d.path(name), Format: "raw", VirtualSize: size}
-	return img.As(ref.Format), d.make(ctx, name, plan{size: sectors(max(size, 512)), src: src})
+	var img storage.Image
+	err = file.Made(d.Tmp, file.RawImage(ctx, d.Kitchen, ref, localPath, open), func(src *os.File, size int64) error {
+		name := storage.ImageName(ref.Digest, size)
+		img = storage.Image{Digest: ref.Digest, Path: d.path(name), Format: "raw", VirtualSize: size}
+		return d.make(ctx, name, plan{size: sectors(max(size, 512)), src: src})
+	})
+	return img.As(ref.Format), hostError(err)
 }
 
 // CloneDisk implements storage.Driver. Partitions and file systems are left as they are: the
@@ -95,7 +84,7 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 	for _, img := range have {
 		out = append(out, img)
 	}
-	slices.SortFunc(out, func(a, b storage.Image) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(out, storage.ByDigest)
 	return out, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +51,7 @@ func (d *Driver) Disks(ctx context.Context) (out []storage.Disk, err error) {
 			out = append(out, d.diskOf(v))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Disk) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, storage.ByID)
 	return out, err
 }
 
@@ -129,25 +128,15 @@ func (d *Driver) ConfigDrive(ctx context.Context, id string, files map[string][]
 }
 
 // prepared makes a disk of what is made in a file.
-func (d *Driver) prepared(ctx context.Context, op, id string, make func(path string) error) (storage.Disk, error) {
+func (d *Driver) prepared(ctx context.Context, op, id string, make func(path string) error) (made storage.Disk, err error) {
 	if err := storage.CheckID(op, id); err != nil {
 		return storage.Disk{}, err
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "disk")
-	if err != nil {
-		return storage.Disk{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "disk")
-	if err := make(path); err != nil {
-		return storage.Disk{}, hostError(err)
-	}
-	src, size, err := device.Open(path)
-	if err != nil {
-		return storage.Disk{}, hostError(err)
-	}
-	defer src.Close()
-	return d.disk(ctx, op, id, written(ctx, size, io.NewSectionReader(src, 0, size)))
+	err = file.Made(d.Tmp, file.MadeAs("disk", make), func(src *os.File, size int64) (err error) {
+		made, err = d.disk(ctx, op, id, written(ctx, size, src))
+		return err
+	})
+	return made, hostError(err)
 }
 
 // CopyDisk implements storage.Driver.

@@ -14,9 +14,6 @@ import (
 	"hearth/internal/driver/storage/file"
 )
 
-// imageName is short, for snapshots' names have to fit behind it: the digest is a property.
-func imageName(digest string) string { return "i-" + strings.TrimPrefix(digest, "sha512:")[:40] }
-
 // imageOf is a volume as an image.
 func (d *Driver) imageOf(v *volume) storage.Image {
 	return storage.Image{Digest: v.Digest, Path: d.host.path(d.at(v.Name)), Format: "raw", VirtualSize: v.ImageSize}
@@ -37,7 +34,7 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 		return storage.Image{}, hostError(err)
 	}
 	defer unlock()
-	name := imageName(ref.Digest)
+	name := storage.ShortImageName(ref.Digest) // snapshots' names have to fit behind it
 	v, err := d.find(ctx, name)
 	if err != nil {
 		return storage.Image{}, err
@@ -48,30 +45,15 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	if err := d.ready(ctx); err != nil { // before much is fetched
 		return storage.Image{}, err
 	}
-	dir, err := os.MkdirTemp(d.Tmp, "image")
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer os.RemoveAll(dir)
-	path, err := file.RawImage(ctx, d.Kitchen, dir, ref, localPath, open)
-	if err != nil {
-		return storage.Image{}, err
-	}
-	src, err := os.Open(path)
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	defer src.Close()
-	st, err := src.Stat()
-	if err != nil {
-		return storage.Image{}, hostError(err)
-	}
-	v, err = d.make(ctx, name, plan{
-		kind: kindImage, size: max(st.Size(), 1), props: []string{propDigest + "=" + ref.Digest, propSize + "=" + strconv.FormatInt(st.Size(), 10)},
-		fill: func(dev *os.File) error { return device.Copy(ctx, dev, src) },
+	err = file.Made(d.Tmp, file.RawImage(ctx, d.Kitchen, ref, localPath, open), func(src *os.File, size int64) error {
+		v, err = d.make(ctx, name, plan{
+			kind: kindImage, size: max(size, 1), props: []string{propDigest + "=" + ref.Digest, propSize + "=" + strconv.FormatInt(size, 10)},
+			fill: func(dev *os.File) error { return device.Copy(ctx, dev, src) },
+		})
+		return err
 	})
 	if err != nil {
-		return storage.Image{}, err
+		return storage.Image{}, hostError(err)
 	}
 	return d.imageOf(v).As(ref.Format), nil
 }
@@ -92,7 +74,7 @@ func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, 
 		if size != 0 && size < image.VirtualSize {
 			return plan{}, cloud.E(op, cloud.Invalid, "a disk of %d bytes cannot hold the image, which needs %d: choose a flavor with a larger disk", size, image.VirtualSize)
 		}
-		v, err := d.find(ctx, imageName(image.Digest))
+		v, err := d.find(ctx, storage.ShortImageName(image.Digest))
 		switch {
 		case err != nil:
 			return plan{}, err
@@ -115,7 +97,7 @@ func (d *Driver) Images(ctx context.Context) (out []storage.Image, err error) {
 			out = append(out, d.imageOf(v))
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Image) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(out, storage.ByDigest)
 	return out, err
 }
 
@@ -130,7 +112,7 @@ func (d *Driver) RemoveImage(ctx context.Context, digest string) error {
 		return hostError(err)
 	}
 	defer unlock()
-	v, err := d.find(ctx, imageName(digest))
+	v, err := d.find(ctx, storage.ShortImageName(digest))
 	if err != nil || !isImage(v) || v.Digest != digest {
 		return err
 	}

@@ -348,7 +348,7 @@ func TestImagesWhoseRemovalBrokeOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := d.find(ctx, imageName(img.Digest))
+		v, err := d.find(ctx, storage.ShortImageName(img.Digest))
 		if err != nil || len(v.Snaps) != 1 {
 			t.Fatalf("%+v, %v", v, err)
 		}
