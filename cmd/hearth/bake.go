@@ -16,7 +16,7 @@ import (
 func newBake(cfg *config.Config) *cobra.Command {
 	opt := bake.Options{}
 	var install fromInstaller
-	var gib float64
+	size := inGiB(0)
 	cmd := &cobra.Command{
 		Use: "bake " + strings.Join(bake.Recipes(), "|") + " | --from-installer URL|ISO --answers FILE", Short: "Bake an image: a bootable qcow2, and kernel, ramdisk and root file system apart",
 		Long: "Bake an image as any user, without loop devices or mounts. The result is a bootable qcow2 and\n" +
@@ -34,7 +34,7 @@ func newBake(cfg *config.Config) *cobra.Command {
 			return cobra.ExactArgs(1)(cmd, args)
 		}, ValidArgs: bake.Recipes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opt.Size = int64(gib * (1 << 30))
+			opt.Size = size.bytes
 			if install.source != "" {
 				return install.run(cmd, cfg, opt)
 			}
@@ -64,7 +64,7 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.Kernel, "kernel", "", "kernel for a tarball (default: the one in its /boot, else Debian's for clouds)")
 	cmd.Flags().StringVar(&opt.Modules, "modules", "", "folder or archive with the modules of --kernel, as lib/modules/VERSION")
 	cmd.Flags().StringVar(&opt.Overlay, "overlay", "", "folder or archive to put over a system with Hearth's agent, last of all")
-	cmd.Flags().Float64Var(&gib, "size", 0, "size of the disk in GiB (default: as small as the recipe allows; it grows to the flavor's)")
+	cmd.Flags().Var(&size, "size", "size of the disk: 10G, 512M; a bare number is GiB (default: as small as the recipe allows; it grows to the flavor's)")
 	cmd.Flags().StringVar(&opt.Loader, "loader", "", "boot loader: grub, extlinux (bios) or systemd-boot (uefi) (default: grub, or systemd-boot for uefi)")
 	cmd.Flags().StringVar(&opt.Firmware, "firmware", "", "what the disk boots under: bios, uefi, or hybrid for both (default: the loader's, for grub bios)")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")

@@ -99,7 +99,7 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 func newBakeRun(cfg *config.Config) *cobra.Command {
 	opt := bake.RunOptions{}
 	var asJSON, quiet, boot bool
-	var gib float64
+	cache := inGiB(10 << 30)
 	var base string
 	var cpus []string
 	var cloud cloudBake
@@ -126,7 +126,7 @@ func newBakeRun(cfg *config.Config) *cobra.Command {
 				return errors.New(strings.Join(problems, "\n"))
 			}
 			opt.Fetch = webFetch()
-			opt.Recipe, opt.CacheSize = r, int64(gib*(1<<30))
+			opt.Recipe, opt.CacheSize = r, cache.bytes
 			out := cmd.ErrOrStderr()
 			if !quiet {
 				opt.Progress, opt.Log = showSteps(out), func(s string) { fmt.Fprint(out, s) }
@@ -155,7 +155,7 @@ func newBakeRun(cfg *config.Config) *cobra.Command {
 	cloud.flags(cmd)
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where layers and packages are kept (default: hearth/bake in XDG_CACHE_HOME)")
-	cmd.Flags().Float64Var(&gib, "cache-size", 10, "GiB that all layers may take; the oldest go first")
+	cmd.Flags().Var(&cache, "cache-size", "GiB that all layers may take; the oldest go first")
 	cmd.Flags().StringVar(&base, "base", "", "archive with a root file system to start from, in place of the recipe's base")
 	cmd.Flags().BoolVar(&opt.Locked, "locked", false, "refuse inputs and versions of packages that are not in the lock file")
 	cmd.Flags().BoolVar(&opt.Refresh, "refresh", false, "make all layers anew")

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,13 +23,14 @@ import (
 
 // deployFlags is what 'hearth deploy' is told.
 type deployFlags struct {
-	definition, dir, osDir, variant, size string
-	script, oldName                       string
-	memory                                int64
-	set, nics                             []string
-	asJSON                                bool
-	export                                *ganeti.Export // what --image names, if it is a folder of gnt-backup's
-	opt                                   deploy.Options
+	definition, dir, osDir, variant string
+	size                            sizeFlag
+	script, oldName                 string
+	memory                          int64
+	set, nics                       []string
+	asJSON                          bool
+	export                          *ganeti.Export // what --image names, if it is a folder of gnt-backup's
+	opt                             deploy.Options
 }
 
 // newDeploy is 'hearth deploy'.
@@ -59,7 +59,8 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 	fl.StringVar(&f.dir, "dir", "", "folder of the definitions (default: in the data directory)")
 	fl.StringVar(&f.opt.Image, "image", "", "tarball, dump or disk image, or a folder of 'gnt-backup export' (default: the one that the definition names)")
 	fl.StringVar(&f.opt.Target, "disk", "", "the disk: a raw file or a block device")
-	fl.StringVar(&f.size, "size", "", "size of a new file: 10G, 512M")
+	f.size.unit = 1
+	fl.Var(&f.size, "size", "size of a new file: 10G, 512M")
 	fl.BoolVar(&f.opt.Overwrite, "overwrite", false, "what is on the disk may go")
 	fl.StringVar(&f.opt.Name, "instance-name", "", "name of the instance, short or in full")
 	fl.Int64Var(&f.memory, "memory", 0, "memory of the instance in MB, which is the default of SWAP_SIZE")
@@ -118,8 +119,8 @@ func (f *deployFlags) exported() (err error) {
 	if f.memory == 0 {
 		f.memory = f.export.Memory >> 20
 	}
-	if f.size == "" {
-		f.opt.Size = f.export.Disks[0].Size
+	if f.size.bytes == 0 {
+		f.size.bytes = f.export.Disks[0].Size
 	}
 	if len(f.nics) == 0 {
 		f.nics = f.export.MACs
@@ -156,11 +157,7 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 	if err := f.exported(); err != nil {
 		return err
 	}
-	if f.size != "" {
-		if o.Size, err = bytesOf(f.size); err != nil {
-			return err
-		}
-	}
+	o.Size = f.size.bytes
 	o.Fetch = fetchImage
 	o.Memory, o.Settings = f.memory<<20, map[string]string{}
 	for _, s := range f.set {
@@ -253,19 +250,4 @@ func ganetiScript(ctx context.Context, places ganeti.Places, script string) erro
 		return err
 	}
 	return (&ganeti.Answer{Run: imageRunner(24 * time.Hour), Env: env, Places: places, Fetch: fetchImage, In: os.Stdin, Out: os.Stdout, Log: os.Stderr}).Do(ctx, script)
-}
-
-// bytesOf reads a size such as 10G or 512M; a bare number is bytes, "" is 0.
-func bytesOf(size string) (int64, error) {
-	if size == "" {
-		return 0, nil
-	}
-	digits := strings.TrimRight(strings.TrimSuffix(strings.ToUpper(size), "IB"), "KMGT")
-	unit := strings.TrimSuffix(strings.ToUpper(size), "IB")[len(digits):]
-	shift, known := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[unit]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known || n <= 0 || n > 1<<60>>shift {
-		return 0, fmt.Errorf("the size %q is none: write 10G or 512M", size)
-	}
-	return n << shift, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,13 +13,14 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/tree"
 )
 
 // newConvert is 'hearth image convert'.
 func newConvert() *cobra.Command {
-	var c conversion
+	c := conversion{size: inGiB(0), limit: inGiB(64 << 30)}
 	cmd := &cobra.Command{
-		Use: "convert FILE|URL|DEVICE|- --to qcow2|raw|vmdk|vdi|vhd|vhdx|ova|box|ami|fs|tar|tar.gz|tar.zst|dump|ganeti|ganeti-disk", Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
+		Use: "convert FILE|URL|DEVICE|- --to " + strings.Join(conversions, "|"), Short: "Make of an image one of another form", Args: cobra.ExactArgs(1),
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
 			"format is what its bytes say. What is made gets its name when it is whole.\n\n" +
 			"The image is a file, a block device, an http or https address, or - for standard input. A raw\n" +
@@ -45,18 +47,40 @@ func newConvert() *cobra.Command {
 			return c.make(cmd)
 		},
 	}
-	cmd.Flags().StringVar(&c.to, "to", "qcow2", "what is made")
+	cmd.Flags().StringVar(&c.to, "to", "", "what is made (default: what the ending of --out says, else qcow2)")
 	cmd.Flags().StringVarP(&c.out, "out", "o", "", "the file to be made, or for an AMI the beginning of the files' names; it must not exist (default: the image's name with the ending of the format); - for standard output")
 	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
-	cmd.Flags().Float64Var(&c.gib, "size", 0, "size of a disk that is made of files, in GiB (default: what they need and a third)")
+	cmd.Flags().Var(&c.size, "size", "size of a disk that is made of files: 10G, 512M; a bare number is GiB (default: what they need and a third)")
 	cmd.Flags().StringVar(&c.loader, "loader", "", "boot loader of a disk that is made of files: grub, extlinux (BIOS) or systemd-boot (UEFI) (default: grub)")
 	cmd.Flags().StringVar(&c.fs, "fs", "", "the root of a disk that is made of files: ext4, xfs or btrfs (default: ext4)")
-	cmd.Flags().Float64Var(&c.limit, "limit", 64, "of a source that holds files: refuse more than so many GiB of them")
+	cmd.Flags().Var(&c.limit, "limit", "of a source that holds files: refuse more than so many GiB of them")
 	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
 	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")
 	c.machineFlags(cmd)
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "report as JSON")
 	return cmd
+}
+
+// conversions are what can be made.
+var conversions = append([]string{"qcow2", "raw", "vmdk", "vdi", "vhd", "vhdx", "ova", "box", "ami"}, convert.TreeTargets()...)
+
+// aim settles what is made, by the name of the file if --to does not say it.
+func (c *conversion) aim() error {
+	if c.to == "" {
+		c.to = "qcow2"
+		for _, to := range conversions {
+			if strings.HasSuffix(c.out, "."+to) {
+				c.to = to
+			}
+		}
+	}
+	switch {
+	case !slices.Contains(conversions, c.to):
+		return fmt.Errorf("images are not made as %s: --to can be %s", c.to, strings.Join(conversions, ", "))
+	case c.compress != "" && slices.Contains([]string{"ami", "ova", "box"}, c.to):
+		return fmt.Errorf("--compress %s packs a qcow2 or a dump: leave it out for %s", c.compress, c.to)
+	}
+	return nil
 }
 
 // conversion is what 'hearth image convert' is told.
@@ -66,7 +90,7 @@ type conversion struct {
 	loader                    string // of a disk that is made of files
 	fs                        string // of the root of a disk that is made of files
 	device, shrink, asJSON    bool
-	gib, limit                float64 // of what goes by way of the file tree
+	size, limit               sizeFlag // of what goes by way of the file tree
 	machine                   machine
 	provider                  string // of Vagrant, for whom a box is
 	number                    int    // of the disk in an OVA
@@ -74,6 +98,9 @@ type conversion struct {
 
 // make does the conversion.
 func (c *conversion) make(cmd *cobra.Command) error {
+	if err := c.aim(); err != nil {
+		return err
+	}
 	if files, err := c.byTree(); err != nil || files {
 		if err != nil {
 			return err
@@ -148,7 +175,7 @@ func (c conversion) byTree() (bool, error) {
 
 // tree is what the file tree's conversion is told.
 func (c conversion) tree() convert.TreeOptions {
-	return convert.TreeOptions{Source: c.source, Disk: c.number, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, FS: c.fs, Size: int64(c.gib * (1 << 30)), Limits: filesWithin(c.limit)}
+	return convert.TreeOptions{Source: c.source, Disk: c.number, Target: c.out, To: c.to, Compress: c.compress, Loader: c.loader, FS: c.fs, Size: c.size.bytes, Limits: tree.Limits{Bytes: c.limit.bytes}}
 }
 
 // ami takes a disk apart.

@@ -136,7 +136,7 @@ func (at reach) fetch(ctx context.Context, server, path string, live bool, say i
 // filesOf makes files of what a server boots from. The copy lies beside them
 // meanwhile, where there is room for such.
 func (at reach) filesOf(cmd *cobra.Command, server string, live bool, c conversion) error {
-	c.run, c.source, c.limit = &disk.Runner{Timeout: 24 * time.Hour}, filepath.Base(server), 1<<20
+	c.run, c.source, c.limit = &disk.Runner{Timeout: 24 * time.Hour}, filepath.Base(server), inGiB(1<<50)
 	if c.out == "-" {
 		return errors.New("the files are made here: name one with --out")
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +38,7 @@ func newGrow() *cobra.Command {
 // newSize reads a size, in bytes: of itself, or more than the disk in an image has.
 func newSize(path, text string) (int64, error) {
 	number, more := strings.CutPrefix(text, "+")
-	size, err := parseSize(number)
+	size, err := parseSize(number, 1)
 	if err != nil || !more {
 		return size, err
 	}
@@ -49,18 +47,4 @@ func newSize(path, text string) (int64, error) {
 		return 0, err
 	}
 	return info.VirtualSize + size, nil
-}
-
-// parseSize reads "10G", "512M" or a number of bytes.
-func parseSize(text string) (int64, error) {
-	number, shift := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I"), 0
-	if i := strings.IndexAny(number, "KMGT"); i >= 0 && i == len(number)-1 {
-		shift = 10 * (1 + strings.IndexByte("KMGT", number[i]))
-		number = number[:i]
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > 1<<62>>shift {
-		return 0, fmt.Errorf("the size %q is none: say a number of bytes, or one like 512M or 10G", text)
-	}
-	return n << shift, nil
 }

@@ -17,7 +17,7 @@ import (
 // newManifest is 'hearth image manifest'.
 func newManifest() *cobra.Command {
 	var other string
-	var limit float64
+	limit := inGiB(64 << 30)
 	cmd := &cobra.Command{
 		Use: "manifest FILE [--diff OTHER]", Short: "List the file tree in an image, archive or dump", Args: cobra.ExactArgs(1),
 		Long: "List the file tree in a disk image or an OVA (ext2, ext3, ext4, XFS, btrfs, in LVM too), a tar\n" +
@@ -28,14 +28,14 @@ func newManifest() *cobra.Command {
 			"and fails if they do: times as exactly as the coarser of the two has them, sockets left out.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run := imageRunner(0)
-			m, err := convert.ReadManifest(cmd.Context(), run, args[0], filesWithin(limit))
+			m, err := convert.ReadManifest(cmd.Context(), run, args[0], tree.Limits{Bytes: limit.bytes})
 			if err != nil {
 				return err
 			}
 			if other == "" {
 				return m.Write(cmd.OutOrStdout())
 			}
-			with, err := convert.ReadManifest(cmd.Context(), run, other, filesWithin(limit))
+			with, err := convert.ReadManifest(cmd.Context(), run, other, tree.Limits{Bytes: limit.bytes})
 			if err != nil {
 				return err
 			}
@@ -51,12 +51,9 @@ func newManifest() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&other, "diff", "", "another image, archive or dump to hold it against")
-	cmd.Flags().Float64Var(&limit, "limit", 64, "refuse more than so many GiB of files")
+	cmd.Flags().Var(&limit, "limit", "refuse more than so many GiB of files")
 	return cmd
 }
-
-// filesWithin is a limit on the contents of files, in GiB.
-func filesWithin(gib float64) tree.Limits { return tree.Limits{Bytes: int64(gib * (1 << 30))} }
 
 // byTree tells whether a conversion goes by way of the file tree.
 func byTree(source, to string) (bool, error) {
