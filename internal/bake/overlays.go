@@ -1,7 +1,6 @@
 package bake
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,10 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/template"
 
 	"hearth/internal/bake/layer"
 	"hearth/internal/bake/recipe"
+	"hearth/internal/disk/fill"
 )
 
 // overlayPart puts the recipe's own files over the system.
@@ -110,6 +109,7 @@ func (k *kitchen) lay(r *rootfs, o recipe.Overlay) error {
 }
 
 func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
+	filler := fill.New()
 	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
 		rel, rerr := filepath.Rel(from, name)
 		if err = errors.Join(err, rerr); err != nil || rel == "." {
@@ -127,7 +127,7 @@ func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 			if e.data, err = os.ReadFile(name); err == nil && o.Templates {
 				if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok {
 					e.path = plain
-					e.data, err = k.fill(rel, e.data, o.Values)
+					e.data, err = k.fill(filler, rel, e.data, o.Values)
 				}
 			}
 		case !d.IsDir():
@@ -142,16 +142,8 @@ func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 
 // fill carries a template out. It knows the values, and name and hostname of the
 // recipe; a value that is not there is an error.
-func (k *kitchen) fill(name string, text []byte, values map[string]string) ([]byte, error) {
-	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
-	if err != nil {
-		return nil, err
-	}
+func (k *kitchen) fill(f *fill.Filler, name string, text []byte, values map[string]string) ([]byte, error) {
 	all := map[string]string{"name": k.recipe.Name, "hostname": orElse(k.recipe.Hostname, k.recipe.Name)}
 	maps.Copy(all, values)
-	var b bytes.Buffer
-	if err := t.Execute(&b, all); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return f.Fill(name, text, all)
 }

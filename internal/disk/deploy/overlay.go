@@ -1,17 +1,15 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
-	"text/template"
 
+	"hearth/internal/disk/fill"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
@@ -73,12 +71,12 @@ func (b *build) findOverlay(ctx context.Context) (err error) {
 	}
 	_, folder := b.overlay.(Folder)
 	b.packed, b.filled = !folder, map[string][]byte{}
-	who := b.instance()
+	who, filler := b.instance(), fill.New()
 	return b.overlay.Walk(ctx, tree.Bounded(overlayLimits, func(e *tree.Entry, content io.Reader) error {
 		if !strings.HasSuffix(e.Path, templated) || e.Type() != tree.TypeFile || e.Same != "" {
 			return nil
 		}
-		text, err := fill(e.Path, content, who)
+		text, err := filled(filler, e.Path, content, who)
 		b.filled[e.Path] = text
 		return err
 	}))
@@ -86,41 +84,20 @@ func (b *build) findOverlay(ctx context.Context) (err error) {
 
 var overlayLimits = tree.Limits{Files: 100000, Bytes: 4 << 30}
 
-// fill gives what a template says; what it asks for and is not known is an error.
-func fill(name string, content io.Reader, who *instance) ([]byte, error) {
+// filled gives what a template says.
+func filled(f *fill.Filler, name string, content io.Reader, who *instance) ([]byte, error) {
 	text := []byte{}
 	if content != nil {
 		var err error
-		if text, err = io.ReadAll(io.LimitReader(content, maxText+1)); err != nil {
+		if text, err = io.ReadAll(io.LimitReader(content, fill.MaxText+1)); err != nil {
 			return nil, err
 		}
 	}
-	if len(text) > maxText {
-		return nil, refuse("the template %s of the overlay has more than %d MB", name, maxText/mib)
-	}
-	t, err := template.New(path.Base(name)).Option("missingkey=error").Parse(string(text))
+	out, err := f.Fill(path.Base(name), text, who)
 	if err != nil {
-		return nil, refuse("the template %s of the overlay cannot be read: %v", name, err)
-	}
-	var out bytes.Buffer
-	if err := t.Execute(&limited{to: &out, left: maxText}, who); err != nil {
 		return nil, refuse("the template %s of the overlay cannot be filled: %v", name, err)
 	}
-	return out.Bytes(), nil
-}
-
-// limited ends what would go on without end.
-type limited struct {
-	to   io.Writer
-	left int
-}
-
-// Write implements io.Writer.
-func (l *limited) Write(p []byte) (int, error) {
-	if l.left -= len(p); l.left < 0 {
-		return 0, fmt.Errorf("it says more than %d MB", maxText/mib)
-	}
-	return l.to.Write(p)
+	return out, nil
 }
 
 func (b *build) instance() *instance {
