@@ -104,8 +104,7 @@ func resizeBtrfs(at, size string) error {
 	return nil
 }
 
-// shrink makes a btrfs small: chunks that are not full are put together, and the end
-// comes down, by ever smaller steps, until nothing more moves.
+// shrink makes a btrfs small.
 func (m *machine) shrink(s Step) error {
 	s.Disk.Tree = false
 	at, err := m.mount(s.Disk, true)
@@ -116,47 +115,24 @@ func (m *machine) shrink(s Step) error {
 	if err != nil {
 		return err
 	}
-	for round := 0; round < 3; round++ {
-		before := size
-		if err := balance(at); err != nil && !errors.Is(err, unix.ENOSPC) {
+	l := lowering{size: size, balance: func() error { return balance(at) }, said: m.say,
+		resize: func(size int64) error { return resizeBtrfs(at, fmt.Sprint(size)) },
+		again: func() error {
+			if err := m.unmountAll(); err != nil {
+				return err
+			}
+			_, err := m.mount(s.Disk, true)
 			return err
-		}
-		m.say()
-		if size, err = m.lower(at, size); err != nil {
-			return err
-		}
-		if before-size < before/50 {
-			break
-		}
+		}}
+	if err := l.run(); err != nil {
+		return err
 	}
 	unix.Sync()
 	if err := m.measure(at); err != nil {
 		return err
 	}
-	m.report.Size = size
+	m.report.Size = l.size
 	return m.unmountAll()
-}
-
-// lower brings the end down as far as it goes.
-func (m *machine) lower(at string, size int64) (int64, error) {
-	for step := size / 2; step >= 4<<20; {
-		want := (size - step) >> 20 << 20
-		if want < 128<<20 {
-			step /= 2
-			continue
-		}
-		err := resizeBtrfs(at, fmt.Sprint(want))
-		m.say()
-		switch {
-		case err == nil:
-			size = want
-		case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL):
-			step /= 2
-		default:
-			return 0, err
-		}
-	}
-	return size, nil
 }
 
 // balance is struct btrfs_ioctl_balance_args: all of data and metadata is written anew.
