@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
-	"github.com/ulikunitz/xz"
+	"github.com/mikelolasagasti/xz"
 
 	"hearth/internal/disk"
 )
@@ -59,7 +59,7 @@ func Unpack(f io.Reader) (io.Reader, error) {
 	case Gzip:
 		return gzip.NewReader(in)
 	case XZ:
-		return xz.ReaderConfig{DictCap: 64 << 20}.NewReader(in)
+		return xz.NewReader(in, 64<<20) // as much as "xz -9" takes
 	case Bzip2:
 		return bzip2.NewReader(in), nil
 	case Zstd:

@@ -17,7 +17,7 @@ import (
 	"regexp"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/mikelolasagasti/xz"
 
 	"hearth/internal/disk"
 )
@@ -84,10 +84,7 @@ func unpacked(r io.Reader) (plain io.Reader, done func(), err error) {
 	case "bzip2":
 		plain = bzip2.NewReader(b)
 	case "xz":
-		if err := modest(head); err != nil {
-			return nil, nil, err
-		}
-		plain, err = xz.NewReader(b)
+		plain, err = xz.NewReader(b, maxWindow)
 	case "zstd":
 		var z *zstd.Decoder
 		z, err = zstd.NewReader(b, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
@@ -98,33 +95,6 @@ func unpacked(r io.Reader) (plain io.Reader, done func(), err error) {
 		err = fmt.Errorf("it is packed by %s; gzip, bzip2, xz and zstd are known here", packing)
 	}
 	return plain, done, err
-}
-
-// modest refuses an xz file whose first block wants more memory than any packer
-// of images asks for (The .xz File Format, 3.1 and 5.3.1): the length of the block's
-// header and its flags, then its filters, of which LZMA2 alone has the id 0x21.
-func modest(head []byte) error {
-	const block = 12
-	if len(head) < block+2 {
-		return io.ErrUnexpectedEOF
-	}
-	at := block + 2
-	for _, sized := range []byte{0x40, 0x80} {
-		if head[block+1]&sized == 0 {
-			continue
-		}
-		for at < len(head) && head[at]&0x80 != 0 {
-			at++
-		}
-		at++
-	}
-	if at+2 < len(head) && head[at] == 0x21 {
-		bits := head[at+2] & 0x3f
-		if size := uint64(2|bits&1) << (bits/2 + 11); size > maxWindow {
-			return fmt.Errorf("it wants %d MiB of memory to be unpacked; %d are allowed", size>>20, maxWindow>>20)
-		}
-	}
-	return nil
 }
 
 var (
