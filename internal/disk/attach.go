@@ -178,7 +178,7 @@ func (d *storageDaemon) start(ctx context.Context, argv []string) error {
 	if err := d.cmd.Start(); err != nil {
 		d.mon.Close()
 		os.RemoveAll(d.dir)
-		return fail(Unsupported, "attach disk", "a mount namespace cannot be made here (%v); convert the image to raw instead", err)
+		return fail(Unsupported, "attach disk", "namespaces of users and mounts cannot be made here (%v; in a chroot the kernel makes none); convert the image to raw instead", err)
 	}
 	go func() { d.exited <- d.cmd.Wait() }()
 	if err := d.greet(ctx); err != nil {

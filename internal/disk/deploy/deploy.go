@@ -80,6 +80,7 @@ type build struct {
 	table   *table // nil for the image of a whole disk
 	foreign bool   // nothing within is known here
 	hooks   []string
+	common  map[string]bool   // those of them that run where common.sh is
 	network *netconf.Network  // nil leaves the image's
 	overlay tree.Source       // nil for none
 	packed  bool              // it is an archive, or a layer of a container's image

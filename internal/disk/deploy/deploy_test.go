@@ -308,7 +308,7 @@ func TestHooks(t *testing.T) {
 	}
 	tree := open(t, target)
 	env := "\n" + text(t, tree, "/root-env")
-	for _, name := range []string{"TARGET", "BLOCKDEV", "ROOT_DEV", "BOOT_DEV", "IMAGE_TYPE=tarball", "SUITE", "NIC_0_MAC=aa:00:11:22:33:44", "DISK_0_SIZE=128", "OSP_X=y", "INSTANCE_NAME=web1", "SITE=here", "FILESYSTEM=ext3", "C_JSON"} {
+	for _, name := range []string{"TARGET", "BLOCKDEV", "ROOT_DEV", "BOOT_DEV", "IMAGE_TYPE=tarball", "SUITE", "OS_API_VERSION=15", "HYPERVISOR=kvm", "DISK_COUNT=1", "DISK_0_PATH", "NIC_COUNT=0", "INSTANCE_HV_serial_console=False", "NIC_0_MAC=aa:00:11:22:33:44", "DISK_0_SIZE=128", "OSP_X=y", "INSTANCE_NAME=web1", "SITE=here", "FILESYSTEM=ext3", "C_JSON"} {
 		if !strings.Contains(name, "=") {
 			name += "="
 		}

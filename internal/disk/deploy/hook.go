@@ -18,32 +18,6 @@ import (
 	"hearth/internal/disk/tree"
 )
 
-// shipped are the hooks of ganeti-instance-image in whose place features are; the
-// dynamic DNS is the cloud's own.
-var shipped = map[string]string{"grub": "feature grub", "interfaces": "feature interfaces", "ssh": "feature ssh", "overlays": "feature overlays", "cloud-init": "feature cloud-init", "zz_ddns": "DNS of the cloud"}
-
-// findHooks lists what is to be run. The hooks that ganeti-instance-image ships read
-// its common.sh, which is not here: what they do is done natively.
-func (b *build) findHooks() error {
-	run, skipped, err := hooks.List(b.spec.HookDir)
-	if err != nil {
-		return err
-	}
-	for _, s := range skipped {
-		b.warn("the hook %s is not run: %s", s.Name, s.Reason)
-	}
-	for _, path := range run {
-		name := filepath.Base(path)
-		text, err := os.ReadFile(path)
-		if err == nil && shipped[name] != "" && strings.Contains(string(text[:min(len(text), maxText)]), "common.sh") {
-			b.warn("the hook %s is the one that ganeti-instance-image ships, and is not run: the %s does its work", name, shipped[name])
-			continue
-		}
-		b.hooks = append(b.hooks, path)
-	}
-	return nil
-}
-
 // runHooks gives the hooks the guest's tree in a folder, and brings what they did
 // to it back to the disk.
 func (b *build) runHooks(ctx context.Context) error {
@@ -81,7 +55,11 @@ func (b *build) hooksIn(ctx context.Context, d *guestfs.Disk) error {
 	}
 	for i, h := range slices.Concat(b.hooks, own) {
 		// Those that travel with the definition may run on any host: they need nothing of it.
-		if err := hooks.Run(ctx, hooks.Job{Path: h, Env: env, Dir: b.work, Log: b.opt.Log, Alone: i >= len(b.hooks)}); err != nil {
+		job := hooks.Job{Path: h, Env: env, Dir: b.work, Log: b.opt.Log, Alone: i >= len(b.hooks)}
+		if !job.Alone && b.common[h] {
+			job.Env, job.Dir = commonEnv(env), b.spec.HookDir
+		}
+		if err := hooks.Run(ctx, job); err != nil {
 			return fmt.Errorf("hook %w", err)
 		}
 		b.report.Hooks = append(b.report.Hooks, filepath.Base(h))
@@ -256,7 +234,7 @@ func (b *build) change(edit *guestfs.Edit, s *tree.Staged, name string, n, old s
 
 // environ is what hooks find in their environment; C_JSON names a file with all of it.
 func (b *build) environ(ctx context.Context, d *guestfs.Disk, t *guestfs.Tree, target string) ([]string, error) {
-	env := slices.Clone(b.opt.Environ)
+	env := b.asGaneti(b.opt.Environ)
 	for _, s := range b.spec.List(true) {
 		env = append(env, s.Name+"="+s.Value)
 	}
