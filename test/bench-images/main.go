@@ -27,6 +27,7 @@ const memoryGoal = 200
 // shop is where the measuring happens.
 type shop struct {
 	bin, work, disk string // the binary, a folder, the disk of a Debian as raw
+	tree            string // a Debian with GRUB and dracut as an archive; "": mmdebstrap makes one
 	runs            int
 	missed          int
 }
@@ -37,9 +38,9 @@ type race struct {
 	other   string   // its name
 	ours    []string // after the name of the binary
 	theirs  []string
-	tool    string       // of theirs, that must be there; "": the first word
-	env     []string     // of the other
-	input   func() error // makes once what both read
+	tool    string                      // of theirs, that must be there; "": the first word
+	env     []string                    // of the other
+	input   func(context.Context) error // makes once what both read
 	before  func() error
 	made    [2]string // what each made, "" if sizes mean nothing; removed before each run
 	atLeast float64   // how many times faster is wanted; 1/1.1: not slower by more than a tenth
@@ -50,6 +51,7 @@ func main() {
 	only := flag.String("only", "", "run those with this in their name")
 	flag.StringVar(&s.bin, "hearth", "./hearth", "the binary")
 	flag.StringVar(&s.disk, "disk", "", "a Debian as a raw disk with one ext4 partition (default: the newest that the tests baked)")
+	flag.StringVar(&s.tree, "tree", "", "a Debian with kernel, GRUB and dracut as a tar, for KIWI (default: made by mmdebstrap)")
 	flag.StringVar(&s.work, "work", os.TempDir(), "folder for a folder of files in between")
 	flag.IntVar(&s.runs, "runs", 3, "runs of each")
 	flag.Parse()
@@ -131,7 +133,7 @@ func (s *shop) race(ctx context.Context, r race) error {
 	var memory []float64
 	size := [2]int64{}
 	if r.input != nil {
-		if err := r.input(); err != nil {
+		if err := r.input(ctx); err != nil {
 			return err
 		}
 	}

@@ -32,14 +32,14 @@ func TestVendorData(t *testing.T) {
 	const golden = `
 hostname: web1
 fqdn: web1.example.org
-disable_root: 1
-ssh_pwauth: 0
+disable_root: true
+ssh_pwauth: false
 manage-resolv-conf: true
 manage_resolv_conf: true
 resolv_conf: {nameservers: [192.0.2.1, 192.0.2.2], searchdomains: [], domain: example.org, options: {rotate: true, timeout: 1}}
 groups: [ops]
 users:
-- {name: ops, primary-group: ops, groups: [wheel, adm, systemd-journal], sudo: ["ALL=(ALL) NOPASSWD:ALL"], shell: /bin/bash, lock_passwd: true, ssh-authorized-keys: [ssh-ed25519 AAAA]}
+- {name: ops, primary_group: ops, groups: [wheel, adm, systemd-journal], sudo: "ALL=(ALL) NOPASSWD:ALL", shell: /bin/bash, lock_passwd: true, ssh_authorized_keys: [ssh-ed25519 AAAA]}
 mounts:
 - [LABEL=data, /srv, auto, "defaults,nofail,x-systemd.device-timeout=10s", "0", "2"]
 `

@@ -9,6 +9,9 @@ import (
 // CloudConfigPath is where ganeti-instance-image's cloud-init hook writes.
 const CloudConfigPath = "/etc/cloud/cloud.cfg.d/99_ganeti.cfg"
 
+// noPassword is a rule of sudo.
+const noPassword = "ALL=(ALL) NOPASSWD:ALL"
+
 // CloudConfig makes cloud-init's configuration of an instance from the parameters
 // of ganeti-instance-image's cloud-init hook: INSTANCE_NAME, CINIT_USER,
 // CINIT_SSH_KEY, CINIT_SSH_PWAUTH, CINIT_MANAGE_RESOLV_CONF, CINIT_DISABLE_ROOT,
@@ -24,6 +27,8 @@ func CloudConfig(get func(name string) string) ([]byte, error) {
 // VendorConfig is the same as vendor-data, without its first line; "" unless one of
 // the CINIT_ settings is set. What the data source says itself it leaves out: the
 // id of the instance; and the list of the modules, which is the guest's own affair.
+// Types are those of cloud-init's schema, where the hook's are of old: it warns of
+// others.
 func VendorConfig(host string, settings map[string]string) ([]byte, error) {
 	said := false
 	for name, value := range settings {
@@ -40,7 +45,27 @@ func VendorConfig(host string, settings map[string]string) ([]byte, error) {
 	})
 	delete(config, "instance-id")
 	delete(config, "cloud_init_modules")
+	for _, key := range []string{"disable_root", "ssh_pwauth"} {
+		config[key] = config[key] == 1
+	}
+	if config["resolv_conf"] == nil {
+		delete(config, "resolv_conf")
+	}
+	if user := settings["CINIT_USER"]; user != "" {
+		config["users"] = []any{cloudUser(user, settings["CINIT_SSH_KEY"], "_", noPassword)}
+	}
 	return yaml.Marshal(config)
+}
+
+// cloudUser is an entry of users. The words of keys were parted by a hyphen once, and a
+// rule of sudo was a list.
+func cloudUser(name, key, part string, sudo any) map[string]any {
+	who := map[string]any{"name": name, "primary" + part + "group": name, "groups": []string{"wheel", "adm", "systemd-journal"},
+		"sudo": sudo, "shell": "/bin/bash", "lock_passwd": true}
+	if key != "" {
+		who["ssh"+part+"authorized"+part+"keys"] = []string{key}
+	}
+	return who
 }
 
 func cloudConfig(get func(name string) string) map[string]any {
@@ -61,12 +86,7 @@ func cloudConfig(get func(name string) string) map[string]any {
 		}
 	}
 	if user != "" {
-		who := map[string]any{"name": user, "primary-group": user, "groups": []string{"wheel", "adm", "systemd-journal"},
-			"sudo": []string{"ALL=(ALL) NOPASSWD:ALL"}, "shell": "/bin/bash", "lock_passwd": true}
-		if key := get("CINIT_SSH_KEY"); key != "" {
-			who["ssh-authorized-keys"] = []string{key}
-		}
-		config["users"], config["groups"] = []any{who}, []string{user}
+		config["users"], config["groups"] = []any{cloudUser(user, get("CINIT_SSH_KEY"), "-", []string{noPassword})}, []string{user}
 	}
 	return config
 }

@@ -27,9 +27,10 @@ var guests = map[Way]files{
 	NetworkManager: {"/etc/os-release": "ID=fedora\n", "/usr/lib/systemd/systemd": "", "/usr/sbin/NetworkManager": "", "/usr/lib/udev": ""},
 	Ifupdown:       {"/etc/os-release": "ID=debian\n", "/lib/systemd/systemd": "", "/lib/systemd/systemd-networkd": "", "/sbin/ifup": "", "/etc/network": "", "/etc/network/interfaces": "auto ens3\niface ens3 inet dhcp\n", "/sbin/dhclient": "", "/lib/udev": ""},
 	Ifcfg:          {"/etc/redhat-release": "CentOS release 6.10 (Final)\n", "/etc/sysconfig/network-scripts/ifup-eth": "", "/etc/sysconfig/network": "NETWORKING=yes\nHOSTNAME=old\n", "/etc/sysconfig/network-scripts/ifcfg-ens3": "ONBOOT=yes\n", "/lib/udev": ""},
-	SUSE:           {"/etc/os-release": "ID=opensuse-leap\nID_LIKE=suse\n", "/usr/lib/systemd/systemd": "", "/usr/sbin/wicked": "", "/etc/sysconfig/network": "", "/etc/sysconfig/network/config": "# comment\nNETCONFIG_DNS_STATIC_SERVERS=\"\"\nNETCONFIG_DNS_POLICY=\"auto\"\n", "/usr/lib/udev": ""},
-	Netifrc:        {"/etc/gentoo-release": "Gentoo Base System release 2.14\n", "/sbin/openrc": "", "/etc/init.d/net.lo": "", "/sbin/dhcpcd": "", "/lib/udev": ""},
-	Alpine:         {"/etc/os-release": "ID=alpine\n", "/sbin/openrc": "", "/sbin/ifup": "", "/etc/network": "", "/bin/busybox": "", "/etc/init.d/networking": ""},
+	SUSE: {"/etc/os-release": "ID=opensuse-leap\nID_LIKE=suse\n", "/usr/lib/systemd/systemd": "", "/usr/sbin/wicked": "", "/etc/sysconfig/network": "", "/etc/sysconfig/network/config": "# comment\nNETCONFIG_DNS_STATIC_SERVERS=\"\"\nNETCONFIG_DNS_POLICY=\"auto\"\n", "/usr/lib/udev": "",
+		"/etc/sysconfig/network/ifroute-eth0": "default 192.0.2.254 - -\n", "/etc/sysconfig/network/ifsysctl-eth0": "net.ipv6.conf.eth0.accept_ra = 1\n"},
+	Netifrc: {"/etc/gentoo-release": "Gentoo Base System release 2.14\n", "/sbin/openrc": "", "/etc/init.d/net.lo": "", "/sbin/dhcpcd": "", "/lib/udev": ""},
+	Alpine:  {"/etc/os-release": "ID=alpine\n", "/sbin/openrc": "", "/sbin/ifup": "", "/etc/network": "", "/bin/busybox": "", "/etc/init.d/networking": ""},
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }

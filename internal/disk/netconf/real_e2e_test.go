@@ -18,7 +18,7 @@ var debs = []string{"netplan.io", "libnetplan0", "ifupdown", "network-manager", 
 
 // TestReal holds the files against the programs that they are for: netplan's
 // generator, ifup, nmcli's reader of keyfiles, and a systemd-networkd in a network
-// of its own. TestBusybox and TestScripts have three more.
+// of its own. TestBusybox, TestScripts and TestWicked have four more.
 func TestReal(t *testing.T) {
 	if os.Getenv("HEARTH_E2E") != "1" {
 		t.Skip("fetches Debian's programs and needs root: set HEARTH_E2E=1")

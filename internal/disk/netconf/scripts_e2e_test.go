@@ -28,7 +28,7 @@ func inNamespaces(t *testing.T, script string, network Network, way Way, before,
 			t.Fatal(err)
 		}
 	}
-	args := append([]string{"-n", "-m", "bash", "testdata/scripts/" + script}, before...)
+	args := append([]string{"-n", "-m", "-p", "-f", "--kill-child", "bash", "testdata/scripts/" + script}, before...)
 	args = append(append(append(args, files), after...), card...)
 	for i, a := range args {
 		if a == "OVER" {
@@ -67,8 +67,7 @@ func TestBusybox(t *testing.T) {
 // TestScripts holds the files against RedHat's network-scripts and Gentoo's netifrc
 // themselves, of which Debian has no package: HEARTH_NETWORK_SCRIPTS names a folder
 // with their sources, initscripts (github.com/fedora-sysv/initscripts, of which the
-// branch rhel8-branch has the last) and netifrc (github.com/gentoo/netifrc). Of
-// SUSE's wicked there is neither package nor script.
+// branch rhel8-branch has the last) and netifrc (github.com/gentoo/netifrc).
 func TestScripts(t *testing.T) {
 	sources := os.Getenv("HEARTH_NETWORK_SCRIPTS")
 	if os.Getenv("HEARTH_E2E") != "1" || sources == "" {
@@ -93,6 +92,31 @@ func TestScripts(t *testing.T) {
 				out := inNamespaces(t, "netifrc.sh", network, Netifrc, []string{filepath.Join(sources, "netifrc")}, []string{"OVER", openrc}, cardsOf(name)...)
 				need(t, out, append(want, map[string][]string{"dhcp4": {"dhcpcd -m"}, "two": {"dhcpcd -m"}, "slaac": {"eth0: <BROADCAST,MULTICAST,UP"}}[name]...)...)
 			})
+		})
+	}
+}
+
+// TestWicked has SUSE's wicked bring the cards up, beside a DHCP server and a router's
+// advertisements, and netconfig write /etc/resolv.conf. Debian has neither:
+// HEARTH_NETWORK_SCRIPTS names a folder with the sources of sysconfig
+// (github.com/openSUSE/sysconfig) and an installed wicked
+// (github.com/openSUSE/wicked: autoreconf -fi; ./configure --disable-pandoc
+// --sysconfdir=/etc --localstatedir=/var LDFLAGS=-Wl,--copy-dt-needed-entries; make
+// install DESTDIR=FOLDER/wicked; wants gawk, libtool, libnl-route-3-dev, libdbus-1-dev,
+// libgcrypt20-dev, libsystemd-dev).
+func TestWicked(t *testing.T) {
+	sources := os.Getenv("HEARTH_NETWORK_SCRIPTS")
+	if _, err := os.Stat(filepath.Join(sources, "wicked/usr/sbin/wicked")); err != nil || sources == "" || os.Getenv("HEARTH_E2E") != "1" {
+		t.Skip("needs root and a wicked made of its sources: set HEARTH_E2E=1 and HEARTH_NETWORK_SCRIPTS")
+	}
+	for name, network := range cases {
+		t.Run(name, func(t *testing.T) {
+			out := inNamespaces(t, "wicked.sh", network, SUSE, []string{filepath.Join(sources, "wicked"), filepath.Join(sources, "sysconfig")}, []string{"OVER"}, cardsOf(name)...)
+			need(t, out, map[string][]string{"dhcp4": {"inet 10.77.0.", "default via 10.77.0.1 dev eth0 proto dhcp"},
+				"static4":  {"192.168.1.100/24", "192.168.1.101/24", "default via 192.168.1.1 dev eth0", "10.0.0.0/8 via 192.168.1.254 dev eth0 metric 50", "nameserver 8.8.8.8\nnameserver 4.4.4.4", "search example.org example.net"},
+				"static46": {"mtu 1400", "192.0.2.5/24", "2001:db8::5/64", "2001:db8::6/64", "default via 192.0.2.1", "default via 2001:db8::1", "2001:db8:1::/48 via 2001:db8::2", "nameserver 2001:db8::53", "search example.org", "no address by advertisements"},
+				"slaac":    {"inet6 fd77::5054:ff:feaa:bb01/64"},
+				"two":      {"inet 10.77.0.", "inet6 fd77::5054:ff:feaa:bb01/64", "DHCPv6 lease", "203.0.113.7/32", "198.51.100.0/24 via 203.0.113.1 dev back"}}[name]...)
 		})
 	}
 }

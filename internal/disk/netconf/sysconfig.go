@@ -117,16 +117,23 @@ func ifcfgRoutes(c card, six bool) string {
 	return b.String()
 }
 
-// suse writes ifcfg(5), ifroute(5) and netconfig(8) of SUSE.
+// suse writes ifcfg(5), ifroute(5), ifsysctl(5) and netconfig(8) of SUSE. What a
+// card had of its own in ifroute-, ifrule- and ifsysctl- would come before.
 func suse(w *writer) {
 	const dir = "/etc/sysconfig/network/"
-	own := map[string]bool{"ifcfg-lo": true, "ifcfg.template": true}
+	own := map[string]bool{"ifcfg-lo": true, "ifroute-lo": true, "ifcfg.template": true}
 	for _, c := range w.cards {
 		own["ifcfg-"+c.name] = true
+		own["ifsysctl-"+c.name] = c.deaf()
 	}
-	w.aside(dir+"ifcfg-*", func(name, _ string) bool { return own[name] || strings.Contains(name, ".") })
+	for _, kind := range []string{"ifcfg-", "ifroute-", "ifrule-", "ifsysctl-"} {
+		w.aside(dir+kind+"*", func(name, _ string) bool { return own[name] || strings.Contains(name, ".") })
+	}
 	for _, c := range w.cards {
 		w.replace(dir+"ifcfg-"+c.name, suseFile(c), 0o600)
+		if c.deaf() {
+			w.replace(dir+"ifsysctl-"+c.name, head+"net/ipv6/conf/"+c.name+"/accept_ra = 0\nnet/ipv6/conf/"+c.name+"/autoconf = 0\n", 0o644)
+		}
 	}
 	var routes strings.Builder
 	for _, c := range w.cards {
