@@ -30,7 +30,7 @@ func fedoras() []member {
 		{name: "./boot/grub2/grub.cfg", data: "search --fs-uuid --set=boot dead\nset kernelopts=\"root=UUID=dead ro\"\nblscfg\n", mode: 0o600},
 		{name: "./boot/grub2/grubenv", data: grubenv("saved_entry=abc-5.9.1\nkernelopts=root=UUID=dead ro rd.lvm.lv=fedora/root rhgb\n"), mode: 0o644},
 		{name: "./etc/kernel/cmdline", data: "root=UUID=dead ro rootflags=subvol=root rhgb\n", mode: 0o644},
-		entry("5.9.1", "root=UUID=dead ro rootflags=subvol=root rd.luks.uuid=luks-1 rhgb nosmt $tuned_params"), entry("5.10.2", "$kernelopts nosmt debug $tuned_params"), entry("5.11.0", "root=UUID=dead ro gone")}
+		entry("5.9.1", "root=UUID=dead ro rootflags=subvol=root rd.luks.uuid=luks-1 rhgb nosmt $tuned_params systemd.machine_id=abc"), entry("5.10.2", "$kernelopts nosmt debug $tuned_params"), entry("5.11.0", "root=UUID=dead ro gone")}
 	for _, v := range []string{"5.9.1", "5.10.2"} {
 		list = append(list, member{name: "./boot/vmlinuz-" + v, data: kernel(), mode: 0o755}, member{name: "./boot/initramfs-" + v + ".img", data: "ramdisk", mode: 0o600})
 	}

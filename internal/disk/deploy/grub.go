@@ -141,14 +141,10 @@ func (b *build) arguments(before, ramdisk string) string {
 	return strings.Join(withArgs(append([]string{b.rootArg(ramdisk), "ro"}, kept(before)...), b.wanted()), " ")
 }
 
-// kept are the words of a command line but for those that say where the root was, on a
-// disk that is not this one: a ramdisk of dracut's waits for each volume that it is told of.
+// kept are the words of a command line that are true of the new disk too.
 func kept(before string) (words []string) {
 	for w := range strings.FieldsSeq(before) {
-		switch name, _, _ := strings.Cut(w, "="); name {
-		case "root", "ro", "rw", "BOOT_IMAGE", "rootfstype", "rootflags", "resume", "resume_offset", "initrd", "cryptdevice",
-			"rd.lvm.lv", "rd.lvm.vg", "rd.luks.uuid", "rd.luks.name", "rd.luks.options", "rd.luks.key", "luks.uuid", "luks.name", "luks.options", "rd.md.uuid", "rd.dm.uuid":
-		default:
+		if w != "ro" && w != "rw" && !guestos.OfOldRoot(w) {
 			words = append(words, w)
 		}
 	}

@@ -96,9 +96,9 @@ func DefaultEntry(t Files) *Entry {
 		if b, err := t.ReadFile(name, maxText); err == nil {
 			e := grub(string(b))
 			if e.Kernel == "" { // the entries are files of their own, as in Fedora
-				if bls := entryFile(t); bls != nil {
-					bls.Serial = e.Serial
-					e = bls
+				if own := entryFile(t); own != nil {
+					own.Serial = own.Serial || e.Serial
+					e = own
 				}
 			}
 			return settle(t, e, name)
@@ -312,10 +312,25 @@ func entryFile(t Files) *Entry {
 		}
 	}
 	found := &Entry{Config: e.Path, Title: e.Title, Kernel: e.Find(t, e.Linux), Args: bls.Expand(e.Options, vars)}
+	if b, err := t.ReadFile(bls.ConfigPath, maxText); err == nil { // of a disk that was deployed
+		found.Serial = grub(string(b)).Serial
+	}
 	for _, name := range e.Initrds {
 		if found.Ramdisk = e.Find(t, name); found.Ramdisk != "" {
 			break
 		}
 	}
 	return found
+}
+
+// ofRoot are the names of arguments that say where the root is, or whose it is.
+var ofRoot = []string{"root", "BOOT_IMAGE", "rootfstype", "rootflags", "resume", "resume_offset", "initrd", "cryptdevice", "systemd.machine_id", "rd.lvm.lv", "rd.lvm.vg",
+	"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "rd.luks.key", "luks.uuid", "luks.name", "luks.options", "rd.md.uuid", "rd.dm.uuid"}
+
+// OfOldRoot tells whether a kernel's argument speaks of the disk that a tree comes from, so
+// that it is wrong on another: dracut's ramdisk waits for each volume that it is told of, and
+// kernel-install writes the machine's id, which outdoes the one in /etc.
+func OfOldRoot(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return slices.Contains(ofRoot, name)
 }
