@@ -25,6 +25,7 @@ type TreeOptions struct {
 	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
 	Size     int64       // bytes of a disk; 0: what the tree needs and a third
 	Loader   string      // of a disk, see package bootloader; "": grub
+	Firmware string      // that a disk boots under, see package bootloader; "": the loader's own
 	FS       string      // of a disk or of fs: "ext4", "xfs" or "btrfs"; "": ext4
 	Machine  ova.Machine // of an OVA
 	Limits   tree.Limits // of the source

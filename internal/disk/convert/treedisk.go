@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bls"
 	"hearth/internal/disk/bootdisk"
 	"hearth/internal/disk/bootloader"
 	"hearth/internal/disk/guestfs"
@@ -72,7 +74,7 @@ func (m *maker) transplant(ctx context.Context, r *rootImage) error {
 
 // rawDisk makes a disk of one partition from the tree.
 func (m *maker) rawDisk(ctx context.Context, path string) error {
-	loader, firmware, err := bootloader.Settle(m.opt.Loader, "")
+	loader, firmware, err := bootloader.Settle(m.opt.Loader, m.opt.Firmware)
 	if err != nil {
 		return err
 	}
@@ -127,6 +129,8 @@ func (m *maker) checkFS() error {
 		return refuse("the root of a disk is made as ext4, xfs or btrfs, not as %s", fs)
 	case fs != "ext4" && m.opt.To == "ami":
 		return refuse("the root of an Amazon image is ext4 here, not %s", fs)
+	case fs != "ext4" && m.opt.Firmware != "" && m.opt.Firmware != bootloader.BIOS:
+		return refuse("a root that is %s is made for BIOS only here, not for %s", fs, m.opt.Firmware)
 	case fs != "ext4" && m.opt.Loader != "" && m.opt.Loader != bootloader.GRUB:
 		return refuse("of a root that is %s only GRUB reads kernels here, not %s", fs, m.opt.Loader)
 	}
@@ -196,6 +200,9 @@ func (m *maker) settleRoot(ctx context.Context, out *bootloader.Disk, byMenu boo
 		return false, errors.Join(err, d.Close())
 	}
 	boots := m.menu(t, edit, out)
+	if boots && out.Firmware == bootloader.Hybrid && out.Menu.Ramdisk == "" && out.Menu.Kernel != "" {
+		return false, errors.Join(refuse("the kernel has no initial ramdisk, and by itself it knows its root by the number of a partition of an MBR only, which a disk for UEFI has not: say bios"), d.Close())
+	}
 	if err := edit.Commit(ctx); err != nil {
 		return false, errors.Join(err, d.Close())
 	}
@@ -339,7 +346,7 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 	}
 	line := []string{"root=" + root}
 	for f := range strings.FieldsSeq(args) {
-		if !strings.HasPrefix(f, "root=") && !strings.HasPrefix(f, "BOOT_IMAGE=") {
+		if !guestos.OfOldRoot(f) {
 			line = append(line, f)
 		}
 	}
@@ -348,6 +355,9 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 	}
 	if !strings.Contains(args, "console=ttyS") {
 		line = append(line, "console=tty0", "console=ttyS0,115200")
+	}
+	if e := guestos.DefaultEntry(t); e != nil && bls.Is(e.Config) {
+		m.out.Notes = append(m.out.Notes, "the menu was made of "+e.Config+": kernels that the system installs later are in "+path.Dir(e.Config)+", where this menu does not look")
 	}
 	title := "Linux"
 	if os := guestos.Identify(t); os != nil {

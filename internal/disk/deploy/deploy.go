@@ -79,6 +79,7 @@ type build struct {
 	size    int64
 	table   *table // nil for the image of a whole disk
 	foreign bool   // nothing within is known here
+	entries bool   // GRUB reads entries that are files of their own
 	hooks   []string
 	common  map[string]bool   // those of them that run where common.sh is
 	network *netconf.Network  // nil leaves the image's

@@ -53,11 +53,6 @@ func (b *build) fill(ctx context.Context) error {
 	if err := f.Truncate(b.size); err != nil {
 		return err
 	}
-	if b.opt.KernelPath == "" && b.spec.On("grub") {
-		if err := b.bootSectors(ctx, f); err != nil {
-			return err
-		}
-	}
 	if err := b.table.write(f, b.size); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/bls"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 )
@@ -24,7 +25,7 @@ const grubBoot = "/usr/lib/grub/i386-pc/boot.img"
 
 // bootSectors writes GRUB into the gap behind the MBR, or into the partition that a
 // GPT has for it, as LAB 6 has it.
-func (b *build) bootSectors(ctx context.Context, f *os.File) error {
+func (b *build) bootSectors(ctx context.Context) error {
 	at := int64(sector)
 	if b.table.gpt {
 		bios := b.table.find("bios")
@@ -42,8 +43,12 @@ func (b *build) bootSectors(ctx context.Context, f *os.File) error {
 	if b.table.gpt {
 		name = "gpt"
 	}
+	prefix, modules := dir+"/grub", slices.Clone(grubModules)
+	if b.entries {
+		prefix, modules = dir+bls.Prefix, append([]string{"biosdisk", "part_msdos", "part_gpt", "ext2"}, bls.Modules...)
+	}
 	path := filepath.Join(b.work, "core.img")
-	if err := b.Run.GRUB(ctx, path, fmt.Sprintf("(hd0,%s%d)%s/grub", name, part.Number, dir), append(slices.Clone(grubModules), part.grubModule()...)...); err != nil {
+	if err := b.Run.GRUB(ctx, path, fmt.Sprintf("(hd0,%s%d)%s", name, part.Number, prefix), append(modules, part.grubModule()...)...); err != nil {
 		return err
 	}
 	core, err := os.ReadFile(path)
@@ -55,6 +60,11 @@ func (b *build) bootSectors(ctx context.Context, f *os.File) error {
 	}
 	binary.LittleEndian.PutUint64(first[0x5c:], uint64(at/sector))   // where boot.img finds the core
 	binary.LittleEndian.PutUint64(core[0x1f4:], uint64(at/sector+1)) // where the core goes on
+	f, err := os.OpenFile(b.raw, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	if _, err := f.WriteAt(first[:440], 0); err != nil {
 		return err
 	}
@@ -81,10 +91,10 @@ func (b *build) rootArg(ramdisk string) string {
 }
 
 // bootMenu writes GRUB's menu for the kernels that the tree has, and what makes
-// update-grub keep it so.
+// update-grub keep it so; a tree whose entries are files has GRUB read these.
 func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
-	kernels := guestos.Kernels(tree)
-	if len(kernels) == 0 {
+	kernels, entries := guestos.Kernels(tree), b.byEntries(tree)
+	if len(kernels) == 0 && len(entries) == 0 {
 		return refuse("the image has no kernel in /boot, so it would not boot; put one in, or say with --kernel-path that the kernel lies outside")
 	}
 	before := ""
@@ -92,43 +102,53 @@ func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
 		before = e.Args
 	}
 	_, dir := b.bootPart()
+	var list strings.Builder
+	for i, k := range kernels {
+		inPart := func(name string) string {
+			if name == "" {
+				return ""
+			}
+			return dir + strings.TrimPrefix(name, "/boot")
+		}
+		args := b.arguments(before, k.Ramdisk)
+		if i == 0 && len(entries) == 0 {
+			b.report.CommandLine = args
+		}
+		list.WriteString(menuEntry(k.Version, inPart(k.Path), args, inPart(k.Ramdisk)))
+	}
+	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
+		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
+	}
+	if len(entries) > 0 {
+		if _, ok := b.inPart(entries[0].Path); ok {
+			return b.entryMenu(tree, edit, entries, list.String())
+		}
+		b.warn("the entries in %s are on another partition than /boot, where GRUB does not see them: the menu has the kernels of /boot, and those that are installed later are not in it", entries[0].Boot+bls.Folder)
+	}
 	var menu strings.Builder
 	menu.WriteString("# Made by hearth deploy.\n")
 	if b.opt.Serial {
 		menu.WriteString("if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n")
 	}
-	menu.WriteString("set default=0\nset timeout=1\n")
-	for i, k := range kernels {
-		inPart := func(name string) string { return dir + strings.TrimPrefix(name, "/boot") }
-		args := b.arguments(before, k.Ramdisk)
-		if i == 0 {
-			b.report.CommandLine = args
-		}
-		fmt.Fprintf(&menu, "menuentry \"Linux %s\" {\n\tlinux16 %s %s\n", strings.ReplaceAll(k.Version, `"`, ""), inPart(k.Path), args)
-		if k.Ramdisk != "" {
-			fmt.Fprintf(&menu, "\tinitrd16 %s\n", inPart(k.Ramdisk))
-		}
-		menu.WriteString("}\n")
-	}
+	menu.WriteString("set default=0\nset timeout=1\n" + list.String())
 	edit.Write("/boot/grub/grub.cfg", []byte(menu.String()), guestfs.Owner{Mode: 0o600})
-	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
-		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
-	}
 	return nil
 }
 
 // arguments is the kernel's command line: what the image's own was, with the new
 // root, and each word that is wanted once.
 func (b *build) arguments(before, ramdisk string) string {
-	words := []string{b.rootArg(ramdisk), "ro"}
+	return strings.Join(withArgs(append([]string{b.rootArg(ramdisk), "ro"}, kept(before)...), b.wanted()), " ")
+}
+
+// kept are the words of a command line that are true of the new disk too.
+func kept(before string) (words []string) {
 	for w := range strings.FieldsSeq(before) {
-		switch name, _, _ := strings.Cut(w, "="); name {
-		case "root", "ro", "rw", "BOOT_IMAGE", "rootfstype", "resume", "initrd":
-		default:
+		if w != "ro" && w != "rw" && !guestos.OfOldRoot(w) {
 			words = append(words, w)
 		}
 	}
-	return strings.Join(withArgs(words, b.wanted()), " ")
+	return words
 }
 
 // wanted are the words that the definition and the serial line ask for.
@@ -181,7 +201,11 @@ func (b *build) grubDefaults(text string) string {
 		}
 		text = out.String()
 	}
-	set("GRUB_CMDLINE_LINUX", strings.Join(withArgs(strings.Fields(have["GRUB_CMDLINE_LINUX"]), b.wanted()), " "))
+	words := strings.Fields(have["GRUB_CMDLINE_LINUX"])
+	if b.table != nil { // the disk is another one now
+		words = kept(have["GRUB_CMDLINE_LINUX"])
+	}
+	set("GRUB_CMDLINE_LINUX", strings.Join(withArgs(words, b.wanted()), " "))
 	if b.opt.Serial {
 		set("GRUB_TERMINAL", "console serial")
 		set("GRUB_SERIAL_COMMAND", "serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1")
@@ -199,9 +223,12 @@ func (b *build) ownMenu(d *guestfs.Disk, tree *guestfs.Tree, edit *guestfs.Edit)
 	if old, err := tree.ReadFile("/etc/default/grub", maxText); err == nil {
 		edit.Rewrite("/etc/default/grub", []byte(b.grubDefaults(string(old))), guestfs.Owner{Mode: 0o644})
 	}
-	done := false
+	done, err := b.ownEntries(tree, edit, want)
+	if err != nil {
+		return err
+	}
 	for _, pattern := range []string{"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf", "/boot/extlinux/extlinux.conf", "/boot/extlinux.conf",
-		"/extlinux.conf", "/boot/syslinux/syslinux.cfg", "/syslinux.cfg", "/boot/loader/entries/*.conf"} {
+		"/extlinux.conf", "/boot/syslinux/syslinux.cfg", "/syslinux.cfg"} {
 		found, _ := tree.Glob(pattern)
 		for _, name := range found {
 			old, err := tree.ReadFile(name, maxText)

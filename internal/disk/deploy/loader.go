@@ -11,11 +11,11 @@ import (
 
 // byLoader tells whether the definition names a boot loader: the image of a tree is
 // then made a whole disk first, by package convert, and goes the way of those.
-func (b *build) byLoader() bool { return b.spec.Settings["LOADER"] != "" && b.report.Type != "qemu" }
+func (b *build) byLoader() bool { return b.spec.ByLoader() && b.report.Type != "qemu" }
 
 // checkLoader refuses what a loader's own layout has no place for.
 func (b *build) checkLoader() error {
-	loader, firmware, err := bootloader.Settle(b.spec.Settings["LOADER"], "")
+	loader, firmware, err := bootloader.Settle(b.spec.Settings["LOADER"], b.spec.Settings["FIRMWARE"])
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (b *build) checkLoader() error {
 // bootable makes the image a disk with the loader, in the work folder.
 func (b *build) bootable(ctx context.Context) error {
 	path := filepath.Join(b.work, "bootable.raw")
-	r, err := convert.Tree(ctx, b.Run, convert.TreeOptions{Source: b.opt.Image, Target: path, To: "raw", Loader: b.spec.Settings["LOADER"], Limits: tree.Limits{Bytes: b.size}})
+	r, err := convert.Tree(ctx, b.Run, convert.TreeOptions{Source: b.opt.Image, Target: path, To: "raw", Loader: b.spec.Settings["LOADER"], Firmware: b.spec.Settings["FIRMWARE"], Limits: tree.Limits{Bytes: b.size}})
 	if err != nil {
 		return err
 	}

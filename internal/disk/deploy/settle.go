@@ -109,7 +109,10 @@ func (b *build) settle(ctx context.Context) error {
 		return err
 	}
 	err = b.settleIn(ctx, d)
-	return errors.Join(err, d.Close())
+	if err := errors.Join(err, d.Close()); err != nil || b.table == nil || b.opt.KernelPath != "" || !b.spec.On("grub") {
+		return err
+	}
+	return b.bootSectors(ctx)
 }
 
 func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {

@@ -340,7 +340,7 @@ func TestShippedHooks(t *testing.T) {
 // words in their menus once, and is refused what they have no place for.
 func TestLoaders(t *testing.T) {
 	image := archive(t)
-	for _, loader := range []string{"extlinux", "systemd-boot"} {
+	for _, loader := range []string{"extlinux", "systemd-boot", "grub\nFIRMWARE=hybrid"} {
 		target := filepath.Join(t.TempDir(), "disk")
 		r := deployTo(t, Options{Definition: quick(t, "LOADER="+loader+"\nKERNEL_ARGS=nosmt"), Image: image, Target: target, Size: 256 << 20, Name: "web1.example.org", Serial: true})
 		if r.Type != "tarball" || len(r.Warnings) > 0 {
@@ -358,7 +358,7 @@ func TestLoaders(t *testing.T) {
 			}
 			line := string(rest[bytes.LastIndexByte(rest[:at], '\n')+1 : at+bytes.IndexByte(rest[at:], '\n')])
 			rest = rest[at+1:]
-			if !regexp.MustCompile(`^\s*(?i:options|append) `).MatchString(line) {
+			if !regexp.MustCompile(`^\s*(?i:options|append|linux16) `).MatchString(line) {
 				continue
 			}
 			if menus++; strings.Count(line, "nosmt") != 1 || !strings.Contains(line, "root=UUID=") || !strings.Contains(line, " console=ttyS0") {
@@ -372,7 +372,7 @@ func TestLoaders(t *testing.T) {
 			t.Errorf("%s: %q", loader, got)
 		}
 	}
-	for settings, want := range map[string]string{"LOADER=lilo": "LOADER", "LOADER=extlinux\nSWAP=yes": "say SWAP=no", "LOADER=extlinux\nFILESYSTEM=ext3": "is ext4"} {
+	for settings, want := range map[string]string{"LOADER=lilo": "LOADER", "LOADER=extlinux\nSWAP=yes": "say SWAP=no", "LOADER=extlinux\nFILESYSTEM=ext3": "is ext4", "LOADER=extlinux\nFIRMWARE=uefi": "extlinux starts under BIOS only", "FIRMWARE=hybrid\nSWAP=yes": "say SWAP=no", "FIRMWARE=coreboot": "FIRMWARE"} {
 		d, err := osdef.Import("default", settings)
 		if err == nil {
 			_, err = (&Deployer{Run: &disk.Runner{}}).Deploy(context.Background(), Options{Definition: d, Image: image, Target: filepath.Join(t.TempDir(), "disk"), Size: 128 << 20})

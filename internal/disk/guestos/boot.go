@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hearth/internal/disk/bls"
 )
 
 // Entry is what a boot loader starts by default. Paths are in the guest; they
@@ -94,9 +96,9 @@ func DefaultEntry(t Files) *Entry {
 		if b, err := t.ReadFile(name, maxText); err == nil {
 			e := grub(string(b))
 			if e.Kernel == "" { // the entries are files of their own, as in Fedora
-				if bls := entryFile(t); bls != nil {
-					bls.Serial = e.Serial
-					e = bls
+				if own := entryFile(t); own != nil {
+					own.Serial = own.Serial || e.Serial
+					e = own
 				}
 			}
 			return settle(t, e, name)
@@ -295,33 +297,40 @@ func beside(dir, name string) string {
 	return path.Join(dir, name)
 }
 
-// entryFile reads the newest entry of the Boot Loader Specification.
+// entryFile reads the entry of the Boot Loader Specification that is started by default:
+// the one that GRUB's environment names, else the newest; nil if there is none.
 func entryFile(t Files) *Entry {
-	var best *Entry
-	for _, pattern := range []string{"/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf", "/loader/entries/*.conf"} {
-		found, _ := t.Glob(pattern)
-		slices.Sort(found)
-		for _, name := range found {
-			if strings.Contains(name, "rescue") {
-				continue
-			}
-			e := &Entry{Config: name}
-			for line := range strings.Lines(text(t, name)) {
-				key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-				value = strings.TrimSpace(value)
-				switch key {
-				case "title":
-					e.Title = value
-				case "linux":
-					e.Kernel = value
-				case "initrd":
-					e.Ramdisk, _, _ = strings.Cut(value, " ")
-				case "options":
-					e.Args = strings.TrimSpace(strings.ReplaceAll(value, "$kernelopts", ""))
-				}
-			}
-			best = e
+	list, vars := bls.List(t), bls.Variables(t)
+	list = slices.DeleteFunc(list, func(e *bls.Entry) bool { return e.Linux == "" || strings.Contains(e.Path, "rescue") })
+	if len(list) == 0 {
+		return nil
+	}
+	e := list[0]
+	for _, other := range list {
+		if other.ID == vars["saved_entry"] {
+			e = other
 		}
 	}
-	return best
+	found := &Entry{Config: e.Path, Title: e.Title, Kernel: e.Find(t, e.Linux), Args: bls.Expand(e.Options, vars)}
+	if b, err := t.ReadFile(bls.ConfigPath, maxText); err == nil { // of a disk that was deployed
+		found.Serial = grub(string(b)).Serial
+	}
+	for _, name := range e.Initrds {
+		if found.Ramdisk = e.Find(t, name); found.Ramdisk != "" {
+			break
+		}
+	}
+	return found
+}
+
+// ofRoot are the names of arguments that say where the root is, or whose it is.
+var ofRoot = []string{"root", "BOOT_IMAGE", "rootfstype", "rootflags", "resume", "resume_offset", "initrd", "cryptdevice", "systemd.machine_id", "rd.lvm.lv", "rd.lvm.vg",
+	"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "rd.luks.key", "luks.uuid", "luks.name", "luks.options", "rd.md.uuid", "rd.dm.uuid"}
+
+// OfOldRoot tells whether a kernel's argument speaks of the disk that a tree comes from, so
+// that it is wrong on another: dracut's ramdisk waits for each volume that it is told of, and
+// kernel-install writes the machine's id, which outdoes the one in /etc.
+func OfOldRoot(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return slices.Contains(ofRoot, name)
 }

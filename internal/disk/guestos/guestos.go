@@ -3,8 +3,6 @@
 package guestos
 
 import (
-	"errors"
-	"io/fs"
 	"strconv"
 	"strings"
 )
@@ -209,13 +207,4 @@ func archOf(t Files) string {
 		return "ELF machine " + strconv.Itoa(int(b[18]))
 	}
 	return ""
-}
-
-// text reads a file of settings; "" if it is not there.
-func text(t Files, name string) string {
-	b, err := t.ReadFile(name, maxText)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	return string(b)
 }

@@ -44,6 +44,9 @@ func TestDefaultEntry(t *testing.T) {
 			Entry{"/boot/extlinux/extlinux.conf", "linux", "/boot/vmlinuz", "/boot/initrd", "root=/dev/vda1 ro", true}},
 		{"entries as files", files{"/boot/grub2/grub.cfg": "blscfg\n", "/boot/loader/entries/a-5.conf": "title Fedora 5\nlinux /vmlinuz-5\n", "/boot/loader/entries/a-6.conf": "title Fedora 6\nlinux /vmlinuz-6\ninitrd /initramfs-6.img $tuned_initrd\noptions root=UUID=2 ro $kernelopts\n", "/boot/vmlinuz-6": "", "/boot/initramfs-6.img": ""},
 			Entry{"/boot/loader/entries/a-6.conf", "Fedora 6", "/boot/vmlinuz-6", "/boot/initramfs-6.img", "root=UUID=2 ro", false}},
+		{"entries as files, arguments in GRUB's environment, read by a menu of deploy's", files{"/boot/grub2/grub.cfg": "blscfg\n", "/boot/hearth/grub.cfg": "serial --unit=0\nmenuentry x {\nlinux16 /vmlinuz-4\n}\n", "/boot/grub2/grubenv": "# GRUB Environment Block\nsaved_entry=a-6.9\nkernelopts=root=UUID=3 ro\n",
+			"/boot/loader/entries/a-6.10.conf": "title ten\nlinux /vmlinuz-6.10\n", "/boot/loader/entries/a-6.9.conf": "title nine\nlinux /vmlinuz-6.9\noptions $kernelopts $tuned quiet\n", "/boot/vmlinuz-6.9": ""},
+			Entry{"/boot/loader/entries/a-6.9.conf", "nine", "/boot/vmlinuz-6.9", "", "root=UUID=3 ro quiet", true}},
 		{"names a file that is not there", files{"/boot/grub/grub.cfg": "menuentry x {\nlinux /nothing\n}"}, Entry{Config: "/boot/grub/grub.cfg", Title: "x"}},
 	}
 	for _, tt := range tests {

@@ -21,7 +21,8 @@ const etc = "/etc/ganeti/instance-image"
 // of images that were fetched are kept in CACHE_DIR. So is IMAGE_KEYRING: a file of public
 // keys, of OpenPGP or minisign, by one of which images that are fetched must be signed.
 // LOADER is ours: a tarball or dump becomes a disk of one file system with this boot
-// loader; systemd-boot's is for UEFI.
+// loader; systemd-boot's is for UEFI. FIRMWARE is ours: "hybrid" has GRUB start the disk under
+// BIOS and UEFI.
 func settings() []known {
 	return []known{
 		{"CDINSTALL", "no", yesNo}, {"SWAP", "yes", yesNo}, {"SWAP_SIZE", "", megabytes}, {"BOOT_SIZE", "100", megabytes},
@@ -31,7 +32,7 @@ func settings() []known {
 		{"IMAGE_CLEANUP", "no", yesNo}, {"CACHE_DIR", cache, path}, {"CACHE_SIZE", "", megabytes}, {"NOMOUNT", "no", yesNo}, {"ARCH", "", fileName},
 		{"CUSTOMIZE_DIR", etc + "/hooks", path}, {"VARIANTS_DIR", etc + "/variants", path}, {"NETWORKS_DIR", etc + "/networks", path},
 		{"OVERLAYS_DIR", etc + "/overlays", path}, {"OVERLAY", "", overlay}, {"EXPORT_DIR", "/tmp", path},
-		{"LOADER", "", oneOf("", "grub", "extlinux", "systemd-boot")},
+		{"LOADER", "", oneOf("", "grub", "extlinux", "systemd-boot")}, {"FIRMWARE", "", oneOf("", "bios", "uefi", "hybrid")},
 		{"DNS_SERVERS", "", nil}, {"DNS_SEARCH", "", nil},
 		{"CINIT_USER", "", nil}, {"CINIT_SSH_KEY", "", nil}, {"CINIT_SSH_PWAUTH", "", nil}, {"CINIT_MANAGE_RESOLV_CONF", "", nil}, {"CINIT_DISABLE_ROOT", "", nil},
 	}

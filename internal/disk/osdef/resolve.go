@@ -77,9 +77,16 @@ func mib(v string) int64 {
 	return n << 20
 }
 
+// ByLoader tells whether a boot loader or a firmware is named that lays the disk out in its
+// own way; BIOS alone is what every other layout is for.
+func (r *Resolved) ByLoader() bool {
+	firmware := r.Settings["FIRMWARE"]
+	return r.Settings["LOADER"] != "" || firmware != "" && firmware != "bios"
+}
+
 // FitSwap holds the swap against the disk.
 func (r *Resolved) FitSwap(size int64) error {
-	if !r.Swap || r.Layout != nil || r.Settings["LOADER"] != "" {
+	if !r.Swap || r.Layout != nil || r.ByLoader() {
 		return nil
 	}
 	if r.SwapSize < 0 {
