@@ -40,10 +40,13 @@ func nebulaGuest(t *testing.T, over string, res *RunResult, signer ssh.Signer, k
 	return m, func(command string) string { return do(t, c, command) }
 }
 
+// journal is what a guest's services said.
+const journal = "sudo journalctl -qb -n 80 -o short-monotonic -u 'nebula-*' -u isc-dhcp-server -u libvirtd"
+
 // eventually runs a command in a guest until it says what is wanted: services come up in their own time.
 func eventually(t *testing.T, in func(string) string, command, want string) {
 	t.Helper()
-	retry, limit, got := time.NewTicker(2*time.Second), time.Now().Add(10*time.Minute), ""
+	retry, limit, got := time.NewTicker(2*time.Second), time.Now().Add(6*time.Minute), ""
 	defer retry.Stop()
 	for time.Now().Before(limit) {
 		if got = in(command); got == want {
@@ -51,7 +54,7 @@ func eventually(t *testing.T, in func(string) string, command, want string) {
 		}
 		<-retry.C
 	}
-	t.Fatalf("%s: %q, want %q", command, got, want)
+	t.Fatalf("%s: %q, want %q; %s", command, got, want, in(journal))
 }
 
 // answers holds what commands say in a guest against what they should.
@@ -67,10 +70,11 @@ func answers(t *testing.T, in func(string) string, want map[string]string) {
 // TestNebula bakes the head and the node of KIWI's cookbook for Debian, and boots both on one
 // segment: the node finds the head at 169.254.1.1:8445, is told its name, takes its address of the
 // head's DHCP server, is registered, and has the administrator's home by NFS; the administrator
-// then controls the node's libvirt from the head.
+// then controls the node's libvirt from the head. A guest's second card has an address of the head's.
 func TestNebula(t *testing.T) {
 	needAll(t)
 	headImage, nodeImage := nebula(t, "nebula-head"), nebula(t, "nebula-node")
+	guestImage := nebula(t, "nebula-guest")
 	signer, key := newKey(t)
 	dir, run := t.TempDir(), &disk.Runner{}
 	over := func(name string, res *RunResult) string {
@@ -88,6 +92,11 @@ func TestNebula(t *testing.T) {
 	l.Close()
 
 	m, head := nebulaGuest(t, over("head", headImage), headImage, signer, key, "listen="+segment, "-m", "512", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:01")
+	defer func() {
+		if t.Failed() {
+			t.Log(head(journal))
+		}
+	}()
 	m.waitFor(t, 10*time.Minute, "Nebula Head Node", "login:")
 	checkHead(t, head)
 
@@ -109,11 +118,21 @@ func TestNebula(t *testing.T) {
 	node("sudo sync")
 	m.cmd.Process.Kill()
 	_ = m.cmd.Wait()
-	_, node = nebulaGuest(t, nodeDisk, nodeImage, signer, key, "connect="+segment, "-m", "1024", "-device", nodeCard)
+	m, node = nebulaGuest(t, nodeDisk, nodeImage, signer, key, "connect="+segment, "-m", "1024", "-device", nodeCard)
 	eventually(t, node, "systemctl is-active nebula-firstboot || true", "active")
 	eventually(t, node, "findmnt -no SOURCE /var/lib/one || true", "10.0.8.1:/var/lib/one")
 	answers(t, node, map[string]string{"hostname": "node-1", "ip -4 -o address show br0 | grep -o 'inet [0-9.]*'": "inet " + address})
 	answers(t, head, map[string]string{"cat /var/lib/nebula/nodes": "52:54:00:8a:00:02 node-1 " + address})
+	m.cmd.Process.Kill() // a socket of QEMU's has two ends
+	_ = m.cmd.Wait()
+	_, guest := nebulaGuest(t, over("guest", guestImage), guestImage, signer, key, "connect="+segment, "-m", "384", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:03")
+	eventually(t, guest, "ip -4 -o address show eth1 | grep -c 'inet 10[.]0[.]8[.]1' || true", "1")
+	answers(t, guest, map[string]string{"id -un": "nebula", "cat /proc/sys/net/ipv6/conf/all/disable_ipv6": "1", heardOfHead("eth1"): "some"})
+}
+
+// heardOfHead is a command that says "some" when leases of a card have the head's option.
+func heardOfHead(card string) string {
+	return "grep -q 'option nebula-head 10.0.8.1;' /var/lib/dhcp/dhclient." + card + ".leases && echo some"
 }
 
 func checkHead(t *testing.T, in func(string) string) {
@@ -124,13 +143,13 @@ func checkHead(t *testing.T, in func(string) string) {
 		"id -un": "nebula", "hostname": "spark",
 		"systemctl is-enabled" + services + " 2>/dev/null | sort -u | xargs": "enabled",
 		"systemctl --failed --no-legend":                                     "",
-		"sudo exportfs | xargs":                                              "/var/lib/one 10.0.8.0/24",
+		"sudo cut -d'(' -f1 /var/lib/nfs/etab | xargs":                       "/var/lib/one 10.0.8.0/24",
 		"ip -4 -o address show br0 | grep -o 'inet [0-9./]*' | xargs":        "inet 10.0.8.1/24 inet 169.254.1.1/24",
 		"grep ^INTERFACESv4 /etc/default/isc-dhcp-server":                    `INTERFACESv4="br0"`,
 		"grep ^FIRSTBOOT /etc/sysconfig/firstboot":                           `FIRSTBOOT_WELCOME_DIR="/usr/share/nebula"`,
 		"cat /proc/sys/net/ipv6/conf/all/disable_ipv6":                       "1",
 		"cat /etc/modprobe.d/local.conf | xargs":                             "alias net-pf-10 off alias ipv6 off",
-		"swapon --show=NAME,SIZE --bytes --noheadings | xargs":               "/swapfile 2147479552",
+		"sudo swapon --show=NAME,SIZE --bytes --noheadings | xargs":          "/swapfile 2147479552",
 		"stat -c %a:%U /swapfile":                                            "600:root",
 		"sudo stat -c %U:%G /var/lib/one /var/lib/one/.one | xargs":          "oneadmin:cloud oneadmin:cloud",
 		"cat /var/lib/nebula/count; ls /var/lib/nebula | xargs":              "1\ncount nodes",
@@ -155,16 +174,16 @@ func checkNode(t *testing.T, in func(string) string) (address string) {
 	}
 	answers(t, in, map[string]string{
 		"hostname": "node-1", "ls /var/lib/nebula": "hostname",
-		"findmnt -no SOURCE,FSTYPE /var/lib/one | xargs":                                                         "10.0.8.1:/var/lib/one nfs4",
-		"sudo journalctl -qu nebula-firstboot -o cat | grep -c ^registered":                                      "1",
-		"grep -c 'option nebula-head 10.0.8.1;' /var/lib/dhcp/dhclient.br0.leases | sed 's/^[1-9][0-9]*$/some/'": "some",
-		"sudo grep -E '^(dynamic_ownership|user|group) ' /etc/libvirt/qemu.conf":                                 "user = \"oneadmin\"\ngroup = \"cloud\"\ndynamic_ownership = 0",
-		"sudo grep ^listen_tcp /etc/libvirt/libvirtd.conf":                                                       "listen_tcp = 1",
-		"grep ^NEBULA /etc/sysconfig/nebula":                                                                     `NEBULA_INTERFACE="eth1"`,
-		"cat /proc/sys/net/ipv6/conf/all/disable_ipv6":                                                           "1",
-		"swapon --show=NAME --noheadings":                                                                        "/swapfile",
-		"test -x /usr/bin/kvm && echo there":                                                                     "there",
-		"systemctl is-enabled nebula-firstboot libvirtd ssh | sort -u":                                           "enabled",
+		"findmnt -no SOURCE,FSTYPE /var/lib/one | xargs":                    "10.0.8.1:/var/lib/one nfs4",
+		"sudo journalctl -qu nebula-firstboot -o cat | grep -c ^registered": "1",
+		heardOfHead("br0"): "some",
+		"sudo grep -E '^(dynamic_ownership|user|group) ' /etc/libvirt/qemu.conf": "user = \"oneadmin\"\ngroup = \"cloud\"\ndynamic_ownership = 0",
+		"sudo grep ^listen_tcp /etc/libvirt/libvirtd.conf":                       "listen_tcp = 1",
+		"grep ^NEBULA /etc/sysconfig/nebula":                                     `NEBULA_INTERFACE="eth1"`,
+		"cat /proc/sys/net/ipv6/conf/all/disable_ipv6":                           "1",
+		"sudo swapon --show=NAME --noheadings":                                   "/swapfile",
+		"test -x /usr/bin/kvm && echo there":                                     "there",
+		"systemctl is-enabled nebula-firstboot libvirtd ssh | sort -u":           "enabled",
 	})
 	return address
 }
