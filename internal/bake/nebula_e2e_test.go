@@ -74,7 +74,6 @@ func answers(t *testing.T, in func(string) string, want map[string]string) {
 func TestNebula(t *testing.T) {
 	needAll(t)
 	headImage, nodeImage := nebula(t, "nebula-head"), nebula(t, "nebula-node")
-	guestImage := nebula(t, "nebula-guest")
 	signer, key := newKey(t)
 	dir, run := t.TempDir(), &disk.Runner{}
 	over := func(name string, res *RunResult) string {
@@ -125,6 +124,7 @@ func TestNebula(t *testing.T) {
 	answers(t, head, map[string]string{"cat /var/lib/nebula/nodes": "52:54:00:8a:00:02 node-1 " + address})
 	m.cmd.Process.Kill() // a socket of QEMU's has two ends
 	_ = m.cmd.Wait()
+	guestImage := nebula(t, "nebula-guest")
 	_, guest := nebulaGuest(t, over("guest", guestImage), guestImage, signer, key, "connect="+segment, "-m", "384", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:03")
 	eventually(t, guest, "ip -4 -o address show eth1 | grep -c 'inet 10[.]0[.]8[.]1' || true", "1")
 	answers(t, guest, map[string]string{"id -un": "nebula", "cat /proc/sys/net/ipv6/conf/all/disable_ipv6": "1", heardOfHead("eth1"): "some"})

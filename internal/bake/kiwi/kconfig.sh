@@ -34,7 +34,7 @@ hearthService() {
 		case $unit in *.*) ;; *) unit=$unit.service ;; esac
 		for dir in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
 			[ -e "$dir/$unit" ] || continue
-			unit=$(basename "$(readlink -f "$dir/$unit")")
+			[ "$(readlink -f "$dir/$unit")" = /dev/null ] || unit=$(basename "$(readlink -f "$dir/$unit")")
 			echo "${unit%.service}"
 			return
 		done

@@ -247,13 +247,13 @@ func TestUpdateSysConfig(t *testing.T) {
 // TestServiceNames: services are found by SUSE's names where they have Debian's.
 func TestServiceNames(t *testing.T) {
 	dir := describe(t, map[string]string{"lib/systemd/system/ssh.service": "", "lib/systemd/system/nfs-server.service": "", "etc/systemd/system/mine.service": "", "etc/init.d/isc-dhcp-server": ""})
-	for link, to := range map[string]string{"etc/systemd/system/sshd.service": "../../../lib/systemd/system/ssh.service", "lib/systemd/system/nfs-kernel-server.service": "nfs-server.service"} {
+	for link, to := range map[string]string{"etc/systemd/system/sshd.service": "../../../lib/systemd/system/ssh.service", "lib/systemd/system/nfs-kernel-server.service": "nfs-server.service", "etc/systemd/system/masked.service": "/dev/null"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out := bashed(t, dir, "for n in sshd ssh.service nfsserver nfs-kernel-server dhcpd mine absent libvirtd.socket; do hearthService $n; done")
-	if got := strings.Join(strings.Fields(out), " "); got != "ssh ssh nfs-server nfs-server isc-dhcp-server mine absent libvirtd.socket" {
+	out := bashed(t, dir, "for n in sshd ssh.service nfsserver nfs-kernel-server dhcpd mine absent libvirtd.socket masked; do hearthService $n; done")
+	if got := strings.Join(strings.Fields(out), " "); got != "ssh ssh nfs-server nfs-server isc-dhcp-server mine absent libvirtd.socket masked" {
 		t.Error(got)
 	}
 }
