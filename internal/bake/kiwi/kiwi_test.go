@@ -92,7 +92,6 @@ func TestScaffoldsAreRead(t *testing.T) {
 		"suse":         {Name: "cloud_guest", Users: []recipe.User{{Name: "ec2-user"}}, Disk: recipe.Disk{Size: "2GiB"}},
 		"nebula-head":  {Name: "nebula-head", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Head Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
 		"nebula-node":  {Name: "nebula-node", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Cloud Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
-		"nebula-guest": {Name: "nebula-guest", Users: []recipe.User{{Name: "nebula"}}},
 	} {
 		dir, base := t.TempDir(), ""
 		if _, err := recipe.Scaffold(kind, dir); err != nil {
