@@ -68,6 +68,7 @@ type system struct {
 	uuid    string // of the root file system
 	params  string // of the kernel
 	minSize int64  // of the root file system, bytes
+	swap    int64  // of its swap file, bytes; 0: there is none
 	user    string
 	small   bool // its qcow2 is packed as small as can be, however long that takes
 }
@@ -161,6 +162,11 @@ func (o *oven) images(ctx context.Context, sys *system) (Result, error) {
 	}
 	if err := o.fileSystem(ctx, sys.root, root, sys.label, sys.uuid, size); err != nil {
 		return res, err
+	}
+	if sys.swap > 0 {
+		if err := o.growSwap(ctx, root, sys.swap); err != nil {
+			return res, err
+		}
 	}
 	moves, err := o.disks(ctx, sys, &res, root, size)
 	if err != nil {

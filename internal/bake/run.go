@@ -290,7 +290,11 @@ func (k *kitchen) system(r *rootfs) (*system, error) {
 	if err := k.efi(r, uuid); err != nil {
 		return nil, err
 	}
-	return &system{kernel: kernel, ramdisk: ramdisk, root: r.staged, label: volumeLabel(k.recipe.Name), uuid: uuid, params: params, minSize: roomFor(r.staged),
+	swap, err := k.swap(r, uuid)
+	if err != nil {
+		return nil, err
+	}
+	return &system{kernel: kernel, ramdisk: ramdisk, root: r.staged, label: volumeLabel(k.recipe.Name), uuid: uuid, params: params, minSize: roomFor(r.staged) + (swap+swap/32)/(16<<20)*(16<<20), swap: swap, // inodes for its room, too
 		user: k.loginUser().LoginName(), menu: menu}, nil
 }
 

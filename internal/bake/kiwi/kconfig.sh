@@ -3,7 +3,7 @@
 
 # What is not here leaves a mark, for scripts of KIWI's go on after a failure.
 command_not_found_handle() {
-	case $1 in suse[A-Z]* | base[A-Z]*) echo "$1" >>/run/hearth/missing ;; esac
+	case $1 in suse[A-Z]* | base[A-Z]* | Rpm) echo "$1" >>/run/hearth/missing ;; esac
 	echo "$1: command not found" >&2
 	return 127
 }
@@ -15,22 +15,54 @@ hearthInit() {
 	else echo none; fi
 }
 
+# hearthService NAME gives the name that a service has in this tree: its own, or that of Debian for one by SUSE's name. What
+# is only another name of a unit, which systemctl does not enable, becomes the unit.
+hearthService() {
+	local name unit dir
+	for name in "$1" $(case ${1%.service} in
+		sshd) echo ssh ;; ssh) echo sshd ;;
+		nfsserver) echo nfs-server nfs-kernel-server ;;
+		nfs) echo nfs-client.target ;;
+		dhcpd) echo isc-dhcp-server ;;
+		cron) echo crond ;; crond) echo cron ;;
+		named) echo bind9 ;;
+		apache2) echo httpd ;; httpd) echo apache2 ;;
+		network) echo networking ;;
+		ntp | ntpd) echo ntpsec ntp ;;
+	esac); do
+		unit=$name
+		case $unit in *.*) ;; *) unit=$unit.service ;; esac
+		for dir in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+			[ -e "$dir/$unit" ] || continue
+			[ "$(readlink -f "$dir/$unit")" = /dev/null ] || unit=$(basename "$(readlink -f "$dir/$unit")")
+			echo "${unit%.service}"
+			return
+		done
+		[ ! -e "/etc/init.d/$name" ] || { echo "$name"; return; }
+	done
+	echo "$1"
+}
+
 # suseInsertService NAME has a service started at boot.
 suseInsertService() {
+	local name
+	name=$(hearthService "$1")
 	case $(hearthInit) in
-	systemd) systemctl --no-reload enable "$1" ;;
-	openrc) rc-update add "$1" default ;;
-	update-rc.d) update-rc.d "$1" defaults ;;
+	systemd) systemctl --no-reload enable "$name" ;;
+	openrc) rc-update add "$name" default ;;
+	update-rc.d) update-rc.d "$name" defaults ;;
 	*) echo "suseInsertService $1: the tree has no init system that is known" >&2; return 1 ;;
 	esac
 }
 
 # suseRemoveService NAME has it not started.
 suseRemoveService() {
+	local name
+	name=$(hearthService "$1")
 	case $(hearthInit) in
-	systemd) systemctl --no-reload disable "$1" ;;
-	openrc) rc-update -a delete "$1" ;;
-	update-rc.d) update-rc.d "$1" remove ;;
+	systemd) systemctl --no-reload disable "$name" ;;
+	openrc) rc-update -a delete "$name" ;;
+	update-rc.d) update-rc.d "$name" remove ;;
 	*) echo "suseRemoveService $1: the tree has no init system that is known" >&2; return 1 ;;
 	esac
 }
@@ -47,17 +79,13 @@ baseService() { suseService "$@"; }
 baseInsertService() { suseInsertService "$@"; }
 baseRemoveService() { suseRemoveService "$@"; }
 
-# baseUpdateSysConfig FILE NAME VALUE sets a variable in a file of /etc/sysconfig or of its kind.
+# baseUpdateSysConfig FILE NAME VALUE changes a variable in a file of /etc/sysconfig or of its kind. One that is not there
+# is not put in.
 baseUpdateSysConfig() {
 	[ -f "$1" ] || { echo "baseUpdateSysConfig: there is no $1" >&2; return 1; }
-	local line
-	line="$2=\"$3\""
-	if grep -q "^$2=" "$1"; then
-		local text
-		text=$(NAME=$2 LINE=$line awk 'index($0, ENVIRON["NAME"] "=") == 1 { print ENVIRON["LINE"]; next } { print }' "$1") && printf '%s\n' "$text" >"$1"
-	else
-		printf '%s\n' "$line" >>"$1"
-	fi
+	grep -q "^$2=" "$1" || { echo "baseUpdateSysConfig: $1 has no $2, and is left as it is" >&2; return 0; }
+	local text
+	text=$(NAME=$2 LINE="$2=\"$3\"" awk 'index($0, ENVIRON["NAME"] "=") == 1 { print ENVIRON["LINE"]; next } { print }' "$1") && printf '%s\n' "$text" >"$1"
 }
 
 # baseSetRunlevel N
@@ -78,3 +106,50 @@ baseSetRunlevel() {
 # What these mount in KIWI is mounted here.
 baseMount() { :; }
 baseCleanMount() { :; }
+baseCleanup() { :; }
+
+# Words on the log, and removal of files as a script writes it.
+Echo() { echo "$@"; }
+Debug() { echo "$@" >&2; }
+Rm() { rm -fv -- "$@"; }
+
+# hearthKeep FOLDER NAME... removes what a folder has besides the names.
+hearthKeep() {
+	local dir=$1 file name
+	shift
+	for file in "$dir"/*; do
+		[ -e "$file" ] || continue
+		for name; do [ "${file##*/}" != "$name" ] || continue 2; done
+		rm -rf -- "$file"
+	done
+}
+
+# baseStripLocales LOCALE... removes the locales besides these, by the names of their folders.
+baseStripLocales() { hearthKeep /usr/lib/locale "$@" C.utf8 locale-archive; }
+
+# baseStripTranslations FILE... removes the programs' translations besides these files.
+baseStripTranslations() {
+	local keep=() name
+	for name; do keep+=(! -name "$name"); done
+	[ ! -d /usr/share/locale ] || find /usr/share/locale -name '*.mo' "${keep[@]}" -delete
+}
+
+# Documentation: all of it, but the licences, which images are given away with.
+baseStripDocs() { [ ! -d /usr/share/doc ] || find /usr/share/doc /usr/share/doc-base ! -type d ! -iname 'copying*' ! -iname 'copyright*' ! -iname 'licen[cs]e*' -delete 2>/dev/null || :; }
+baseStripMans() { hearthKeep /usr/share/man "$@"; }
+baseStripInfos() { hearthKeep /usr/share/info "$@"; }
+
+# baseDisableCtrlAltDel has the keys not restart the machine.
+baseDisableCtrlAltDel() {
+	if [ "$(hearthInit)" = systemd ]; then ln -sf /dev/null /etc/systemd/system/ctrl-alt-del.target
+	elif [ -f /etc/inittab ]; then sed -i '/ctrlaltdel/s/^/#/' /etc/inittab; fi
+}
+
+# baseSystemdServiceInstalled UNIT gives the name of the file of a unit, if there is one.
+baseSystemdServiceInstalled() {
+	local dir
+	for dir in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+		[ ! -e "$dir/$1" ] || { echo "$dir/$1"; return 0; }
+	done
+	return 1
+}

@@ -333,7 +333,18 @@ func (c *checker) outputs() {
 	if _, err := ParseSize(c.Disk.Size); err != nil {
 		c.problem("disk.size", "%v", err)
 	}
+	switch n, err := ParseSize(c.Disk.Swap); {
+	case err != nil:
+		c.problem("disk.swap", "%v", err)
+	case n > maxSwap:
+		c.problem("disk.swap", "a swap file has at most %d GiB: it is part of the image's root", maxSwap>>30)
+	case n > 0 && c.Wants("tar"):
+		c.say(Warning, "disk.swap", "the output tar has the swap file's beginning only: make it whole where it is unpacked")
+	}
 }
+
+// maxSwap bounds a swap file, bytes.
+const maxSwap = 64 << 30
 
 // ParseSize reads sizes such as 512MiB or 4GiB, in bytes; "" is 0.
 func ParseSize(s string) (int64, error) {

@@ -100,6 +100,7 @@ type Script struct {
 // Disk is the disk that boots.
 type Disk struct {
 	Size string `yaml:"size"` // such as 4GiB; "": as small as it goes
+	Swap string `yaml:"swap"` // size of a swap file in the root, such as 1GiB; "": none
 }
 
 // Agents set a guest up at its first boot.

@@ -126,7 +126,13 @@ func TestScaffolds(t *testing.T) {
 		if _, err := Scaffold(kind, dir); err == nil || !strings.Contains(err.Error(), "is there already") {
 			t.Errorf("%s was written over: %v", kind, err)
 		}
-		if kind == "suse" { // KIWI's: its own package reads it
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if st, serr := os.Stat(f); err != nil || serr != nil || strings.HasPrefix(string(b), "#!") != (st.Mode()&0o111 != 0) {
+				t.Errorf("%s: %v %v %v", f, st.Mode(), err, serr)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "config.xml")); err == nil { // KIWI's: its own package reads it
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, "stage3-latest.tar.xz"), nil, 0o600); err != nil {

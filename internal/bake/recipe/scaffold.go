@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -47,7 +48,11 @@ func Scaffold(kind, dir string) (files []string, err error) {
 			break
 		}
 		if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
-			err = os.WriteFile(to, texts[to], 0o644)
+			mode := fs.FileMode(0o644)
+			if bytes.HasPrefix(texts[to], []byte("#!")) { // what is embedded has no modes
+				mode = 0o755
+			}
+			err = os.WriteFile(to, texts[to], mode)
 		}
 	}
 	return files, err
