@@ -21,7 +21,11 @@ type Files interface {
 // Folder of the entries below the one that the specification calls $BOOT.
 const Folder = "/loader/entries"
 
-const maxText = 1 << 20
+const (
+	maxText    = 1 << 20 // bytes of one of GRUB's files
+	maxEntry   = 64 << 10
+	maxEntries = 500 // more are no menu; the others are as if they were not there
+)
 
 // boots are the folders that $BOOT may be; the last is that of a file system by itself.
 var boots = []string{"/boot", "/boot/efi", "/efi", ""}
@@ -49,8 +53,8 @@ func Is(name string) bool {
 func List(t Files) (list []*Entry) {
 	for _, boot := range boots {
 		names, _ := t.Glob(boot + Folder + "/*.conf")
-		for _, name := range names {
-			if b, err := t.ReadFile(name, maxText); err == nil {
+		for _, name := range names[:min(len(names), maxEntries)] {
+			if b, err := t.ReadFile(name, maxEntry); err == nil {
 				list = append(list, Parse(name, string(b)))
 			}
 		}
