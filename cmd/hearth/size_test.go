@@ -1,9 +1,6 @@
 package main
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{"1": 1, "512M": 512 << 20, "10g": 10 << 30, "2GiB": 2 << 30, "3KB": 3 << 10, "1T": 1 << 40, "1.5G": 3 << 29,
@@ -23,9 +20,10 @@ func TestParseSize(t *testing.T) {
 
 // TestConversionAim holds what is made against what the command line says of it.
 func TestConversionAim(t *testing.T) {
-	for want, c := range map[string]conversion{"qcow2": {}, "vmdk": {out: "a.vmdk"}, "raw": {out: "a.vmdk", to: "raw"}, "tar.gz": {out: "dir.tar/a.tar.gz"}, "qcow2 ": {out: "disk"}} {
-		if err := c.aim(); err != nil || c.to != strings.TrimSpace(want) {
-			t.Errorf("%q %q: %q, %v", c.out, want, c.to, err)
+	for _, c := range []struct{ out, to, want string }{{"", "", "qcow2"}, {"a.vmdk", "", "vmdk"}, {"a.vmdk", "raw", "raw"}, {"dir.tar/a.tar.gz", "", "tar.gz"}, {"disk", "", "qcow2"}} {
+		got := conversion{out: c.out, to: c.to}
+		if err := got.aim(); err != nil || got.to != c.want {
+			t.Errorf("%+v: %q, %v", c, got.to, err)
 		}
 	}
 	for _, c := range []conversion{{to: "nonsense"}, {to: "ami", compress: "zstd"}, {out: "a.ova", compress: "zlib"}} {
