@@ -79,6 +79,7 @@ type Server struct {
 	Posted    string         // the password that its guest had posted when it left its last node, encrypted by the guest
 	Trash     *Trash         // it was deleted, and is kept for a while; nil for all others
 	ToVolume  *ToVolume      // the volume that is being made of its root disk; nil for none
+	RootImage *ImageRef      // what its root disk, or boot volume, is being replaced by; nil for nothing
 	Fault     *Fault
 	Marked    bool   // the operator says that it is in error
 	Steps     []Step // the timeline of its start, newest last
@@ -212,6 +213,7 @@ const (
 	DiskRescue   DiskReason = "rescue"   // one of an image, the kept one beside it
 	DiskUnrescue DiskReason = "unrescue" // back from that
 	DiskToVolume DiskReason = "volume"   // none: a volume holds what the last one held
+	DiskReplace  DiskReason = "replace"  // one of an image, in place of the kept one; all else of the server stays
 )
 
 // Observation is what the node last reported of a server.

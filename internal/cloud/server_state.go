@@ -27,6 +27,7 @@ const (
 	TaskDeleting    = "deleting"
 	TaskTrashing    = "soft-deleting"
 	TaskToVolume    = "root_to_volume" // ours: nova has no such thing
+	TaskReplaceRoot = "replacing_root" // ours too
 	TaskPausing     = "pausing"
 	TaskUnpausing   = "unpausing"
 	TaskSuspending  = "suspending"
@@ -74,7 +75,7 @@ func (s *Server) turning() bool { return s.Seen.Turn != s.Intent.Disk.Turn }
 // diskTasks are the tasks of the ways to another root disk.
 var diskTasks = map[DiskReason]string{
 	DiskRebuild: TaskRebuilding, DiskResize: TaskResizing, DiskRevert: TaskReverting, DiskRescue: TaskRescuing, DiskUnrescue: TaskUnrescuing,
-	DiskToVolume: TaskToVolume,
+	DiskToVolume: TaskToVolume, DiskReplace: TaskReplaceRoot,
 }
 
 // diskState is the VM state that its root disk makes it have; "" for none.

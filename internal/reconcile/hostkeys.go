@@ -19,7 +19,7 @@ func reimaging(s cloud.Server) bool {
 // of each instance, unless its owner says that it keeps them. What somebody else has at
 // the same time is not touched.
 func newKeys(tx *store.Tx, s cloud.Server, volume string) (bool, error) {
-	if s.LaunchedAt != nil && !reimaging(s) {
+	if s.LaunchedAt != nil && (!reimaging(s) || s.RootImage != nil) { // what replaces its content is its own
 		return false, nil
 	}
 	v, err := tx.Volumes.Get(volume)

@@ -60,6 +60,9 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		if s.Shelf != nil && s.Shelf.Offloaded && s.Shelf.Image.ID != "" {
 			spec.Image, spec.Deploy = s.Shelf.Image, nil
 		}
+		if s.RootImage != nil {
+			spec.Image, spec.Deploy = *s.RootImage, nil
+		}
 		if s.Rescue != nil {
 			spec.Deploy = nil
 			spec.Image, spec.RescueAs = *s.Rescue, s.RescueAs
@@ -70,7 +73,7 @@ func (k *Housekeeper) instanceSpec(ctx context.Context, id string) (spec cloud.I
 		}
 		if boot := spec.BootVolume(); boot != nil {
 			if reimaging(s) {
-				boot.Image = &s.Image
+				boot.Image = &spec.Image
 			}
 			if boot.NewKeys, err = newKeys(tx, s, boot.VolumeID); err != nil {
 				return err

@@ -32,6 +32,9 @@ func (k *Housekeeper) Observe(ctx context.Context, nodeName string, statuses ...
 			if err := k.portsSeen(tx, &server); err != nil {
 				return err
 			}
+			if err := k.replaced(tx, &server); err != nil {
+				return err
+			}
 			if err := tx.Servers.Update(server); err != nil {
 				return err
 			}

@@ -109,7 +109,8 @@ func (w *worker) settle(in cloud.Intent) error {
 		w.deadline = time.Time{} // it never heeded the button that an older intent pressed
 	}
 	switch {
-	case w.guest != nil || state == cloud.InstanceFailed:
+	case w.guest != nil:
+	case state == cloud.InstanceFailed && (r.Generation >= in.Generation || !r.Built || in.Power == cloud.PowerOn): // what failed is wanted still
 	case r.Saved:
 		state = cloud.InstanceSuspended
 	default:

@@ -81,6 +81,13 @@ func life(w *world) (cloud.InstanceSpec, []stage) {
 	add("resize", cloud.InstanceRunning, spec)
 	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Stay() })
 	add("confirm", cloud.InstanceRunning, spec)
+	own := spec.Image
+	spec = with(spec, off)
+	spec.Intent.Disk, spec.Image = spec.Intent.Disk.Next(cloud.DiskReplace, true), w.images.add("changed")
+	add("stop and replace", cloud.InstanceStopped, spec)
+	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Stay() })
+	spec.Image = own
+	add("give the old one up", cloud.InstanceStopped, spec)
 	spec = with(spec, off)
 	spec.Intent.Disk = spec.Intent.Disk.Next(cloud.DiskRescue, true)
 	add("rescue of a stopped one", cloud.InstanceStopped, spec)

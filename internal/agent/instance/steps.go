@@ -172,13 +172,18 @@ func (w *worker) dropEphemeral(ctx context.Context, id string) error {
 	return nil
 }
 
+// fromImage tells whether a later root disk is made of the image of the spec.
+func fromImage(why cloud.DiskReason) bool {
+	return why == cloud.DiskRebuild || why == cloud.DiskRescue || why == cloud.DiskReplace
+}
+
 // fetch brings the images that this start reads into the node's cache.
 func (w *worker) fetch(ctx context.Context, spec cloud.InstanceSpec) error {
 	refs := []*cloud.ImageRef{spec.Kernel, spec.Ramdisk}
 	for i := range spec.CDs {
 		refs = append(refs, &spec.CDs[i].Image)
 	}
-	if d := spec.Intent.Disk; spec.Deploy == nil && spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && (d.Why == cloud.DiskRebuild || d.Why == cloud.DiskRescue)) {
+	if d := spec.Intent.Disk; spec.Deploy == nil && spec.BootVolume() == nil && (!w.rec.Built || w.rec.Turn != d.Turn && fromImage(d.Why)) {
 		refs = append(refs, &spec.Image)
 	}
 	if v := spec.BootVolume(); v != nil && w.rec.Turn != spec.Intent.Disk.Turn {

@@ -19,7 +19,7 @@ func (a *api) verbs() map[string]action {
 		"createBackup": a.createBackup, "trigger_crash_dump": a.sinceVerb(17, a.plainVerb("trigger_crash_dump", a.svc.CrashDump)),
 		"os-getVNCConsole": a.oldConsole("os-getVNCConsole"), "os-getSerialConsole": a.oldConsole("os-getSerialConsole"),
 		"os-getSPICEConsole": a.oldConsole("os-getSPICEConsole"), "os-getRDPConsole": a.oldConsole("os-getRDPConsole"),
-		"changePassword": a.changePassword, "hearthRootToVolume": a.rootToVolume,
+		"changePassword": a.changePassword, "hearthRootToVolume": a.rootToVolume, "hearthReplaceRoot": a.replaceRoot,
 		"migrate": a.operatorVerb("os-migrate-server:migrate", a.migrate), "os-migrateLive": a.operatorVerb("os-migrate-server:migrate_live", a.liveMigrate),
 		"evacuate": a.operatorVerb("os-evacuate", a.evacuate), "injectNetworkInfo": a.operatorVerb("os-admin-actions:inject_network_info", a.injectNetwork),
 	}

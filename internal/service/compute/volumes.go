@@ -31,6 +31,8 @@ type Volumes interface {
 	// ReimagedTx notes that the server's node gives a volume an image anew; Invalid
 	// when it does not fit, or others have the volume.
 	ReimagedTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error
+	// ReplaceableTx refuses as ReimagedTx does, and notes nothing.
+	ReplaceableTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error
 
 	// What nova passes on for clients that know no cinder.
 	Get(ctx context.Context, c cloud.Caller, id string) (volume.Detail, error)

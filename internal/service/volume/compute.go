@@ -153,20 +153,34 @@ func (s *Service) UnplugTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachmen
 // node while no guest has it. Invalid when the image does not fit, or another server
 // has the volume too.
 func (s *Service) ReimagedTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error {
-	const op = "volume.Reimaged"
-	d, err := volumeTx(tx, c, a.VolumeID)
+	v, metadata, err := reimageable(tx, c, a, image)
 	if err != nil {
 		return err
 	}
+	v.Bootable, v.ImageMetadata, v.UpdatedAt = true, metadata, s.clock.Now()
+	return tx.Volumes.Update(v)
+}
+
+// ReplaceableTx refuses as ReimagedTx does: for a volume whose content is replaced by an
+// image's, and which tells no other origin by that.
+func (s *Service) ReplaceableTx(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) error {
+	_, _, err := reimageable(tx, c, a, image)
+	return err
+}
+
+// reimageable gives a server's volume as it is, and what it would tell of an image.
+func reimageable(tx *store.Tx, c cloud.Caller, a cloud.VolumeAttachment, image cloud.Image) (cloud.Volume, map[string]string, error) {
+	const op = "volume.Reimaged"
+	d, err := volumeTx(tx, c, a.VolumeID)
+	if err != nil {
+		return cloud.Volume{}, nil, err
+	}
 	if d.Status != cloud.VolumeInUse || len(d.Attachments) != 1 {
-		return cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is %s and has %d attachments: it is re-imaged when it is in-use by the one server.", d.ID, d.Status, len(d.Attachments))
+		return cloud.Volume{}, nil, cloud.E(op, cloud.Invalid, "Invalid volume: Volume %s is %s and has %d attachments: it is re-imaged when it is in-use by the one server.", d.ID, d.Status, len(d.Attachments))
 	}
 	v := d.Volume // with the image in it, to see that it fits
-	if err := fromImage(op, &image, &v); err != nil {
-		return err
-	}
-	d.Bootable, d.ImageMetadata, d.UpdatedAt = true, v.ImageMetadata, s.clock.Now()
-	return tx.Volumes.Update(d.Volume)
+	err = fromImage(op, &image, &v)
+	return d.Volume, v.ImageMetadata, err
 }
 
 // ReleaseTx ends an attachment of a server that no node has. A volume that was to
