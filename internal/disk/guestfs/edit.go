@@ -24,10 +24,24 @@ type Edit struct {
 	t       *Tree
 	scripts map[*Volume][]command
 	order   []*Volume
-	files   [][]byte
+	files   []content
 	made    map[string]place // folders that will be there
 	put     map[place]bool   // files that will be there
 	err     error
+}
+
+// content is what a file is to hold: data, or what a file of this host holds.
+type content struct {
+	data []byte
+	path string // "" for data
+}
+
+// put makes it the new file path of this host.
+func (c content) put(path string) error {
+	if c.path == "" {
+		return os.WriteFile(path, c.data, 0o600)
+	}
+	return os.Link(c.path, path)
 }
 
 // command is one of debugfs; between its parts is the name of a staged file,
@@ -69,9 +83,9 @@ func (e *Edit) say(v *Volume, format string, args ...any) {
 }
 
 // stage adds a command with the name of a file that has data.
-func (e *Edit) stage(v *Volume, before string, data []byte, after string) {
+func (e *Edit) stage(v *Volume, before string, c content, after string) {
 	e.add(v, command{before, len(e.files), after})
-	e.files = append(e.files, data)
+	e.files = append(e.files, c)
 }
 
 func (e *Edit) add(v *Volume, c command) {
@@ -152,7 +166,9 @@ func (e *Edit) Mkdir(name string, o Owner) {
 
 // Write puts a file in place of what is there. Folders that lack are made. What
 // was there gives its extended attributes.
-func (e *Edit) Write(name string, data []byte, o Owner) {
+func (e *Edit) Write(name string, data []byte, o Owner) { e.write(name, content{data: data}, o) }
+
+func (e *Edit) write(name string, c content, o Owner) {
 	e.Mkdir(path.Dir(path.Clean("/"+name)), Owner{Mode: 0o755})
 	p, old, err := e.place(name)
 	if e.fail(err); e.err != nil {
@@ -165,7 +181,7 @@ func (e *Edit) Write(name string, data []byte, o Owner) {
 	dir, base := path.Split(p.inner)
 	e.clear(p, old)
 	e.say(p.volume, "cd %s", quote(path.Clean(dir)))
-	e.stage(p.volume, "write ", data, " "+quote(base))
+	e.stage(p.volume, "write ", c, " "+quote(base))
 	e.say(p.volume, "cd /")
 	e.owner(p, 0o100000, o)
 	e.label(p, old, 0o100000)
@@ -260,11 +276,11 @@ func (e *Edit) SetXattr(name, attr string, value []byte) {
 }
 
 func (e *Edit) xattr(p place, attr string, value []byte) {
-	if strings.ContainsFunc(attr, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+	if !plain(attr) {
 		e.fail(&disk.Error{Kind: disk.Refused, Op: "change files", Reason: fmt.Sprintf("the name %q of an extended attribute", attr)})
 		return
 	}
-	e.stage(p.volume, "ea_set -f ", value, " "+quote(p.inner)+" "+attr)
+	e.stage(p.volume, "ea_set -f ", content{data: value}, " "+quote(p.inner)+" "+attr)
 }
 
 func (e *Edit) owner(p place, kind uint32, o Owner) {
@@ -344,8 +360,8 @@ func (e *Edit) Commit(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for i, data := range e.files {
-		if err := os.WriteFile(staged(dir, i), data, 0o600); err != nil {
+	for i, c := range e.files {
+		if err := c.put(staged(dir, i)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 // Package mount shows the files of an image as a folder of the host, by FUSE, for any
-// user and for reading only. The kernel of the host never reads the image: this process
-// does, with the reader of internal/disk/ext4, and hands files on.
+// user, to be read, or if that is asked for changed. The kernel of the host never reads
+// the image: this process does, with the reader of internal/disk/ext4, and hands files
+// on. Changes are made by debugfs in the sandbox, one by one (see [Options].Write).
 //
 // The files belong to whom they belong in the guest, but whoever mounts may read them
 // all, as he may read the image. Devices, programs with setuid and the like do nothing:
@@ -29,6 +30,10 @@ import (
 type Options struct {
 	Image     string
 	Partition int // number of the only one; 0: the root file system with what its fstab mounts
+	// Write lets files be changed. What is new belongs to root in the guest until it is
+	// given to somebody else. A file is changed when it is closed or synced.
+	Write bool
+	Tell  func(error) // is told why a change failed, for programs only get a number; may be nil
 }
 
 // Image is an open image whose files can be shown.
@@ -36,8 +41,9 @@ type Image struct {
 	Tree     *guestfs.Tree
 	Replayed bool // a journal was replayed, on an overlay; the image is as it was
 
-	path string
-	d    *guestfs.Disk
+	path   string
+	d      *guestfs.Disk
+	writer *writer // nil: for reading
 }
 
 func refuse(format string, args ...any) error {
@@ -55,6 +61,9 @@ func Open(ctx context.Context, run *disk.Runner, opt Options) (*Image, error) {
 		return nil, refuse("this is no disk but %s", info.Content)
 	}
 	i := &Image{path: layer.Path}
+	if opt.Write {
+		return i, i.openToWrite(ctx, run, layer, opt)
+	}
 	for _, mode := range []guestfs.Mode{guestfs.ReadOnly, guestfs.Scratch} {
 		if i.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, mode); err != nil {
 			return nil, err
@@ -102,19 +111,34 @@ func unclean(t *guestfs.Tree) bool {
 }
 
 // Close lets go of the image.
-func (i *Image) Close() error { return i.d.Close() }
+func (i *Image) Close() error {
+	if i.writer == nil {
+		return i.d.Close()
+	}
+	return errors.Join(i.writer.close(), i.d.Close())
+}
+
+// Changed tells whether something was changed in the image.
+func (i *Image) Changed() bool { return i.d.Changed() }
 
 // lasting is how long the kernel may remember: nothing changes here.
 var lasting = time.Hour
 
 func (i *Image) options() *fs.Options {
-	return &fs.Options{EntryTimeout: &lasting, AttrTimeout: &lasting, NegativeTimeout: &lasting, NullPermissions: true,
-		MountOptions: fuse.MountOptions{FsName: i.path, Name: "hearth", Options: []string{"ro"}, DirectMount: os.Geteuid() == 0,
-			DirectMountFlags: unix.MS_NOSUID | unix.MS_NODEV | unix.MS_RDONLY, EnableSymlinkCaching: true, DisableReadDirPlus: false}}
+	o := &fs.Options{NullPermissions: true, MountOptions: fuse.MountOptions{FsName: i.path, Name: "hearth", DirectMount: os.Geteuid() == 0,
+		DirectMountFlags: unix.MS_NOSUID | unix.MS_NODEV}}
+	if i.writer == nil {
+		o.EntryTimeout, o.AttrTimeout, o.NegativeTimeout = &lasting, &lasting, &lasting
+		o.Options, o.DirectMountFlags, o.EnableSymlinkCaching = []string{"ro"}, o.DirectMountFlags|unix.MS_RDONLY, true
+	}
+	return o
 }
 
 // root is the first node of the file system.
-func (i *Image) root() (*node, error) {
+func (i *Image) root() (fs.InodeEmbedder, error) {
+	if i.writer != nil {
+		return &changing{w: i.writer}, nil
+	}
 	top, err := i.Tree.Lstat("/")
 	if err != nil {
 		return nil, err
