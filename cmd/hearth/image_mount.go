@@ -50,7 +50,7 @@ func newMount() *cobra.Command {
 
 // tellOn prints why a change in a mounted image failed.
 func tellOn(out io.Writer) func(error) {
-	return func(err error) { fmt.Fprintln(out, "hearth:", err) }
+	return func(err error) { fmt.Fprintln(out, "warning:", err) }
 }
 
 // newUmount is 'hearth image umount'.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,9 +122,30 @@ func TestGanetiImage(t *testing.T) {
 // TestInstanceRoot: no name leads out of /tmp.
 func TestInstanceRoot(t *testing.T) {
 	for name, want := range map[string]string{"web1.example.org": "/tmp/web1.example.org_root", "../etc": "", "..": "", "a/b": ""} {
-		_, dir, err := (&oldCall{args: []string{name}}).instanceRoot()
-		if dir != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q, %v", name, dir, err)
+		_, dir, with, err := (&oldCall{args: []string{"--rw", name}}).instanceRoot("rw")
+		if dir != want || (err == nil) != (want != "") || err == nil && !slices.Equal(with, []string{"--rw"}) {
+			t.Errorf("%s: %q, %v, %v", name, dir, with, err)
+		}
+	}
+	if _, _, _, err := (&oldCall{args: []string{"--rw", "web1"}}).instanceRoot(); err == nil {
+		t.Error("umount-disks takes --rw")
+	}
+}
+
+// TestLastOf: what a process said that showed files decides what umount-disks says.
+func TestLastOf(t *testing.T) {
+	for said, want := range map[string]string{"  fetch 10 bytes\n  done\n": "", "  fetch\nhearth: no room\nIt is kept: /tmp/x\n": "no room\nIt is kept: /tmp/x", "hearth: at once\n": "at once"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, mountDisksLog), []byte(said), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		err := lastOf(dir, &out)
+		if got := fmt.Sprint(err); want == "" && (err != nil || !strings.Contains(out.String(), "done")) || want != "" && got != want {
+			t.Errorf("%q: %v, %q", said, err, out.String())
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("left: %v", left)
 		}
 	}
 }

@@ -39,7 +39,8 @@ func TestKeep(t *testing.T) {
 		name string
 		run  func(*stage)
 	}{
-		{"Trash", (*stage).trash}, {"Protect", (*stage).protect}, {"Rename", (*stage).rename}, {"Untaken", (*stage).untaken}, {"RootToVolume", (*stage).rootToVolume}, {"Empty", (*stage).emptyTrash},
+		{"Trash", (*stage).trash}, {"Protect", (*stage).protect}, {"Rename", (*stage).rename}, {"Untaken", (*stage).untaken}, {"MountRoot", (*stage).mountDisk}, {"RootToVolume", (*stage).rootToVolume},
+		{"MountVolume", (*stage).mountDisk}, {"Empty", (*stage).emptyTrash},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			start := time.Now()

@@ -75,6 +75,7 @@ func (n *changing) stat(name string, open *content, out *fuse.Attr) syscall.Errn
 		return errno
 	}
 	now.attr(now.n, out)
+	out.Uid = n.w.swapped(out.Uid)
 	if open == nil {
 		return fs.OK
 	}
@@ -221,7 +222,11 @@ func (n *changing) Setattr(_ context.Context, h fs.FileHandle, in *fuse.SetAttrI
 			return errno
 		}
 	}
-	return n.stat(n.name(), n.w.open[n], &out.Attr)
+	errno := n.stat(n.name(), n.w.open[n], &out.Attr)
+	if in.Valid&fuse.FATTR_UID != 0 { // what gives a file to another sets its access control list next
+		out.Uid = n.w.user
+	}
+	return errno
 }
 
 func (n *changing) setOwner(in *fuse.SetAttrIn) syscall.Errno {
@@ -246,7 +251,7 @@ func (n *changing) setOwner(in *fuse.SetAttrIn) syscall.Errno {
 		list = all[accessList]
 	}
 	if chown {
-		o.UID = uid
+		o.UID = n.w.swapped(uid)
 	}
 	if chgrp {
 		o.GID = gid

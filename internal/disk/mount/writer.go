@@ -23,6 +23,7 @@ type writer struct {
 	tree    *guestfs.Tree
 	volumes map[*guestfs.Volume]uint64
 	tell    func(error)
+	user    uint32 // who mounts it
 	dir     string // of the contents of files that are open to be written
 	number  int
 	open    map[*changing]*content
@@ -59,7 +60,7 @@ func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.La
 	if err != nil {
 		return errors.Join(err, i.d.Close())
 	}
-	i.writer = &writer{ctx: context.WithoutCancel(ctx), tree: i.Tree, volumes: number(i.Tree), tell: opt.Tell, dir: dir, open: map[*changing]*content{}}
+	i.writer = &writer{ctx: context.WithoutCancel(ctx), tree: i.Tree, volumes: number(i.Tree), tell: opt.Tell, user: uint32(os.Geteuid()), dir: dir, open: map[*changing]*content{}}
 	i.Replayed = i.d.Repaired()
 	return nil
 }
@@ -77,6 +78,19 @@ func unused(path string) error {
 		return refuse("%s is in use, by a guest that runs or a tool: shut that down first, or mount it for reading", path)
 	}
 	return nil
+}
+
+// swapped is the owner of a file as who mounts it sees him, and the other way round: root's
+// files seem to be his, and his root's. The kernel lets none but the owner of a file set
+// its access control list, as 'sed -i' and 'cp -p' do.
+func (w *writer) swapped(uid uint32) uint32 {
+	switch uid {
+	case 0:
+		return w.user
+	case w.user:
+		return 0
+	}
+	return uid
 }
 
 func (w *writer) close() error { return os.RemoveAll(w.dir) }
