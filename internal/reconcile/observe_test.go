@@ -37,3 +37,29 @@ func TestPrune(t *testing.T) {
 		}
 	}
 }
+
+// TestServersWaitForTheFirstNode asks for a server before any node has told of itself: it
+// waits a while, and then is told that there is none.
+func TestServersWaitForTheFirstNode(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		w := newWorld(t)
+		w.write(func(tx *store.Tx) error { return tx.Hosts.Delete("node-1") })
+		w.want("early", 512)
+		w.step()
+		if s := w.server("early"); s.Fault != nil || s.Node != "" {
+			t.Fatalf("%+v on %q", s.Fault, s.Node)
+		}
+		if comes {
+			if err := w.ObserveHost(t.Context(), "node-1", w.node); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range nodeTries {
+			w.clock.Advance(time.Second)
+			w.step()
+		}
+		if s := w.server("early"); comes != (s.Node == "node-1") || comes != (s.Fault == nil) {
+			t.Errorf("comes: %v: %+v on %q", comes, s.Fault, s.Node)
+		}
+	}
+}

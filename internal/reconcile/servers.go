@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -142,9 +143,14 @@ func (k *Housekeeper) applyServer(ctx context.Context, server cloud.Server) erro
 	return k.settle(ctx, server.ID, spec.Intent.Generation)
 }
 
+// nodeTries is how often, with a second between, a server is tried to be placed while no
+// node has told of itself yet, as when the cloud has just been started.
+const nodeTries = 60
+
 // place chooses a host for the server, counting what all others use in the same
 // transaction. When none fits, the server gets a fault that says why.
 func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server, err error) {
+	var wait error
 	err = k.Store.Update(ctx, func(tx *store.Tx) error {
 		if server, err = tx.Servers.Get(id); err != nil {
 			return err
@@ -159,6 +165,10 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 		request := schedule.RequestOf(server)
 		if request.VolumesOn, request.VolumesStay, err = volumesOn(tx, server.ID); err != nil {
 			return err
+		}
+		if len(fleet.Hosts) == 0 && server.Attempt < nodeTries {
+			wait = errWaiting
+			return nil
 		}
 		placement, err := schedule.Plan(fleet, request)
 		if err != nil && server.Shelf != nil {
@@ -180,7 +190,7 @@ func (k *Housekeeper) place(ctx context.Context, id string) (server cloud.Server
 		}
 		return bindPorts(tx, server, placement.AvailabilityZone)
 	})
-	return server, err
+	return server, cmp.Or(err, wait)
 }
 
 // bindPorts writes the host into the ports of a server.
