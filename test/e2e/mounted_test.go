@@ -32,6 +32,7 @@ func (g *stage) ordinary() string {
 func (g *stage) mountDisk() {
 	in := g.inside()
 	const keys = "sudo sh -c 'sync; sha256sum /etc/dropbear/dropbear_*_host_key'"
+	eventually(g.t, "it has three host keys", func() bool { return strings.Count(in.run(keys), "_host_key") == 3 })
 	who := in.run(keys)
 	out, err := g.ordinarily(`if "$1" mount-disks --rw one; then exit 1; fi 2>&1; ls -d /tmp/one_root 2>&1 || true`, "one")
 	if err != nil || !strings.Contains(out, "is ACTIVE") || !strings.Contains(out, "cannot access") {
