@@ -8,6 +8,9 @@ const (
 	GRUBForUEFI = "x86_64-efi" // Debian has it in grub-efi-amd64-bin
 )
 
+// GRUBSerial are lines of a menu of GRUB's: it is on the serial line too, if there is one.
+const GRUBSerial = "if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n"
+
 // GRUBImage makes GRUB's core image for a platform in the file path: it looks for its
 // configuration in the folder prefix, and has modules built in. ToolMissing, with the
 // package, if GRUB for that platform is not installed.

@@ -63,7 +63,7 @@ var script string
 func (m Menu) Config() []byte {
 	serial := ""
 	if m.Serial {
-		serial = "if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n"
+		serial = disk.GRUBSerial
 	}
 	opts := ""
 	if m.KernelOpts != "" {

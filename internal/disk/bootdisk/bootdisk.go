@@ -48,17 +48,13 @@ func (m Menu) Config() []byte {
 		ramdisk = "\techo \"Loading its initial ramdisk\"\n\tinitrd16 " + m.Ramdisk + "\n"
 	}
 	return fmt.Appendf(nil, `%s The kernel is found by these names after an upgrade too.
-if serial --unit=0 --speed=115200; then
-	terminal_input console serial
-	terminal_output console serial
-fi
-set default=0
+%sset default=0
 set timeout=%d
 menuentry "%s" {
 	echo "Loading %s"
 	linux16 %s %s
 %s}
-`, ConfigMark, int(m.Wait.Seconds()), m.Title, m.Kernel, m.Kernel, m.Params, ramdisk)
+`, ConfigMark, disk.GRUBSerial, int(m.Wait.Seconds()), m.Title, m.Kernel, m.Kernel, m.Params, ramdisk)
 }
 
 // Head is HeadFor a root of ext2, ext3 or ext4.

@@ -128,7 +128,7 @@ func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
 	var menu strings.Builder
 	menu.WriteString("# Made by hearth deploy.\n")
 	if b.opt.Serial {
-		menu.WriteString("if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n")
+		menu.WriteString(disk.GRUBSerial)
 	}
 	menu.WriteString("set default=0\nset timeout=1\n" + list.String())
 	edit.Write("/boot/grub/grub.cfg", []byte(menu.String()), guestfs.Owner{Mode: 0o600})
