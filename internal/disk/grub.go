@@ -1,6 +1,9 @@
 package disk
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
 // Platforms that [Runner.GRUBImage] makes GRUB for.
 const (
@@ -17,4 +20,14 @@ const GRUBSerial = "if serial --unit=0 --speed=115200; then\n\tterminal_input co
 func (r *Runner) GRUBImage(ctx context.Context, platform, path, prefix string, modules ...string) error {
 	args := append([]string{"-O", platform, "-o", path, "-p", prefix}, modules...)
 	return r.create(ctx, path, Command{Name: "grub-mkimage", Args: args})
+}
+
+// ReadGRUB reads a file of GRUB's for BIOS, its first sector or a module, for what op does.
+// ToolMissing, with the package, if it is not there.
+func ReadGRUB(op, path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &Error{Kind: ToolMissing, Op: op, Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+	}
+	return b, nil
 }

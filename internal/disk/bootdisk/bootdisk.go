@@ -68,9 +68,9 @@ func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uin
 // this place. id is the disk's, of which PARTUUID is made; work is a folder for
 // files that Head leaves there.
 func HeadFor(ctx context.Context, run *disk.Runner, work string, size int64, id uint32, fs string) ([]byte, error) {
-	first, err := os.ReadFile(FirstSector)
+	first, err := disk.ReadGRUB("make bootable", FirstSector)
 	if err != nil {
-		return nil, &disk.Error{Kind: disk.ToolMissing, Op: "make bootable", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+		return nil, err
 	}
 	core := filepath.Join(work, "core.img")
 	if err := run.GRUB(ctx, core, "(hd0,msdos1)/boot/grub", append([]string{fs}, modules...)...); err != nil {
