@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"hearth/internal/bake/recipe"
-	"hearth/internal/disk/ext4"
+	"hearth/internal/disk"
 )
 
 // swapFile is in the root: a partition of its own could not be before the root, which grows, without moving it.
@@ -54,21 +54,17 @@ func (o *oven) growSwap(ctx context.Context, image string, size int64) error {
 	if err != nil {
 		return done.end(err)
 	}
-	fsys, err := ext4.Open(f, 0, st.Size())
-	if err != nil || fsys == nil {
-		return done.end(fmt.Errorf("no file system for the swap file: %w", orNotExist(err)))
+	fsys, err := disk.ReadExt(f, 0, st.Size())
+	if err == nil && fsys == nil {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return done.end(fmt.Errorf("no file system for the swap file: %w", err))
 	}
 	dir, err := os.MkdirTemp("", "hearth-swap-")
 	if err != nil {
 		return done.end(err)
 	}
 	defer os.RemoveAll(dir)
-	return done.end(o.run.EditExt(ctx, f, fsys.ExtFS, dir, fmt.Sprintf("fallocate %s 1 %d\nsif %s size %d\n", swapFile, size/blockSize-1, swapFile, size)))
-}
-
-func orNotExist(err error) error {
-	if err == nil {
-		return fs.ErrNotExist
-	}
-	return err
+	return done.end(o.run.EditExt(ctx, f, fsys, dir, fmt.Sprintf("fallocate %s 1 %d\nsif %s size %d\n", swapFile, size/blockSize-1, swapFile, size)))
 }

@@ -124,14 +124,6 @@ func overlayWithJob(t *testing.T, dir string) {
 	}
 }
 
-// packageCache is where root's bakes keep packages.
-func packageCache() string {
-	if cache := os.Getenv("HEARTH_E2E_CACHE"); cache != "" {
-		return filepath.Join(cache, "packages")
-	}
-	return "/var/cache/hearth-e2e/packages"
-}
-
 // ordinary is the user id of somebody who may do nothing in particular.
 const ordinary = 1000
 

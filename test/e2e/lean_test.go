@@ -1,12 +1,8 @@
 package e2e
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 )
 
 // leanRecipe is a Debian with little in it, and with what a root in LVM wants.
@@ -23,22 +19,7 @@ outputs: [tar]
 // folder t of the matrix.
 func (m *matrix) bakeLean() {
 	m.t.Helper()
-	cache := os.Getenv("HEARTH_E2E_CACHE")
-	if cache == "" {
-		cache = "/var/cache/hearth-e2e"
-	}
-	sum := sha256.Sum256([]byte(leanRecipe))
-	dir := filepath.Join(cache, "lean-"+ovenHash(m.t)+hex.EncodeToString(sum[:4]))
-	if _, err := os.Stat(filepath.Join(dir, "lean.json")); err != nil {
-		recipe := filepath.Join(tempDir(m.t), "recipe.yaml")
-		if err := os.WriteFile(recipe, []byte(leanRecipe), 0o600); err != nil {
-			m.t.Fatal(err)
-		}
-		start := time.Now()
-		c := &theCloud{t: m.t, bin: m.bin}
-		c.run(append(os.Environ(), "HEARTH_DATA="+m.t.TempDir()), m.bin, "bake", "run", recipe, "--cache", filepath.Join(cache, "layers"), "-o", dir, "--boot-test=false", "--quiet")
-		m.t.Logf("baked in %.1f s", time.Since(start).Seconds())
-	}
+	dir := bakeRecipe(m.t, "lean", leanRecipe)
 	m.asRoot(`mkdir t; tar -C t --xattrs --numeric-owner -xpf "$1"`, filepath.Join(dir, "lean.tar"))
 }
 

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -136,22 +134,7 @@ func (g *stage) ownKeys(raw string) []string {
 // bakeOld bakes the recipe, or takes what was baked before, and gives a copy.
 func bakeOld(t *testing.T) string {
 	t.Helper()
-	cache := os.Getenv("HEARTH_E2E_CACHE")
-	if cache == "" {
-		cache = "/var/cache/hearth-e2e"
-	}
-	sum := sha256.Sum256([]byte(oldRecipe))
-	dir := filepath.Join(cache, "old-"+ovenHash(t)+hex.EncodeToString(sum[:4]))
-	if _, err := os.Stat(filepath.Join(dir, "old.json")); err != nil {
-		recipe := filepath.Join(tempDir(t), "recipe.yaml")
-		if err := os.WriteFile(recipe, []byte(oldRecipe), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		c := &theCloud{t: t, bin: needE2E(t)}
-		c.run(append(os.Environ(), "HEARTH_DATA="+t.TempDir()), c.bin, "bake", "run", recipe, "--cache", filepath.Join(cache, "layers"), "-o", dir, "--boot-test=false", "--quiet")
-		t.Logf("baked in %.1f s", time.Since(start).Seconds())
-	}
+	dir := bakeRecipe(t, "old", oldRecipe)
 	path := filepath.Join(tempDir(t), "old.raw")
 	in := must(os.Open(filepath.Join(dir, "old.raw")))(t)
 	defer in.Close()

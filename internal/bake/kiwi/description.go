@@ -147,10 +147,12 @@ func words(s string) []string {
 	return strings.FieldsFunc(s, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\t' })
 }
 
+var profileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
 // choose takes the profiles that the description asks for itself.
 func (r *reader) choose(d *description) error {
 	for _, p := range d.Profiles {
-		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`).MatchString(p.Name) {
+		if !profileName.MatchString(p.Name) {
 			return fmt.Errorf("%q is no name of a profile: use letters, digits, -, _ and dots", p.Name)
 		}
 		if p.Import == "true" {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// EnvPaths are where GRUB's environment block may be.
-var EnvPaths = []string{"/boot/grub2/grubenv", "/boot/grub/grubenv"}
+// envPaths are where GRUB's environment block may be.
+var envPaths = []string{"/boot/grub2/grubenv", "/boot/grub/grubenv"}
 
 const (
 	envMark = "# GRUB Environment Block\n"
@@ -71,7 +71,7 @@ func (e *Env) Bytes() ([]byte, error) {
 
 // ReadEnv reads the guest's block; nil and "" if it has none.
 func ReadEnv(t Files) (*Env, string) {
-	for _, name := range EnvPaths {
+	for _, name := range envPaths {
 		if b, err := t.ReadFile(name, maxText); err == nil {
 			if e := ParseEnv(b); e != nil {
 				return e, name

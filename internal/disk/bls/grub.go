@@ -3,7 +3,6 @@ package bls
 import (
 	_ "embed"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,9 +37,9 @@ const modulesDir = "/usr/lib/grub/" + disk.GRUBForBIOS
 func Load() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range later {
-		b, err := os.ReadFile(filepath.Join(modulesDir, name+".mod"))
+		b, err := disk.ReadGRUB("make bootable", filepath.Join(modulesDir, name+".mod"))
 		if err != nil {
-			return nil, &disk.Error{Kind: disk.ToolMissing, Op: "make bootable", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+			return nil, err
 		}
 		files["/boot"+Prefix+"/"+disk.GRUBForBIOS+"/"+name+".mod"] = b
 	}
@@ -63,7 +62,7 @@ var script string
 func (m Menu) Config() []byte {
 	serial := ""
 	if m.Serial {
-		serial = "if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n"
+		serial = disk.GRUBSerial
 	}
 	opts := ""
 	if m.KernelOpts != "" {

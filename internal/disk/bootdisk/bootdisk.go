@@ -48,17 +48,13 @@ func (m Menu) Config() []byte {
 		ramdisk = "\techo \"Loading its initial ramdisk\"\n\tinitrd16 " + m.Ramdisk + "\n"
 	}
 	return fmt.Appendf(nil, `%s The kernel is found by these names after an upgrade too.
-if serial --unit=0 --speed=115200; then
-	terminal_input console serial
-	terminal_output console serial
-fi
-set default=0
+%sset default=0
 set timeout=%d
 menuentry "%s" {
 	echo "Loading %s"
 	linux16 %s %s
 %s}
-`, ConfigMark, int(m.Wait.Seconds()), m.Title, m.Kernel, m.Kernel, m.Params, ramdisk)
+`, ConfigMark, disk.GRUBSerial, int(m.Wait.Seconds()), m.Title, m.Kernel, m.Kernel, m.Params, ramdisk)
 }
 
 // Head is HeadFor a root of ext2, ext3 or ext4.
@@ -72,9 +68,9 @@ func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uin
 // this place. id is the disk's, of which PARTUUID is made; work is a folder for
 // files that Head leaves there.
 func HeadFor(ctx context.Context, run *disk.Runner, work string, size int64, id uint32, fs string) ([]byte, error) {
-	first, err := os.ReadFile(FirstSector)
+	first, err := disk.ReadGRUB("make bootable", FirstSector)
 	if err != nil {
-		return nil, &disk.Error{Kind: disk.ToolMissing, Op: "make bootable", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+		return nil, err
 	}
 	core := filepath.Join(work, "core.img")
 	if err := run.GRUB(ctx, core, "(hd0,msdos1)/boot/grub", append([]string{fs}, modules...)...); err != nil {

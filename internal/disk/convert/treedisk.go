@@ -324,7 +324,8 @@ func otherDisk(name string) bool {
 func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) bool {
 	uuid := out.UUID
 	var kernel, ramdisk, args string
-	if e := guestos.DefaultEntry(t); e != nil && e.Kernel != "" {
+	e := guestos.DefaultEntry(t)
+	if e != nil && e.Kernel != "" {
 		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
 		old, _ := t.ReadFile(bootdisk.ConfigPath, 1<<20)
 		fits := slices.Contains(strings.Fields(args), "root=UUID="+uuid)
@@ -356,7 +357,7 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 	if !strings.Contains(args, "console=ttyS") {
 		line = append(line, "console=tty0", "console=ttyS0,115200")
 	}
-	if e := guestos.DefaultEntry(t); e != nil && bls.Is(e.Config) {
+	if e != nil && bls.Is(e.Config) {
 		m.out.Notes = append(m.out.Notes, "the menu was made of "+e.Config+": kernels that the system installs later are in "+path.Dir(e.Config)+", where this menu does not look")
 	}
 	title := "Linux"

@@ -11,6 +11,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/bls"
+	"hearth/internal/disk/bootdisk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 )
@@ -19,9 +20,6 @@ import (
 // distribution makes of it later.
 var grubModules = []string{"biosdisk", "part_msdos", "part_gpt", "ext2", "normal", "linux", "linux16", "configfile", "serial", "terminal", "terminfo", "echo", "test", "true", "search", "search_fs_uuid",
 	"search_fs_file", "search_label", "loadenv", "gzio", "minicmd", "sleep", "ls", "cat", "halt", "reboot"}
-
-// grubBoot is where Debian's grub-pc-bin has the first sector.
-const grubBoot = "/usr/lib/grub/i386-pc/boot.img"
 
 // bootSectors writes GRUB into the gap behind the MBR, or into the partition that a
 // GPT has for it, as LAB 6 has it.
@@ -34,9 +32,9 @@ func (b *build) bootSectors(ctx context.Context) error {
 		}
 		at = bios.Start
 	}
-	first, err := os.ReadFile(grubBoot)
+	first, err := disk.ReadGRUB("deploy", bootdisk.FirstSector)
 	if err != nil {
-		return &disk.Error{Kind: disk.ToolMissing, Op: "deploy", Reason: "GRUB is missing; Debian has it in grub-pc-bin", Err: err}
+		return err
 	}
 	part, dir := b.bootPart()
 	name := "msdos"
@@ -128,7 +126,7 @@ func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
 	var menu strings.Builder
 	menu.WriteString("# Made by hearth deploy.\n")
 	if b.opt.Serial {
-		menu.WriteString("if serial --unit=0 --speed=115200; then\n\tterminal_input console serial\n\tterminal_output console serial\nfi\n")
+		menu.WriteString(disk.GRUBSerial)
 	}
 	menu.WriteString("set default=0\nset timeout=1\n" + list.String())
 	edit.Write("/boot/grub/grub.cfg", []byte(menu.String()), guestfs.Owner{Mode: 0o600})
