@@ -13,9 +13,10 @@ import (
 
 // makeDisk gives an image whose bytes, in a file, are an archive of files, a dump or
 // Ganeti's export, the disk that nodes boot: the one that another image of the same
-// bytes has, or a new one. Images of other kinds are left alone, and overlays.
+// bytes has, or a new one. Images of other kinds are left alone, overlays, and
+// archives of foreign definitions.
 func (s *Service) makeDisk(ctx context.Context, img cloud.Image, path, digest string, found *verdict) error {
-	if s.opts.Shop == nil || disk.Format(img.DiskFormat) != disk.Raw || img.Packaged() || img.Properties[cloud.PropertyOverlay] != "" {
+	if s.opts.Shop == nil || disk.Format(img.DiskFormat) != disk.Raw || img.Packaged() || img.Properties[cloud.PropertyOverlay] != "" || img.Properties[cloud.PropertyOSArchive] != "" {
 		return nil
 	}
 	is, err := rendition.IsTree(path)
