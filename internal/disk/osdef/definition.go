@@ -199,6 +199,9 @@ func (d *Definition) Full() *Definition {
 // List gives settings, with their defaults if full, in the order they are documented,
 // and then what is extra by name.
 func (d *Definition) List(full bool) (list []Setting) {
+	if d.Foreign != nil {
+		return nil
+	}
 	for _, k := range settings() {
 		v, said := d.Settings[k.name]
 		if !said {

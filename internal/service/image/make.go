@@ -23,11 +23,21 @@ func (s *Service) makeDisk(ctx context.Context, img cloud.Image, path, digest st
 	if err != nil || !is {
 		return refused(err)
 	}
-	had, err := s.alreadyMade(ctx, img, digest)
-	if err != nil || had != nil {
-		found.made, found.virtual = had, sizeOf(had)
+	return storyOf(ctx).step("make_disk", func(note noter) error {
+		had, err := s.alreadyMade(ctx, img, digest)
+		if err != nil || had != nil {
+			found.made, found.virtual = had, sizeOf(had)
+			note("the disk that another image of the same bytes has, %d bytes", sizeOf(had))
+			return err
+		}
+		err = s.makeNew(ctx, img, path, found)
+		note("a disk of %d bytes of the files in it", sizeOf(found.made))
 		return err
-	}
+	})
+}
+
+// makeNew is makeDisk for bytes that no other image has.
+func (s *Service) makeNew(ctx context.Context, img cloud.Image, path string, found *verdict) error {
 	stage, got, _, err := s.remade(ctx, cloud.Image{DiskFormat: string(disk.Raw), ContainerFormat: "bare", Name: img.Name}, path)
 	if err != nil {
 		return err
