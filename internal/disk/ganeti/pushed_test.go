@@ -154,7 +154,7 @@ func TestUnpackBounds(t *testing.T) {
 			if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			b := []byte{}
+			var b []byte
 			if last := headers[len(headers)-1]; last.Size > 1<<20 { // its bytes need not come
 				var whole bytes.Buffer
 				w := tar.NewWriter(&whole)

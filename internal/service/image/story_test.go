@@ -81,13 +81,12 @@ func TestStoryOfImports(t *testing.T) {
 func TestStoryOfUploads(t *testing.T) {
 	h := newWorkshop(t, image.Options{})
 	archive := packed(t, tarball.Gzip)
-	for i, want := range []string{"make_disk: a disk of ", "make_disk: the disk that another image of the same bytes has, "} {
+	for _, want := range []string{"make_disk: a disk of ", "make_disk: the disk that another image of the same bytes has, "} {
 		img := h.image(ann, nil)
 		if err := h.Upload(ctx, ann, img.ID, bytes.NewReader(archive), -1); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, h.story(img.ID), "upload success", "receive: ", "check: raw", want, "store: ")
-		_ = i
 	}
 	img := h.image(ann, m{cloud.PropertyOSArchive: "theirs@1"}) // of a definition: none is made
 	if err := h.Upload(ctx, ann, img.ID, bytes.NewReader(archive), -1); err != nil {
