@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -165,4 +166,43 @@ func TestForeignSpoilt(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	nothing(t, m, spec.ID)
+}
+
+// TestForeignPrivileged has scripts be root of the host, who see it and forget a loop
+// device of their disk: it is freed.
+func TestForeignPrivileged(t *testing.T) {
+	if _, err := exec.LookPath("losetup"); err != nil || os.Geteuid() != 0 {
+		t.Skip("only root has loop devices: ", err)
+	}
+	w := newWorld(t)
+	seen := filepath.Join(w.dir, "seen")
+	if err := os.WriteFile(seen, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, spec, _ := pushed(t, w, "[ \"$(cat "+seen+")\" = kept ]\nlosetup -f --show \"$DISK_0_PATH\" || echo no loops here\nmkdir mnt; mount -t tmpfs t mnt\n")
+	d, err := osdef.Decode([]byte(spec.Deploy.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Foreign.Privileged = true
+	body, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Deploy.Body = string(body)
+	must(t, m.Apply(t.Context(), spec))
+	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, name := range loops {
+		if b, _ := os.ReadFile(name); strings.HasPrefix(string(b), m.Dir) {
+			t.Errorf("%s is still of %s", name, b)
+		}
+	}
+	if mounts, _ := os.ReadFile("/proc/mounts"); strings.Contains(string(mounts), m.Dir) {
+		t.Error("a mount is left")
+	}
+	if strings.Contains(timelineOf(m), "no loops here") {
+		t.Log("there are no loop devices")
+	}
+	nothing(t, m, "")
 }
