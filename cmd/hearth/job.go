@@ -19,12 +19,13 @@ import (
 
 // newJob is 'hearth job'.
 func newJob(cfg *config.Config) *cobra.Command {
-	cmd := &cobra.Command{Use: "job", Short: "Tell what became of what was asked of servers"}
+	cmd := &cobra.Command{Use: "job", Short: "Tell what became of what was asked of servers and images"}
 	var level, request string
 	log := &cobra.Command{
-		Use: "log SERVER", Short: "Tell each action of a server with its steps", Args: cobra.ExactArgs(1),
+		Use: "log SERVER|IMAGE|TASK", Short: "Tell each action of a server, or each import or upload of an image, with its steps", Args: cobra.ExactArgs(1),
 		Long: "Tell each action of a server, by name or id, with its steps, the times they took and, with --level debug, what was done in\n" +
-			"each: by nova's os-instance-actions, as 'openstack server event list' and 'show' do.",
+			"each: by nova's os-instance-actions, as 'openstack server event list' and 'show' do. Of an image, by name, by id or by the id\n" +
+			"of the task that imports it, it tells the last four jobs that gave it its bytes, or tried to.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(jobLevels, level) {
 				return fmt.Errorf("--level is %q; it may be %s", level, strings.Join(jobLevels, ", "))
@@ -42,17 +43,20 @@ var jobLevels = []string{"error", "info", "debug"}
 
 // action is one of os-instance-actions.
 type action struct {
-	Action    string `json:"action"`
-	RequestID string `json:"request_id"`
-	Start     string `json:"start_time"`
-	Message   string `json:"message"`
-	Events    []struct {
-		Event   string `json:"event"`
-		Start   string `json:"start_time"`
-		Finish  string `json:"finish_time"`
-		Result  string `json:"result"`
-		Details string `json:"details"`
-	} `json:"events"`
+	Action    string  `json:"action"`
+	RequestID string  `json:"request_id"`
+	Start     string  `json:"start_time"`
+	Message   string  `json:"message"`
+	Events    []event `json:"events"`
+}
+
+// event is a step of one.
+type event struct {
+	Event   string `json:"event"`
+	Start   string `json:"start_time"`
+	Finish  string `json:"finish_time"`
+	Result  string `json:"result"`
+	Details string `json:"details"`
 }
 
 func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request, level string) error {
@@ -67,6 +71,8 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 	id := name // of one that is deleted there is no more than its id
 	if server, err := serverNamed(ctx, nova, name); err == nil {
 		id = server.ID
+	} else if done, err := imageJobs(ctx, cfg, provider, w, name, request, level); done || err != nil {
+		return err
 	}
 	nova.Microversion = "2.84" // from which on events have details
 	get := func(answer any, path ...string) error {
@@ -98,7 +104,11 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 
 func (a action) print(w io.Writer, level string) {
 	fmt.Fprintf(w, "%s %s %s %s\n", a.Start, a.Action, a.RequestID, a.Message)
-	for _, e := range a.Events {
+	printEvents(w, a.Events, level)
+}
+
+func printEvents(w io.Writer, events []event, level string) {
+	for _, e := range events {
 		if level == "error" && e.Result != "Error" {
 			continue
 		}

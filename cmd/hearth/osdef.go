@@ -36,7 +36,7 @@ func newOSDef(cfg *config.Config) *cobra.Command {
 		}
 		return cloudDefinitions(ctx, cfg, project)
 	}
-	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in), newOSDefHistory(in), newOSDefOverlay(local, in))
+	cmd.AddCommand(newOSDefImport(in), newOSDefShow(in), newOSDefList(in), newOSDefDiff(in), newOSDefHistory(in), newOSDefOverlay(local, in), newOSDefPush(in))
 	return cmd
 }
 
@@ -207,6 +207,9 @@ func newOSDefList(in within) *cobra.Command {
 			var rows [][]string
 			for _, d := range all {
 				full := d.Full()
+				if d.Foreign != nil {
+					full.Settings["IMAGE_TYPE"] = "foreign"
+				}
 				rows = append(rows, []string{d.Name, fmt.Sprint(d.Version), full.Settings["IMAGE_TYPE"], full.Settings["IMAGE_NAME"], full.Settings["FILESYSTEM"], full.Settings["OVERLAY"]})
 			}
 			return columns(cmd.OutOrStdout(), "Name Version Type Image Filesystem Overlay", rows)

@@ -37,11 +37,16 @@ const DefaultOSDefinition = "default"
 // the flavor.
 const (
 	PropertyOSDefinition = "hearth:os_definition" // NAME, its newest version, or NAME@VERSION
-	PropertyOSSetting    = "hearth:os:"           // and the name of a setting of the definition
+	PropertyOSVariant    = "hearth:os_variant"    // of a foreign definition; its first one if none is said
+	PropertyOSSetting    = "hearth:os:"           // and the name of a setting of the definition, or of a parameter of a foreign one
 
 	// PropertyOverlay is of an image whose data is an archive of files that definitions
 	// put into guests: its version, from 1, among those of its name.
 	PropertyOverlay = "hearth:os_overlay"
+
+	// PropertyOSArchive is of an image whose data is the archive of a foreign definition:
+	// NAME@VERSION. What it says is not believed; the definition names its archive by digest.
+	PropertyOSArchive = "hearth:os_archive"
 )
 
 // DeploySpec is a definition as one server is made by it.
@@ -51,4 +56,6 @@ type DeploySpec struct {
 	Body    string            // JSON of the definition
 	Over    map[string]string // settings over it
 	Overlay *ImageRef         // the archive of its overlay; nil for none
+	Archive *ImageRef         `json:",omitempty"` // of a foreign definition; nil for one of ours
+	Variant string            `json:",omitempty"` // of a foreign one
 }

@@ -11,6 +11,11 @@ var (
 			return columns{t.ImageID, t.ProjectID, string(t.Status), t.CreatedAt, t.ExpiresAt}
 		},
 	}
+	imageLogSchema = schema[cloud.ImageLog]{
+		table: "image_logs", noun: "log of an image", key: func(l cloud.ImageLog) string { return l.ID },
+		names: []string{"image_id", "started_at"}, types: "tm",
+		values: func(l cloud.ImageLog) columns { return columns{l.ImageID, l.Start} },
+	}
 	metadefNamespaceSchema = schema[cloud.MetadefNamespace]{
 		table: "metadef_namespaces", noun: "metadata definition namespace", key: func(n cloud.MetadefNamespace) string { return n.ID },
 		names: []string{"name", "project_id", "public", "created_at"}, types: "ttbm", unique: [][]string{{"name"}},

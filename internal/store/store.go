@@ -52,6 +52,7 @@ type Tx struct {
 	Images       *Table[cloud.Image]
 	ImageMembers *Table[cloud.ImageMember]
 	ImageTasks   *Table[cloud.ImageTask]
+	ImageLogs    *Table[cloud.ImageLog]
 
 	MetadefNamespaces *Table[cloud.MetadefNamespace]
 	MetadefItems      *Table[cloud.MetadefItem]

@@ -34,7 +34,7 @@ func newTx(r *run) *Tx {
 		Limits:           table(r, &limitSchema),
 
 		Images: table(r, &imageSchema), ImageMembers: table(r, &imageMemberSchema),
-		ImageTasks: table(r, &imageTaskSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
+		ImageTasks: table(r, &imageTaskSchema), ImageLogs: table(r, &imageLogSchema), MetadefNamespaces: table(r, &metadefNamespaceSchema), MetadefItems: table(r, &metadefItemSchema),
 
 		Flavors: table(r, &flavorSchema), Keypairs: table(r, &keypairSchema), Servers: table(r, &serverSchema),
 		GoneServers: table(r, &goneServerSchema), EveryServer: Union[cloud.Server]{table(r, &everyServerSchema)},
@@ -158,6 +158,7 @@ func newShelves() map[string]any {
 	shelve(m, &consumerSchema)
 	shelve(m, &placementNameSchema)
 	shelve(m, &osDefinitionSchema)
+	shelve(m, &imageLogSchema)
 	return m
 }
 
@@ -168,7 +169,7 @@ func shapes() []shape {
 	return append(slices.Concat(identityShapes(), oauthShapes(), operateShapes()), []shape{
 		domainSchema.shape(), projectSchema.shape(), userSchema.shape(), roleSchema.shape(), assignmentSchema.shape(),
 		appCredSchema.shape(), revocationSchema.shape(), imageSchema.shape(), imageMemberSchema.shape(), flavorSchema.shape(),
-		imageTaskSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
+		imageTaskSchema.shape(), imageLogSchema.shape(), metadefNamespaceSchema.shape(), metadefItemSchema.shape(),
 		keypairSchema.shape(), serverSchema.shape(), goneServerSchema.shape(), actionSchema.shape(), migrationSchema.shape(), consoleTokenSchema.shape(), hostSchema.shape(), networkSchema.shape(),
 		subnetSchema.shape(), portSchema.shape(), allocationSchema.shape(), routerSchema.shape(), floatingIPSchema.shape(),
 		securityGroupSchema.shape(), securityRuleSchema.shape(), quotaSchema.shape(), settingSchema.shape(),

@@ -32,7 +32,11 @@ func (w *worker) deployRoot(ctx context.Context, spec cloud.InstanceSpec, id str
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "disk.raw")
-	if err := w.deploy(ctx, spec, dir, made, size); err != nil {
+	by := w.deploy
+	if spec.Deploy.Archive != nil {
+		by = w.deployForeign
+	}
+	if err := by(ctx, spec, dir, made, size); err != nil {
 		return err
 	}
 	img, err := w.take(ctx, spec, made, dir)

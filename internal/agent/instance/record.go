@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hearth/internal/cloud"
+	"hearth/internal/disk"
 	"hearth/internal/driver/hypervisor"
 )
 
@@ -84,7 +85,7 @@ func (m *Manager) load() ([]*worker, error) {
 	for _, e := range entries {
 		dir := filepath.Join(m.Dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") {
-			if err := os.RemoveAll(dir); err != nil {
+			if err := errors.Join(disk.DetachLoops(dir), os.RemoveAll(dir)); err != nil {
 				return nil, hostError("instance.New", err)
 			}
 			continue

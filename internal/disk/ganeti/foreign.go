@@ -33,6 +33,11 @@ type Foreign struct {
 	Out       io.Writer
 	Log       io.Writer
 	UUID      string
+	Also      []string // NAME=VALUE of the environment over what is made of all this
+	// Alone is a folder with Dir and the disks in it: the scripts are shown nothing of the
+	// host but its programs and this folder, and are root of neither. "": they are root of
+	// the host.
+	Alone string
 }
 
 // foreignLimit is how long a script may take: some install a whole system.
@@ -84,6 +89,10 @@ func (f *Foreign) Environ(api, script string) ([]string, error) {
 	case "rename":
 		env["OLD_INSTANCE_NAME"] = f.OldName
 	}
+	for _, e := range f.Also {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
 	var list []string
 	for name, value := range env {
 		list = append(list, name+"="+value)
@@ -121,7 +130,11 @@ func (f *Foreign) Run(ctx context.Context, script string) error {
 	if limit == 0 {
 		limit = foreignLimit
 	}
-	return hooks.Run(ctx, hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log})
+	job := hooks.Job{Path: filepath.Join(f.Dir, script), Env: env, Dir: f.Dir, Limit: limit, Root: true, Stdin: f.In, Stdout: f.Out, Log: f.Log}
+	if f.Alone != "" {
+		job.Dir, job.At, job.Alone, job.Root = f.Alone, f.Dir, true, false
+	}
+	return hooks.Run(ctx, job)
 }
 
 // api is the best version that both speak.

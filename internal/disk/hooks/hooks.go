@@ -8,6 +8,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ type Job struct {
 	// which is then not "": a link within a guest's tree that names a file of the host
 	// leads nowhere.
 	Alone  bool
+	At     string    // with Alone, the folder in Dir where the script begins; "": Dir
 	Stdin  io.Reader // nil: none
 	Stdout io.Writer // nil: with the messages
 	Log    io.Writer // is given all messages as they come; may be nil
@@ -138,7 +140,7 @@ const enter = `mount -t proc proc /proc 2>/dev/null; exec "$0" "$@"`
 // to write in, and the script's folder at its own path. It becomes the script there.
 // What the kernel does not let it do ends it: a script is never run with less.
 const enterAlone = `set -e
-root=$1 dir=$2; shift 2
+root=$1 dir=$2 at=$3; shift 3
 mkdir -p "$root"
 mount -t tmpfs -o mode=755 none "$root"
 for d in usr bin sbin lib lib32 lib64 libx32; do
@@ -158,7 +160,7 @@ mount -t proc proc "$root/proc"
 cd "$root"
 pivot_root . .
 umount -l .
-cd "$dir"
+cd "$at"
 exec "$@"`
 
 // begin is the command line of a script.
@@ -166,7 +168,7 @@ func (j Job) begin() []string {
 	if !j.Alone {
 		return append([]string{"-c", enter, j.Path}, j.Args...)
 	}
-	return append([]string{"-c", enterAlone, "sh", filepath.Join(j.Dir, ".root"), j.Dir, j.Path}, j.Args...)
+	return append([]string{"-c", enterAlone, "sh", filepath.Join(j.Dir, ".root"), j.Dir, cmp.Or(j.At, j.Dir), j.Path}, j.Args...)
 }
 
 func start(ctx context.Context, j Job, last *tail) error {

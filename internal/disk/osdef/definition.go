@@ -24,6 +24,9 @@ type Definition struct {
 	// them: they travel with the definition.
 	Hooks map[string]string `json:"hooks,omitempty" yaml:"hooks,omitempty"`
 	Keep  bool              `json:"keep_size,omitempty" yaml:"keep_size,omitempty"`
+	// Foreign is a definition of somebody else, whose scripts are run in place of all
+	// the above, which it has none of; nil for one of ours.
+	Foreign *Foreign `json:"foreign,omitempty" yaml:"foreign,omitempty"`
 }
 
 // Layout is a partition table of one's own.
@@ -116,6 +119,12 @@ func (d *Definition) Check() error {
 			return fmt.Errorf("there is no feature %q; there are %s", name, strings.Join(features, ", "))
 		}
 	}
+	if d.Foreign != nil {
+		if len(d.Settings)+len(d.Extra)+len(d.Features)+len(d.Hooks) > 0 || d.Layout != nil || d.Keep {
+			return fmt.Errorf("a foreign definition has scripts of its own, and none of our settings, features, hooks or layouts")
+		}
+		return d.Foreign.check()
+	}
 	return d.Layout.check()
 }
 
@@ -174,6 +183,9 @@ func (d *Definition) On(feature string) bool {
 func (d *Definition) Full() *Definition {
 	full := *d
 	full.Settings, full.Features = map[string]string{}, map[string]bool{}
+	if d.Foreign != nil {
+		return &full
+	}
 	for _, k := range settings() {
 		full.Settings[k.name] = k.def
 	}
@@ -187,6 +199,9 @@ func (d *Definition) Full() *Definition {
 // List gives settings, with their defaults if full, in the order they are documented,
 // and then what is extra by name.
 func (d *Definition) List(full bool) (list []Setting) {
+	if d.Foreign != nil {
+		return nil
+	}
 	for _, k := range settings() {
 		v, said := d.Settings[k.name]
 		if !said {

@@ -226,6 +226,9 @@ func lookup(list []Setting, name string) (string, bool) {
 
 // lines are all that a definition says.
 func lines(d *Definition) []Setting {
+	if d.Foreign != nil {
+		return d.Foreign.lines()
+	}
 	list := d.List(true)
 	for _, f := range features {
 		list = append(list, Setting{"feature " + f, strconv.FormatBool(d.On(f))})

@@ -33,6 +33,9 @@ func suffix(kind string) string {
 // Resolve lays over over the definition, and checks it. memory is the instance's, in
 // bytes; 0 if it is not known.
 func (d *Definition) Resolve(memory int64, over map[string]string) (*Resolved, error) {
+	if d.Foreign != nil {
+		return nil, fmt.Errorf("%s is a foreign definition, whose own scripts make servers in the cloud; here run it by 'hearth deploy --os-dir FOLDER'", d.Name)
+	}
 	full := d.Full()
 	if full.Extra != nil || len(over) > 0 {
 		extra := map[string]string{}

@@ -39,7 +39,7 @@ func noDelete(r *wire.Request) (*wire.Response, error) {
 // API is the Image API of a service.
 func API(images *image.Service) wire.API {
 	h := handlers{images}
-	routes := slices.Concat(h.routes(), h.importRoutes(), h.cacheRoutes(), newMetadefs(images.Definitions()).routes())
+	routes := slices.Concat(h.routes(), h.importRoutes(), h.logRoutes(), h.cacheRoutes(), newMetadefs(images.Definitions()).routes())
 	return wire.API{Name: "image", Prefix: Prefix, Fault: wire.GlanceFault, Routes: routes}
 }
 

@@ -23,7 +23,7 @@ func deployBy(tx *store.Tx, op string, v *cloud.Server) error {
 	v.Deploy = nil
 	name, over := saidOf(v)
 	if name == "" && len(over) == 0 {
-		return nil
+		return notArchive(op, nil, v)
 	}
 	if v.VolumeBoot {
 		return cloud.E(op, cloud.Invalid, "A server that boots from a volume is not made by a definition: take %s and %s… away.", cloud.PropertyOSDefinition, cloud.PropertyOSSetting)
@@ -38,6 +38,16 @@ func deployBy(tx *store.Tx, op string, v *cloud.Server) error {
 	spec, err := osdef.Decode([]byte(d.Body))
 	if err != nil {
 		return cloud.E(op, cloud.Invalid, "Definition %s cannot be read: %w", d.Ref(), err)
+	}
+	if err := notArchive(op, spec.Foreign, v); err != nil {
+		return err
+	}
+	if spec.Foreign != nil {
+		v.Deploy, err = byForeign(tx, spec.Foreign, d, over, v)
+		if err != nil {
+			return cloud.E(op, cloud.Invalid, "Definition %s: %w", d.Ref(), err)
+		}
+		return nil
 	}
 	overlay, err := fits(tx, spec, over, v)
 	if err != nil {

@@ -59,6 +59,9 @@ func (s *Service) snapshotOf(a Actor, v cloud.Server, id, name string, propertie
 	for _, p := range notInherited {
 		delete(all, p)
 	}
+	if v.Deploy != nil && v.Deploy.Archive != nil { // else the scripts would make servers of it anew
+		maps.DeleteFunc(all, func(key, _ string) bool { return ofForeign(key) })
+	}
 	maps.Copy(all, map[string]string{
 		"image_type": "snapshot", "instance_uuid": v.ID, "base_image_ref": v.ImageID, "user_id": a.UserID, "owner_id": a.ProjectID,
 		"image_location": "snapshot", "image_state": "available",

@@ -41,14 +41,21 @@ func (s *Service) convert(ctx context.Context, task cloud.ImageTask, img cloud.I
 	}
 	as := img
 	as.DiskFormat, as.ContainerFormat = format, "bare"
-	stage, got, found, err := s.remade(ctx, as, path)
+	var stage Stage
+	var got sums
+	var found verdict
+	err = storyOf(ctx).step("convert", func(note noter) error {
+		stage, got, found, err = s.remade(ctx, as, path)
+		note("from %s to %s, %d bytes, sha512 %.16s…", img.DiskFormat, format, got.size, got.sha512)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
 	defer stage.Discard()
 	found.format, found.properties = format, was.properties
 	finish := s.succeed(task, found)
-	err = s.keep(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
+	err = s.kept(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
 		if say != nil {
 			if err := say(now); err != nil {
 				return err

@@ -162,6 +162,9 @@ func (s *Service) Delete(ctx context.Context, caller cloud.Caller, id string) er
 		if _, err := tx.ImageMembers.DeleteWhere(store.Eq("image_id", id)); err != nil {
 			return err
 		}
+		if _, err := tx.ImageLogs.DeleteWhere(store.Eq("image_id", id)); err != nil {
+			return err
+		}
 		return tx.Images.Delete(id)
 	})
 	if err == nil {

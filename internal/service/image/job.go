@@ -50,10 +50,12 @@ func (s *Service) ImportNext(ctx context.Context) (bool, error) {
 	if err != nil || task.ID == "" {
 		return false, err
 	}
-	err = s.runImport(ctx, task, img)
+	told, st := s.telling(ctx, cloud.ImageLog{ID: task.ID, ImageID: task.ImageID, RequestID: task.RequestID, Method: task.Method})
+	err = s.runImport(told, task, img)
 	if ctx.Err() != nil {
 		return true, ctx.Err() // Recover begins it again
 	}
+	s.keepStory(ctx, st, err)
 	if err == nil {
 		return true, nil
 	}
@@ -143,7 +145,7 @@ func (s *Service) promote(ctx context.Context, task cloud.ImageTask, img cloud.I
 		return err
 	}
 	defer data.Close()
-	found, err := s.judge(img, &readerAt{r: data}, img.Size)
+	found, err := s.judged(ctx, img, &readerAt{r: data}, img.Size)
 	if err != nil {
 		return err
 	}
@@ -168,7 +170,13 @@ func (s *Service) promote(ctx context.Context, task cloud.ImageTask, img cloud.I
 func (s *Service) fetch(ctx context.Context, task cloud.ImageTask, img cloud.Image) error {
 	var failures []error
 	for _, uri := range append([]string{task.URI}, task.Mirrors...) {
-		body, length, err := s.opts.Source.Open(ctx, uri)
+		var body io.ReadCloser
+		var length int64
+		err := storyOf(ctx).step("open", func(note noter) (err error) {
+			note("%s", shownAddress(uri))
+			body, length, err = s.opts.Source.Open(ctx, uri)
+			return err
+		})
 		if err == nil {
 			err = s.fetchBody(ctx, task, img, body, length, nil)
 		}
@@ -193,15 +201,21 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 	defer stage.Discard()
 	task.Total = length
 	counted := &progress{svc: s, ctx: ctx, task: task, r: body, said: s.clock.Now()}
-	checked, err := s.sniffed(img, counted, length)
+	var got sums
+	err = storyOf(ctx).step("fetch", func(note noter) error {
+		checked, err := s.sniffed(img, counted, length)
+		if err == nil {
+			got, err = s.received(ctx, img, stage, checked, note)
+		}
+		if err != nil {
+			note("it ended after %d bytes of %s", counted.task.Done, expectedBytes(length))
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	got, err := s.receive(ctx, img, stage, checked)
-	if err != nil {
-		return err
-	}
-	found, err := s.judge(img, stage, got.size)
+	found, err := s.judged(ctx, img, stage, got.size)
 	if err != nil {
 		return err
 	}
@@ -216,7 +230,7 @@ func (s *Service) fetchBody(ctx context.Context, task cloud.ImageTask, img cloud
 		return err
 	}
 	done := s.succeed(task, found)
-	return s.keep(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
+	return s.kept(ctx, img, stage, got, func(tx *store.Tx, now *cloud.Image) error {
 		if say != nil {
 			if err := say(now); err != nil {
 				return err

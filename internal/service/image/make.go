@@ -13,20 +13,31 @@ import (
 
 // makeDisk gives an image whose bytes, in a file, are an archive of files, a dump or
 // Ganeti's export, the disk that nodes boot: the one that another image of the same
-// bytes has, or a new one. Images of other kinds are left alone, and overlays.
+// bytes has, or a new one. Images of other kinds are left alone, overlays, and
+// archives of foreign definitions.
 func (s *Service) makeDisk(ctx context.Context, img cloud.Image, path, digest string, found *verdict) error {
-	if s.opts.Shop == nil || disk.Format(img.DiskFormat) != disk.Raw || img.Packaged() || img.Properties[cloud.PropertyOverlay] != "" {
+	if s.opts.Shop == nil || disk.Format(img.DiskFormat) != disk.Raw || img.Packaged() || img.Properties[cloud.PropertyOverlay] != "" || img.Properties[cloud.PropertyOSArchive] != "" {
 		return nil
 	}
 	is, err := rendition.IsTree(path)
 	if err != nil || !is {
 		return refused(err)
 	}
-	had, err := s.alreadyMade(ctx, img, digest)
-	if err != nil || had != nil {
-		found.made, found.virtual = had, sizeOf(had)
+	return storyOf(ctx).step("make_disk", func(note noter) error {
+		had, err := s.alreadyMade(ctx, img, digest)
+		if err != nil || had != nil {
+			found.made, found.virtual = had, sizeOf(had)
+			note("the disk that another image of the same bytes has, %d bytes", sizeOf(had))
+			return err
+		}
+		err = s.makeNew(ctx, img, path, found)
+		note("a disk of %d bytes of the files in it", sizeOf(found.made))
 		return err
-	}
+	})
+}
+
+// makeNew is makeDisk for bytes that no other image has.
+func (s *Service) makeNew(ctx context.Context, img cloud.Image, path string, found *verdict) error {
 	stage, got, _, err := s.remade(ctx, cloud.Image{DiskFormat: string(disk.Raw), ContainerFormat: "bare", Name: img.Name}, path)
 	if err != nil {
 		return err

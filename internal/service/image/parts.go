@@ -53,7 +53,9 @@ func (s *Service) UploadPart(ctx context.Context, caller cloud.Caller, id string
 	}
 	err = s.addPart(part, img, span, body)
 	if err == nil && part.Size() == span.Total {
-		err = s.take(ctx, img, io.NewSectionReader(part, 0, span.Total))
+		told, st := s.telling(ctx, cloud.ImageLog{ID: img.UploadID, ImageID: id, Method: cloud.ImageUpload})
+		err = s.take(told, img, io.NewSectionReader(part, 0, span.Total))
+		s.keepStory(ctx, st, err)
 		made = err == nil
 	}
 	came = part.Size()

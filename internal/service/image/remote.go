@@ -62,7 +62,14 @@ func (s *Service) fetchRemote(ctx context.Context, task cloud.ImageTask, img clo
 			return s.openOwn(ctx, as.caller, id)
 		}
 	}
-	attributes, body, length, err := open(ctx, url, as.token, task.Remote.ID)
+	var attributes map[string]any
+	var body io.ReadCloser
+	var length int64
+	err = storyOf(ctx).step("open", func(note noter) error {
+		note("image %s of region %s", task.Remote.ID, task.Remote.Region)
+		attributes, body, length, err = open(ctx, url, as.token, task.Remote.ID)
+		return err
+	})
 	if err != nil {
 		return err
 	}

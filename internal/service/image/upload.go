@@ -33,7 +33,10 @@ func (s *Service) Upload(ctx context.Context, caller cloud.Caller, id string, bo
 	if err != nil {
 		return err
 	}
-	if err := s.take(ctx, img, checked); err != nil {
+	told, st := s.telling(ctx, cloud.ImageLog{ID: img.UploadID, ImageID: id, Method: cloud.ImageUpload})
+	err = s.take(told, img, checked)
+	s.keepStory(ctx, st, err)
+	if err != nil {
 		s.requeue(ctx, img)
 		return err
 	}
@@ -149,18 +152,22 @@ func (s *Service) take(ctx context.Context, img cloud.Image, body io.Reader) err
 		return err
 	}
 	defer stage.Discard()
-	got, err := s.receive(ctx, img, stage, body)
+	var got sums
+	err = storyOf(ctx).step("receive", func(note noter) error {
+		got, err = s.received(ctx, img, stage, body, note)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	found, err := s.judge(img, stage, got.size)
+	found, err := s.judged(ctx, img, stage, got.size)
 	if err == nil {
 		err = s.makeDisk(ctx, img, stage.Name(), "sha512:"+got.sha512, &found)
 	}
 	if err != nil {
 		return err
 	}
-	return s.keep(ctx, img, stage, got, func(_ *store.Tx, now *cloud.Image) error {
+	return s.kept(ctx, img, stage, got, func(_ *store.Tx, now *cloud.Image) error {
 		found.note(now)
 		now.Status, now.UploadID = cloud.ImageActive, ""
 		return nil

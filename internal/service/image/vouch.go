@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/url"
@@ -97,6 +98,15 @@ func (s *Service) vouched(ctx context.Context, task cloud.ImageTask, file string
 	if err != nil || v.signature == "" {
 		return "", err
 	}
+	err = storyOf(ctx).step("signature", func(note noter) error {
+		said, err = s.voucherHolds(ctx, task, v, file)
+		note("%s", cmp.Or(said, "refused"))
+		return err
+	})
+	return said, err
+}
+
+func (s *Service) voucherHolds(ctx context.Context, task cloud.ImageTask, v voucher, file string) (string, error) {
 	const op = "image.Import"
 	signature := []byte(v.signature)
 	if v.fetched() {
