@@ -38,11 +38,9 @@ func applianceFor(t *testing.T) *appliance.Appliance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := applianceOf(context.Background(), Options{CacheDir: os.Getenv("HEARTH_CACHE")}, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &appliance.Appliance{Parts: func(context.Context) (appliance.Parts, error) { return parts, nil }}
+	return &appliance.Appliance{Parts: func(ctx context.Context, kinds []string) (appliance.Parts, error) {
+		return applianceOf(ctx, Options{CacheDir: os.Getenv("HEARTH_CACHE")}, kinds, b)
+	}}
 }
 
 // TestE2EFileSystems fills file systems with whatever a copy could lose, grows and
@@ -50,7 +48,7 @@ func applianceFor(t *testing.T) *appliance.Appliance {
 func TestE2EFileSystems(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	run := &disk.Runner{FileSystems: applianceFor(t)}
-	for _, kind := range []string{"xfs", "btrfs"} {
+	for _, kind := range []string{"xfs", "btrfs", "f2fs"} {
 		t.Run(kind, func(t *testing.T) {
 			image, small := filepath.Join(dir, kind), filepath.Join(dir, kind+".small")
 			s, err := filetree.Stage(ctx, treetest.All(), filetree.Limits{}, filepath.Join(dir, kind+".tree"))
@@ -99,7 +97,7 @@ func TestE2EFileSystems(t *testing.T) {
 func TestE2EDeployed(t *testing.T) {
 	ctx := context.Background()
 	run := &disk.Runner{FileSystems: applianceFor(t)}
-	for _, fs := range []string{"xfs", "btrfs"} {
+	for _, fs := range []string{"xfs", "btrfs", "f2fs"} {
 		t.Run(fs, func(t *testing.T) {
 			dir := t.TempDir()
 			d, err := osdef.Import("test", "FILESYSTEM="+fs+"\nCUSTOMIZE_DIR="+t.TempDir()+"\n")
