@@ -14,8 +14,8 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"regexp"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
