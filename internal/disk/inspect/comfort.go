@@ -74,5 +74,9 @@ func (l *linter) growable() {
 	if root == nil || last == nil {
 		return
 	}
+	if root.Content == "f2fs" {
+		l.say("growable root", Warning, "the root does not grow to the flavor's disk: no kernel makes an f2fs larger while it is mounted; give the image its size before, by 'hearth image grow'")
+		return
+	}
 	l.judge("growable root", root == last, Warning, "the root is the last on the disk", "the root does not grow to the flavor's disk: a partition lies behind it")
 }
