@@ -162,15 +162,25 @@ func (l laid) ReadAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// FuzzRead reads hostile bytes: what is accepted lies within its place.
+// FuzzRead reads hostile bytes: what is accepted lies within its place. An input has the
+// fields of the superblock up to its UUID, the features, the first other disk, and those of
+// the checkpoint.
 func FuzzRead(f *testing.F) {
+	const fields, sums = 108, 168
 	b := image()
-	disktest.AddSpoilt(f, 500, append(b[at:at+3072:at+3072], b[512*Block:513*Block]...))
+	super := b[at:]
+	seed := append(append(append([]byte{}, super[:fields]...), super[2180:2184]...), 0)
+	disktest.AddSpoilt(f, 500, append(seed, b[512*Block:512*Block+sums]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) < 3072 {
+		if len(b) < fields+5+sums {
 			return
 		}
-		s, err := Read(laid{b[:3072], b[3072:]}, 0, testSize)
+		super, checkpoint := make([]byte, 3072), make([]byte, Block)
+		copy(super, b[:fields])
+		copy(super[2180:], b[fields:fields+4])
+		super[2201] = b[fields+4]
+		copy(checkpoint, b[fields+5:])
+		s, err := Read(laid{super, checkpoint}, 0, testSize)
 		if err != nil || s == nil {
 			return
 		}
