@@ -16,8 +16,8 @@ import (
 	"hearth/internal/driver/hypervisor/qemu"
 )
 
-// imageRunner runs the tools of an image command; one of them may take so long. XFS and
-// btrfs are worked on by the appliance, which is made at the first use.
+// imageRunner runs the tools of an image command; one of them may take so long. XFS, btrfs
+// and f2fs are worked on by the appliance, which is made at the first use.
 func imageRunner(timeout time.Duration) *disk.Runner {
 	a := &appliance.Appliance{Parts: applianceParts, Accel: func(ctx context.Context) string {
 		caps, err := qemu.New(qemu.Options{Accel: cmp.Or(os.Getenv("HEARTH_APPLIANCE_ACCEL"), "auto"), CacheDir: cacheDir()}).Probe(ctx)
@@ -29,12 +29,13 @@ func imageRunner(timeout time.Duration) *disk.Runner {
 	return &disk.Runner{Timeout: timeout, FileSystems: a}
 }
 
-// applianceParts gives those in the folder HEARTH_APPLIANCE, else makes them.
-func applianceParts(ctx context.Context) (appliance.Parts, error) {
+// applianceParts gives those in the folder HEARTH_APPLIANCE, else makes some whose kernel
+// mounts the kinds.
+func applianceParts(ctx context.Context, kinds []string) (appliance.Parts, error) {
 	if dir := os.Getenv("HEARTH_APPLIANCE"); dir != "" {
 		return appliance.PartsIn(dir), nil
 	}
-	return bake.Appliance(ctx, bake.Options{CacheDir: filepath.Join(cacheDir(), "bake")})
+	return bake.Appliance(ctx, bake.Options{CacheDir: filepath.Join(cacheDir(), "bake")}, kinds)
 }
 
 // cacheDir is the user's folder for what can be made again; a private one among the

@@ -76,7 +76,7 @@ func printable(name string) string {
 func (u uploader) join(made map[uec.Kind]string) error {
 	switch {
 	case made[uec.Root] == "":
-		return errors.New("the archive has no root file system: a file of ext2, ext3, ext4, XFS or Btrfs")
+		return errors.New("the archive has no root file system: a file of ext2, ext3, ext4, XFS, Btrfs or F2FS")
 	case made[uec.Kernel] == "":
 		return errors.New("the archive has no kernel: a file like vmlinuz-…")
 	}

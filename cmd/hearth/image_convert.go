@@ -52,7 +52,7 @@ func newConvert() *cobra.Command {
 	cmd.Flags().StringVar(&c.compress, "compress", "", "zstd or zlib: compress a qcow2; zlib or none: a dump")
 	cmd.Flags().Var(&c.size, "size", "size of a disk that is made of files: 10G, 512M; a bare number is GiB (default: what they need and a third)")
 	cmd.Flags().StringVar(&c.loader, "loader", "", "boot loader of a disk that is made of files: grub, extlinux (BIOS) or systemd-boot (UEFI) (default: grub)")
-	cmd.Flags().StringVar(&c.fs, "fs", "", "the root of a disk that is made of files: ext4, xfs or btrfs (default: ext4)")
+	cmd.Flags().StringVar(&c.fs, "fs", "", "the root of a disk that is made of files: ext4, xfs, btrfs or f2fs (default: ext4)")
 	cmd.Flags().Var(&c.limit, "limit", "of a source that holds files: refuse more than so many GiB of them")
 	cmd.Flags().BoolVar(&c.device, "device", false, "write over the block device that --out names")
 	cmd.Flags().BoolVar(&c.shrink, "shrink", false, "make the disk as small as what is on it, as 'hearth image shrink' does; an AMI's root always is")

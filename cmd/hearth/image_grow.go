@@ -17,10 +17,10 @@ func newGrow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "grow FILE SIZE", Short: "Make the disk in an image larger, with its last partition and file system", Args: cobra.ExactArgs(2),
 		Long: "Make the disk in an image larger: SIZE is a number of bytes, or has K, M, G or T behind it\n" +
-			"(powers of 1024), or + before it for so much more. The last file system of ext2, ext3, ext4, XFS\n" +
-			"or btrfs gets what is new, and its partition; of LVM, the logical volume with the root. Swap behind\n" +
-			"it moves to the end. Other file systems are left to the guest, which is said. As any user, without\n" +
-			"mounts.",
+			"(powers of 1024), or + before it for so much more. The last file system of ext2, ext3, ext4, XFS,\n" +
+			"btrfs or f2fs gets what is new, and its partition; of LVM, the logical volume with the root. Swap\n" +
+			"behind it moves to the end. Other file systems are left to the guest, which is said. As any user,\n" +
+			"without mounts.",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
 			if opt.Size, err = newSize(args[0], args[1]); err != nil {

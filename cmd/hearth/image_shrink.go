@@ -17,12 +17,12 @@ func newShrink() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "shrink FILE", Short: "Make the disk in an image as small as what is on it, with its partitions", Args: cobra.ExactArgs(1),
-		Long: "Make the disk in an image as small as what is on it: ext2, ext3, ext4, XFS and btrfs are checked\n" +
-			"and made small, the end of their partition or logical volume follows, what lies behind (swap)\n" +
+		Long: "Make the disk in an image as small as what is on it: ext2, ext3, ext4, XFS, btrfs and f2fs are\n" +
+			"checked and made small, the end of their partition or logical volume follows, what lies behind (swap)\n" +
 			"moves, both tables of a GPT and the metadata of LVM are written, the rest is cut off. For bare\n" +
 			"file systems, MBR, GPT and LVM, in every format that is read here, as any user. At most 5 % more\n" +
-			"than what is used stays, but XFS has 300 MiB at least and btrfs 260. The image is replaced when\n" +
-			"all is done, or OUT made; a failure leaves it as it was.",
+			"than what is used stays, but XFS has 300 MiB at least, btrfs 260 and f2fs 64. The image is replaced\n" +
+			"when all is done, or OUT made; a failure leaves it as it was.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
 			r, err := resize.Shrink(cmd.Context(), imageRunner(24*time.Hour), opt)

@@ -20,8 +20,8 @@ func newManifest() *cobra.Command {
 	limit := inGiB(64 << 30)
 	cmd := &cobra.Command{
 		Use: "manifest FILE [--diff OTHER]", Short: "List the file tree in an image, archive or dump", Args: cobra.ExactArgs(1),
-		Long: "List the file tree in a disk image or an OVA (ext2, ext3, ext4, XFS, btrfs, in LVM too), a tar\n" +
-			"archive (plain, gz, bz2, xz or zst), a dump (NAME-root.dump with NAME-boot.dump beside it) or\n" +
+		Long: "List the file tree in a disk image or an OVA (ext2, ext3, ext4, XFS, btrfs, f2fs, in LVM too), a\n" +
+			"tar archive (plain, gz, bz2, xz or zst), a dump (NAME-root.dump with NAME-boot.dump beside it) or\n" +
 			"Ganeti's export, in the form of mtree(5): types,\n" +
 			"modes, numeric owners, sizes, SHA-256 sums, link targets, hard links, devices, extended attributes\n" +
 			"with access control lists and capabilities, times. With --diff it says in what two trees differ,\n" +

@@ -8,24 +8,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk/appliance"
 )
 
-// Appliance gives the parts of the guest that works on file systems, which it makes
-// once of Debian's cloud kernel and Hearth's guest agent, and keeps in CacheDir: apt is
-// asked at the first use only. It runs as any user.
-func Appliance(ctx context.Context, opt Options) (appliance.Parts, error) {
+// Appliance gives the parts of the guest that works on file systems of some kinds, which it
+// makes once of Debian's cloud kernel and Hearth's guest agent, and keeps in CacheDir: apt is
+// asked at the first use only. For f2fs there is another one beside it, of Debian's ordinary
+// kernel, whose package is larger. It runs as any user.
+func Appliance(ctx context.Context, opt Options, kinds []string) (appliance.Parts, error) {
 	program, err := guest.Agent()
 	if err != nil {
 		return appliance.Parts{}, err
 	}
-	return applianceOf(ctx, opt, program)
+	return applianceOf(ctx, opt, kinds, program)
 }
 
-func applianceOf(ctx context.Context, opt Options, program []byte) (appliance.Parts, error) {
+// ordinary tells whether one of the kinds is a file system of which Debian's cloud kernel
+// has no module.
+func ordinary(kinds []string) bool { return slices.Contains(kinds, "f2fs") }
+
+func applianceOf(ctx context.Context, opt Options, kinds []string, program []byte) (appliance.Parts, error) {
 	if opt.CacheDir == "" {
 		home, err := os.UserCacheDir()
 		if err != nil {
@@ -34,7 +40,11 @@ func applianceOf(ctx context.Context, opt Options, program []byte) (appliance.Pa
 		opt.CacheDir = filepath.Join(home, "hearth", "bake")
 	}
 	sum := sha256.Sum256(program)
-	dir := filepath.Join(opt.CacheDir, "appliance-"+hex.EncodeToString(sum[:6]))
+	name, kernelOf := "appliance-", cloudKernel
+	if ordinary(kinds) {
+		name, kernelOf = "appliance-ordinary-", ordinaryKernel
+	}
+	dir := filepath.Join(opt.CacheDir, name+hex.EncodeToString(sum[:6]))
 	p := appliance.PartsIn(dir)
 	if _, err := os.Stat(p.Ramdisk); err == nil {
 		return p, nil
@@ -48,17 +58,27 @@ func applianceOf(ctx context.Context, opt Options, program []byte) (appliance.Pa
 		return p, err
 	}
 	defer os.RemoveAll(o.work)
-	kernel, list, err := o.applianceKernel(ctx)
+	kernel, list, err := o.applianceKernel(ctx, kernelOf)
 	if err != nil {
 		return p, err
 	}
 	return p, appliance.Make(dir, kernel, list, program)
 }
 
-// applianceKernel takes the kernel, and the modules of an appliance, out of Debian's
-// package.
-func (o *oven) applianceKernel(ctx context.Context) (kernel []byte, list []appliance.Module, err error) {
-	name, err := kernelPackage(ctx)
+// applianceFolders have all modules of an appliance, and a tenth of an ordinary kernel's.
+var applianceFolders = []string{"arch/", "block/", "crypto/", "drivers/block/", "drivers/virtio/", "fs/", "lib/"}
+
+// inAppliance tells whether an appliance may need a file of a kernel's package.
+func inAppliance(name string) bool {
+	_, in, _ := strings.Cut(name, "/kernel/")
+	return strings.HasPrefix(name, "boot/vmlinuz-") ||
+		strings.HasSuffix(name, ".ko") && slices.ContainsFunc(applianceFolders, func(dir string) bool { return strings.HasPrefix(in, dir) })
+}
+
+// applianceKernel takes the kernel, and the modules of an appliance, out of the package
+// that Debian's package depends on.
+func (o *oven) applianceKernel(ctx context.Context, depends string) (kernel []byte, list []appliance.Module, err error) {
+	name, err := kernelPackageOf(ctx, depends)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +86,7 @@ func (o *oven) applianceKernel(ctx context.Context) (kernel []byte, list []appli
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := unpack(ctx, debs[name], func(n string) bool { return strings.HasPrefix(n, "boot/vmlinuz-") || strings.HasSuffix(n, ".ko") })
+	files, err := unpack(ctx, debs[name], inAppliance)
 	if err != nil {
 		return nil, nil, err
 	}

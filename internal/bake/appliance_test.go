@@ -38,11 +38,24 @@ func applianceFor(t *testing.T) *appliance.Appliance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := applianceOf(context.Background(), Options{CacheDir: os.Getenv("HEARTH_CACHE")}, b)
-	if err != nil {
-		t.Fatal(err)
+	return &appliance.Appliance{Parts: func(ctx context.Context, kinds []string) (appliance.Parts, error) {
+		return applianceOf(ctx, Options{CacheDir: os.Getenv("HEARTH_CACHE")}, kinds, b)
+	}}
+}
+
+// TestInAppliance: of a kernel's package, only what an appliance may load is read.
+func TestInAppliance(t *testing.T) {
+	const at = "lib/modules/6.1.0-1-amd64/kernel/"
+	for name, want := range map[string]bool{"boot/vmlinuz-6.1.0-1-amd64": true, at + "fs/f2fs/f2fs.ko": true, at + "lib/lz4/lz4_compress.ko": true, at + "crypto/crc32_generic.ko": true,
+		at + "drivers/virtio/virtio_pci.ko": true, at + "drivers/block/virtio_blk.ko": true, at + "drivers/net/virtio_net.ko": false, at + "sound/soundcore.ko": false,
+		"boot/config-6.1.0-1-amd64": false, at + "fs/f2fs/README": false} {
+		if inAppliance(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
 	}
-	return &appliance.Appliance{Parts: func(context.Context) (appliance.Parts, error) { return parts, nil }}
+	if !ordinary([]string{"ext4", "f2fs"}) || ordinary([]string{"ext4", "xfs"}) || ordinary(nil) {
+		t.Error("the larger kernel is for f2fs alone")
+	}
 }
 
 // TestE2EFileSystems fills file systems with whatever a copy could lose, grows and
@@ -50,7 +63,7 @@ func applianceFor(t *testing.T) *appliance.Appliance {
 func TestE2EFileSystems(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	run := &disk.Runner{FileSystems: applianceFor(t)}
-	for _, kind := range []string{"xfs", "btrfs"} {
+	for _, kind := range []string{"xfs", "btrfs", "f2fs"} {
 		t.Run(kind, func(t *testing.T) {
 			image, small := filepath.Join(dir, kind), filepath.Join(dir, kind+".small")
 			s, err := filetree.Stage(ctx, treetest.All(), filetree.Limits{}, filepath.Join(dir, kind+".tree"))
@@ -99,7 +112,7 @@ func TestE2EFileSystems(t *testing.T) {
 func TestE2EDeployed(t *testing.T) {
 	ctx := context.Background()
 	run := &disk.Runner{FileSystems: applianceFor(t)}
-	for _, fs := range []string{"xfs", "btrfs"} {
+	for _, fs := range []string{"xfs", "btrfs", "f2fs"} {
 		t.Run(fs, func(t *testing.T) {
 			dir := t.TempDir()
 			d, err := osdef.Import("test", "FILESYSTEM="+fs+"\nCUSTOMIZE_DIR="+t.TempDir()+"\n")
@@ -239,6 +252,15 @@ func TestE2EAppliance(t *testing.T) {
 	out, _ = exec.Command("debugfs", "-R", "stat \"/a b/x\"\"y\"", ext).Output()
 	if !strings.Contains(string(out), "Mode:  04755") || !strings.Contains(string(out), "User:  1000") {
 		t.Errorf("%s", out)
+	}
+	// A kernel without the module says so, with the next step.
+	narrow := &appliance.Appliance{Parts: func(ctx context.Context, _ []string) (appliance.Parts, error) { return a.Parts(ctx, []string{"xfs"}) }}
+	flash := filepath.Join(dir, "f2fs")
+	if err := (&disk.Runner{}).MakeFS(ctx, flash, "f2fs", disk.ExtOptions{Size: 64 << 20, UUID: "4bd3b3a7-0cbe-4a6c-95c4-1a2b3c4d5e6f"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := narrow.Copy(ctx, fs(flash, "f2fs"), fs(ext, "ext4")); disk.KindOf(err) != disk.Refused || !strings.Contains(err.Error(), "no module for f2fs; without HEARTH_APPLIANCE") {
+		t.Errorf("a kernel without f2fs gives %v", err)
 	}
 	// Bytes that are no XFS, and a kernel that has nothing to do, are errors.
 	if err := os.WriteFile(xfs, append([]byte("XFSB"), make([]byte, 64<<20)...), 0o600); err != nil {

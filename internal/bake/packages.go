@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -100,9 +99,18 @@ func parseURIs(out, dir string) (map[string]deb, error) {
 	return debs, nil
 }
 
+// Debian's packages that depend on its kernels: that for clouds, and that with all drivers.
+const (
+	cloudKernel    = "linux-image-cloud-amd64"
+	ordinaryKernel = "linux-image-amd64"
+)
+
 // kernelPackage names the package that Debian's cloud kernel is in now.
-func kernelPackage(ctx context.Context) (string, error) {
-	out, err := command(ctx, "/", nil, "apt-cache", "depends", "--no-recommends", "--no-suggests", "linux-image-cloud-amd64")
+func kernelPackage(ctx context.Context) (string, error) { return kernelPackageOf(ctx, cloudKernel) }
+
+// kernelPackageOf names the package of a kernel that Debian's package depends on.
+func kernelPackageOf(ctx context.Context, depends string) (string, error) {
+	out, err := command(ctx, "/", nil, "apt-cache", "depends", "--no-recommends", "--no-suggests", depends)
 	if err != nil {
 		return "", fmt.Errorf("ask apt for the kernel (apt-get update may help): %w", err)
 	}
@@ -111,7 +119,7 @@ func kernelPackage(ctx context.Context) (string, error) {
 			return strings.TrimSpace(name), nil
 		}
 	}
-	return "", errors.New("apt does not know linux-image-cloud-amd64; run apt-get update")
+	return "", fmt.Errorf("apt does not know %s; run apt-get update", depends)
 }
 
 // unpack reads the files of a package for which want is true. Keys are clean

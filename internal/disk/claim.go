@@ -29,9 +29,9 @@ func CheckClaim(claimed string, info Info) error {
 	case AMI:
 		return checkUse(want, info, Kernel, Ramdisk)
 	case AKI:
-		return checkUse(want, info, Ext, XFS, Btrfs, GPT, Ramdisk)
+		return checkUse(want, info, Ext, XFS, Btrfs, F2FS, GPT, Ramdisk)
 	case ARI:
-		return checkUse(want, info, Ext, XFS, Btrfs, GPT, Kernel)
+		return checkUse(want, info, Ext, XFS, Btrfs, F2FS, GPT, Kernel)
 	case QCOW2, ISO, VMDK, VDI, VHD, VHDX:
 		if info.Format != want {
 			return fail(Mismatch, "check format", "the image was named %s, but its bytes are %s; upload it again with disk_format %s", claimed, info.describe(), info.name())
@@ -70,7 +70,7 @@ func (i Info) name() string {
 		return string(AKI)
 	case Ramdisk:
 		return string(ARI)
-	case Ext, XFS, Btrfs:
+	case Ext, XFS, Btrfs, F2FS:
 		return string(AMI) + " or raw"
 	}
 	return string(Raw)
@@ -86,7 +86,7 @@ func (i Info) describe() string {
 		return "a Linux kernel"
 	case Ramdisk:
 		return "a cpio archive (a ramdisk)"
-	case Ext, XFS, Btrfs:
+	case Ext, XFS, Btrfs, F2FS:
 		return "a file system (" + string(i.Content) + ")"
 	case GPT, MBR:
 		return "a raw disk with a partition table"

@@ -21,7 +21,7 @@ type FSUse struct {
 	Notes      []string
 }
 
-// FileSystems works on file systems that nothing on the host reads: XFS, btrfs. What
+// FileSystems works on file systems that nothing on the host reads: XFS, btrfs, f2fs. What
 // they are is believed to the one who works on them alone. Errors are of kind
 // Refused (it is broken), TooBig (no room), ToolFailed or TimedOut.
 type FileSystems interface {

@@ -35,6 +35,7 @@ const (
 	Ext     Content = "ext"     // an ext2, ext3 or ext4 file system without a partition table
 	XFS     Content = "xfs"     // an XFS file system
 	Btrfs   Content = "btrfs"   // a Btrfs file system
+	F2FS    Content = "f2fs"    // an F2FS file system
 	MBR     Content = "mbr"     // a boot sector, perhaps with a partition table
 	GPT     Content = "gpt"     // a GUID partition table
 	Kernel  Content = "kernel"  // a Linux kernel: bzImage or ELF
@@ -179,6 +180,8 @@ func content(p []byte) (Content, string) {
 		return XFS, ""
 	case at(p, 0x10040, "_BHRfS_M"):
 		return Btrfs, ""
+	case at(p, 1024, "\x10\x20\xf5\xf2"):
+		return F2FS, ""
 	}
 	for _, k := range packings {
 		if at(p, 0, k.bytes) {

@@ -39,6 +39,7 @@ func TestSniff(t *testing.T) {
 		{"hybrid iso", bytesAt(34816, map[int]string{510: "\x55\xaa", 32769: "CD001"}), ISO, MBR},
 		{"ext", bytesAt(4096, map[int]string{1024 + 0x38: "\x53\xef"}), Raw, Ext},
 		{"xfs", []byte("XFSB"), Raw, XFS},
+		{"f2fs", bytesAt(4096, map[int]string{1024: "\x10\x20\xf5\xf2"}), Raw, F2FS},
 		{"btrfs", bytesAt(SniffLen, map[int]string{0x10040: "_BHRfS_M"}), Raw, Btrfs},
 		{"mbr", bytesAt(512, map[int]string{510: "\x55\xaa"}), Raw, MBR},
 		{"gpt", bytesAt(1024, map[int]string{510: "\x55\xaa", 512: "EFI PART"}), Raw, GPT},

@@ -216,6 +216,8 @@ func packageOf(tool string) string {
 		return "xfsprogs"
 	case "mkfs.btrfs", "btrfs":
 		return "btrfs-progs"
+	case "mkfs.f2fs", "fsck.f2fs", "resize.f2fs":
+		return "f2fs-tools"
 	case "mkfs.vfat":
 		return "dosfstools"
 	case "qemu-system-x86_64":

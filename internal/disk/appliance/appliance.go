@@ -1,5 +1,5 @@
 // Package appliance works on file systems by way of a small guest: its kernel, Debian's,
-// mounts XFS and btrfs as real systems do, so every attribute, link and hole is right;
+// mounts XFS, btrfs and f2fs as real systems do, so every attribute, link and hole is right;
 // the host only sees bytes, and needs no root, no mount and no loop device.
 //
 // The guest is a kernel and a ramdisk (see [Parts]) with one static program of ours
@@ -28,32 +28,37 @@ import (
 
 // Appliance is how guests are started. It implements [disk.FileSystems].
 type Appliance struct {
-	Parts  func(context.Context) (Parts, error) // is asked at the first use
-	Binary string                               // QEMU's name; "": qemu-system-x86_64
-	Accel  func(context.Context) string         // gives "kvm" or "tcg"; nil: tcg
-	Quiet  time.Duration                        // a guest that makes no progress for so long is given up; 0: 3 minutes
-	Limit  time.Duration                        // of one run; 0: 12 hours
-	Tell   func(files, bytes int64)             // is told how far a copy is; may be nil
+	Parts  func(ctx context.Context, kinds []string) (Parts, error) // gives those whose kernel mounts the kinds; is asked at their first use
+	Binary string                                                   // QEMU's name; "": qemu-system-x86_64
+	Accel  func(context.Context) string                             // gives "kvm" or "tcg"; nil: tcg
+	Quiet  time.Duration                                            // a guest that makes no progress for so long is given up; 0: 3 minutes
+	Limit  time.Duration                                            // of one run; 0: 12 hours
+	Tell   func(files, bytes int64)                                 // is told how far a copy is; may be nil
 
 	mu    sync.Mutex
-	parts *Parts
+	parts map[string]Parts
 }
 
 // memory is the guest's, in MiB.
 const memory = 512
 
-// have gives the parts.
-func (a *Appliance) have(ctx context.Context) (Parts, error) {
+// have gives the parts for file systems of some kinds.
+func (a *Appliance) have(ctx context.Context, kinds []string) (Parts, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.parts == nil {
-		p, err := a.Parts(ctx)
-		if err != nil {
-			return p, &disk.Error{Kind: disk.ToolMissing, Op: "start the appliance", Reason: "its kernel is not there", Err: err}
-		}
-		a.parts = &p
+	key := strings.Join(kinds, " ")
+	if p, ok := a.parts[key]; ok {
+		return p, nil
 	}
-	return *a.parts, nil
+	p, err := a.Parts(ctx, kinds)
+	if err != nil {
+		return p, &disk.Error{Kind: disk.ToolMissing, Op: "start the appliance", Reason: "its kernel is not there", Err: err}
+	}
+	if a.parts == nil {
+		a.parts = map[string]Parts{}
+	}
+	a.parts[key] = p
+	return p, nil
 }
 
 // Copy implements [disk.FileSystems].
@@ -128,7 +133,7 @@ func (a *Appliance) run(ctx context.Context, prepare func(*run) error) (disk.FSU
 	if err := prepare(r); err != nil {
 		return disk.FSUse{}, err
 	}
-	parts, err := a.have(ctx)
+	parts, err := a.have(ctx, r.job.Kinds())
 	if err != nil {
 		return disk.FSUse{}, err
 	}

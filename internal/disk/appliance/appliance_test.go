@@ -1,6 +1,8 @@
 package appliance
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -45,6 +47,31 @@ func TestListenerIsBounded(t *testing.T) {
 	}
 	if len(l.part) > maxLine {
 		t.Errorf("%d bytes are kept", len(l.part))
+	}
+}
+
+// TestPartsByKind: parts are asked for once for each set of file systems, and an error is no answer.
+func TestPartsByKind(t *testing.T) {
+	var asked []string
+	a := &Appliance{Parts: func(_ context.Context, kinds []string) (Parts, error) {
+		if asked = append(asked, strings.Join(kinds, "+")); len(asked) == 1 {
+			return Parts{}, errors.New("apt is away")
+		}
+		return Parts{Kernel: strings.Join(kinds, "+")}, nil
+	}}
+	copied := inside.Job{Steps: []inside.Step{{Do: inside.Copy, Disk: inside.Disk{Kind: "f2fs"}, To: inside.Disk{Kind: "ext4"}}}}
+	if _, err := a.have(context.Background(), copied.Kinds()); disk.KindOf(err) != disk.ToolMissing {
+		t.Error(err)
+	}
+	for range 2 {
+		for _, job := range []inside.Job{copied, {Steps: []inside.Step{{Do: inside.Grow, Disk: inside.Disk{Kind: "xfs"}}}}} {
+			if p, err := a.have(context.Background(), job.Kinds()); err != nil || p.Kernel != strings.Join(job.Kinds(), "+") {
+				t.Error(p, err)
+			}
+		}
+	}
+	if got := strings.Join(asked, ", "); got != "ext4+f2fs, ext4+f2fs, xfs" {
+		t.Error(got)
 	}
 }
 

@@ -16,7 +16,7 @@ type Parts struct{ Kernel, Ramdisk string }
 
 // Modules are those of the kernel that a guest loads, with what they need; one that a
 // kernel has built in is left out.
-var Modules = []string{"virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_intel", "xfs", "btrfs", "f2fs", "vfat", "nls_cp437", "nls_ascii", "nls_utf8"}
+var Modules = []string{"virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_intel", "xfs", "btrfs", "crc32_generic", "f2fs", "vfat", "nls_cp437", "nls_ascii", "nls_utf8"}
 
 // File is one of a ramdisk: a path without the first slash, permission bits, content.
 type File struct {

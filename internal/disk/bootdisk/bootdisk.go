@@ -63,7 +63,7 @@ func Head(ctx context.Context, run *disk.Runner, work string, size int64, id uin
 }
 
 // HeadFor is all before the partition of a disk of size bytes, whose file system GRUB
-// reads by its module fs ("ext2", "xfs", "btrfs"). boot.img loads sector 1
+// reads by its module fs ("ext2", "xfs", "btrfs", "f2fs"). boot.img loads sector 1
 // and core.img goes on with sector 2 as they come, so nothing has to be patched for
 // this place. id is the disk's, of which PARTUUID is made; work is a folder for
 // files that Head leaves there.

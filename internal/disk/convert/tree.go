@@ -26,7 +26,7 @@ type TreeOptions struct {
 	Size     int64       // bytes of a disk; 0: what the tree needs and a third
 	Loader   string      // of a disk, see package bootloader; "": grub
 	Firmware string      // that a disk boots under, see package bootloader; "": the loader's own
-	FS       string      // of a disk or of fs: "ext4", "xfs" or "btrfs"; "": ext4
+	FS       string      // of a disk or of fs: "ext4", "xfs", "btrfs" or "f2fs"; "": ext4
 	Machine  ova.Machine // of an OVA
 	Limits   tree.Limits // of the source
 }

@@ -106,8 +106,8 @@ func (m *maker) rawDisk(ctx context.Context, path string) error {
 	return errors.Join(d.Make(ctx, m.run), os.Remove(r.path))
 }
 
-// What the journal of an XFS and the chunks of a btrfs need besides, and what mkfs.xfs
-// wants at least, in bytes.
+// What the journal of an XFS, the chunks of a btrfs and the cleaning of an f2fs need besides,
+// and what mkfs.xfs wants at least, in bytes.
 const (
 	foreignRoom = 192 << 20
 	minForeign  = 384 << 20
@@ -125,8 +125,8 @@ func (m *maker) grubModule() string {
 
 func (m *maker) checkFS() error {
 	switch fs := m.fs(); {
-	case !slices.Contains([]string{"ext4", "xfs", "btrfs"}, fs):
-		return refuse("the root of a disk is made as ext4, xfs or btrfs, not as %s", fs)
+	case !slices.Contains([]string{"ext4", "xfs", "btrfs", "f2fs"}, fs):
+		return refuse("the root of a disk is made as ext4, xfs, btrfs or f2fs, not as %s", fs)
 	case fs != "ext4" && m.opt.To == "ami":
 		return refuse("the root of an Amazon image is ext4 here, not %s", fs)
 	case fs != "ext4" && m.opt.Firmware != "" && m.opt.Firmware != bootloader.BIOS:
@@ -267,7 +267,7 @@ func (m *maker) fstab(t *guestfs.Tree, edit *guestfs.Edit, uuid string, byMenu b
 	return nil
 }
 
-// rootLine is that of the root in fstab; XFS and btrfs are not checked at boot.
+// rootLine is that of the root in fstab; XFS, btrfs and f2fs are not checked at boot.
 func (m *maker) rootLine(uuid string) string {
 	if m.fs() == "ext4" {
 		return "UUID=" + uuid + " / ext4 defaults 0 1\n"

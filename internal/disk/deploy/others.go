@@ -20,10 +20,10 @@ import (
 // others are the file systems that only the appliance fills. A partition of theirs is
 // ext4 while the disk is made, so that all is done to it that is done to any; at the
 // end its tree goes into one of the kind that it is to be.
-var others = map[string]bool{"xfs": true, "btrfs": true, "vfat": true}
+var others = map[string]bool{"xfs": true, "btrfs": true, "f2fs": true, "vfat": true}
 
 // least is how many bytes they need, as their mkfs makes them.
-var least = map[string]int64{"xfs": 300 * mib, "btrfs": 128 * mib, "vfat": mib}
+var least = map[string]int64{"xfs": 300 * mib, "btrfs": 128 * mib, "f2fs": 64 * mib, "vfat": mib}
 
 // meanwhile is the kind of the file system while the disk is made.
 func (p *Part) meanwhile() string {
@@ -33,9 +33,9 @@ func (p *Part) meanwhile() string {
 	return p.FileSystem
 }
 
-// pass is the last number of its line in fstab: XFS and btrfs are not checked at boot.
+// pass is the last number of its line in fstab: XFS, btrfs and f2fs are not checked at boot.
 func (p *Part) pass(of int) int {
-	if p.FileSystem == "xfs" || p.FileSystem == "btrfs" {
+	if p.FileSystem == "xfs" || p.FileSystem == "btrfs" || p.FileSystem == "f2fs" {
 		return 0
 	}
 	return of
@@ -44,7 +44,7 @@ func (p *Part) pass(of int) int {
 // grubModule is what GRUB reads it with, besides ext2.
 func (p *Part) grubModule() []string {
 	switch p.FileSystem {
-	case "xfs", "btrfs":
+	case "xfs", "btrfs", "f2fs":
 		return []string{p.FileSystem}
 	case "vfat":
 		return []string{"fat"}

@@ -34,6 +34,9 @@ func FuzzScan(f *testing.F) {
 	f.Add(table(func(b []byte) { b[450] = 0xee; copy(b[512:], "EFI PART\x00\x00\x01\x00\x5c\x00\x00\x00") }))
 	f.Add(table(func(b []byte) { binary.LittleEndian.PutUint32(b[458:], 0xffffffff) }))
 	f.Add(table(func(b []byte) { copy(b[8*512+1024+0x38:], "\x53\xef") }))
+	f.Add(table(func(b []byte) {
+		copy(b[8*512+1024:], "\x10\x20\xf5\xf2\x01\x00\x0f\x00\x09\x00\x00\x00\x03\x00\x00\x00\x0c\x00\x00\x00\x09")
+	}))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(dir, "disk")

@@ -3,8 +3,8 @@
 //
 // [Open] finds the partition table (MBR with logical partitions, GPT, or none)
 // and the file systems. [Disk.Tree] joins those of the guest as its /etc/fstab
-// mounts them. ext2, ext3 and ext4 are read and written here, XFS and btrfs by
-// [disk.Runner].FileSystems, from a copy; all others are named, with the reason in
+// mounts them. ext2, ext3 and ext4 are read and written here, XFS, btrfs and f2fs
+// by [disk.Runner].FileSystems, from a copy; all others are named, with the reason in
 // [Volume.Note], and never touched.
 //
 // Changes are gathered in an [Edit] and carried out at once by debugfs in the
@@ -252,7 +252,7 @@ type Volume struct {
 	Size      int64
 	Type      string // of the partition, see [disk.Partition]
 	Bootable  bool
-	Content   string // "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "ntfs", "swap", "lvm", "luks" …; "" if it is not known
+	Content   string // "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "ntfs", "swap", "lvm", "luks" …; "" if it is not known
 	Label     string
 	UUID      string // as fstab has it
 	Used      int64  // bytes; 0 if it is not known

@@ -19,7 +19,7 @@ type mirror struct {
 }
 
 // mirrored are the contents that are read by way of a copy.
-var mirrored = map[string]bool{"xfs": true, "btrfs": true}
+var mirrored = map[string]bool{"xfs": true, "btrfs": true, "f2fs": true}
 
 // mirrors copies what the host does not read. A file system that is broken, or has a
 // partner on another disk, only gets a Note.
@@ -52,7 +52,7 @@ func (d *Disk) mirror(ctx context.Context, v *Volume) (*mirror, error) {
 		return nil, err
 	}
 	size, inodes := 2*v.Size+1<<30, min(max(v.Size/2048, 1<<16), 1<<24)
-	if v.Content == "btrfs" { // it may have packed what it has
+	if v.Content != "xfs" { // it may have packed what it has
 		size *= 2
 	}
 	size = min(size, 8<<40) / 4096 * 4096

@@ -9,6 +9,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
+	"hearth/internal/disk/f2fs"
 	"hearth/internal/disk/lvm"
 )
 
@@ -153,6 +154,8 @@ func (d *Disk) identify(v *Volume) {
 	text := func(from, to int) string { return string(bytes.TrimRight(b[from:to], "\x00 ")) }
 	v.Used = usedOf(v.Content, b, v.Size)
 	switch v.Content {
+	case "f2fs":
+		d.identifyF2FS(v)
 	case "xfs":
 		v.UUID, v.Label = uuid(b[32:48]), text(108, 120)
 	case "btrfs":
@@ -165,6 +168,24 @@ func (d *Disk) identify(v *Volume) {
 			id = 0x27
 		}
 		v.UUID, v.Label = fmt.Sprintf("%02X%02X-%02X%02X", b[id+3], b[id+2], b[id+1], b[id]), text(id+4, id+15)
+	}
+}
+
+// identifyF2FS reads them of an f2fs, whose checkpoint tells what is used.
+func (d *Disk) identifyF2FS(v *Volume) {
+	s, err := f2fs.Read(d.r, v.Start, v.Size)
+	if err != nil || s == nil {
+		v.Note = fmt.Sprintf("the f2fs cannot be read: %v", err)
+		return
+	}
+	v.UUID, v.Label, v.Used = uuid(s.UUID[:]), s.Label, s.Used()
+	switch {
+	case s.Devices:
+		v.Note += "; it lies on other disks too"
+	case s.Broken:
+		v.Note += "; Linux found an error in it, which fsck.f2fs may mend"
+	case s.Checked && !s.Clean:
+		v.Note += "; it was not unmounted"
 	}
 }
 

@@ -38,7 +38,7 @@ func (l *linter) comfort() {
 
 // rootDrivers are the drivers of the file systems that roots are on. ext4 reads ext2 and ext3 too.
 var rootDrivers = map[string][2]string{"ext2": {"ext4", "CONFIG_EXT4_FS"}, "ext3": {"ext4", "CONFIG_EXT4_FS"}, "ext4": {"ext4", "CONFIG_EXT4_FS"},
-	"xfs": {"xfs", "CONFIG_XFS_FS"}, "btrfs": {"btrfs", "CONFIG_BTRFS_FS"}}
+	"xfs": {"xfs", "CONFIG_XFS_FS"}, "btrfs": {"btrfs", "CONFIG_BTRFS_FS"}, "f2fs": {"f2fs", "CONFIG_F2FS_FS"}}
 
 // fileSystem holds what the root is on against what each kernel reads.
 func (l *linter) fileSystem() {
@@ -72,6 +72,10 @@ func (l *linter) growable() {
 		}
 	}
 	if root == nil || last == nil {
+		return
+	}
+	if root.Content == "f2fs" {
+		l.say("growable root", Warning, "the root does not grow to the flavor's disk: no kernel makes an f2fs larger while it is mounted; give the image its size before, by 'hearth image grow'")
 		return
 	}
 	l.judge("growable root", root == last, Warning, "the root is the last on the disk", "the root does not grow to the flavor's disk: a partition lies behind it")

@@ -60,6 +60,16 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestGrowable: the root is the last on its disk, and grows while it is mounted.
+func TestGrowable(t *testing.T) {
+	for content, want := range map[string]string{"ext4": OK, "xfs": OK, "f2fs": Warning} {
+		l := &linter{Report: &Report{Volumes: []Volume{{Content: "swap"}, {Mount: "/", Content: content, Start: 1 << 20}}}}
+		if l.growable(); len(l.Checks) != 1 || l.Checks[0].Level != want {
+			t.Errorf("%s: %+v", content, l.Checks)
+		}
+	}
+}
+
 func TestGoodImageHasNothingToSay(t *testing.T) {
 	good := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
 		guestfstest.Tree(t, dir, "etc/os-release=ID=debian\n", "etc/fstab=LABEL=root / ext4 defaults 0 1\n", "boot/vmlinuz-6.1="+strings.Repeat("k", 5000), "boot/config-6.1=x\nCONFIG_EXT4_FS=y\nCONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\nCONFIG_HOTPLUG_PCI_ACPI=y\nCONFIG_SCSI_VIRTIO=m\nCONFIG_VIRTIO_BALLOON=m\nCONFIG_SERIAL_8250_CONSOLE=y\nCONFIG_KVM_GUEST=y\n",

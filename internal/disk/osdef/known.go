@@ -48,12 +48,9 @@ func find(name string) *known {
 }
 
 // fileSystem allows those that a disk of files gets. All but ext are filled by the
-// appliance, whose kernel, Debian's for clouds, has no f2fs.
+// appliance.
 func fileSystem(v string) error {
-	if v == "f2fs" {
-		return fmt.Errorf("is f2fs, which no kernel here can fill: Debian's for clouds has no module for it")
-	}
-	return oneOf("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat")(v)
+	return oneOf("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat")(v)
 }
 
 func oneOf(words ...string) func(string) error {

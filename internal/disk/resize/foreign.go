@@ -11,21 +11,24 @@ import (
 )
 
 // mounted are the file systems that change their size only while a kernel has them
-// mounted: that of the appliance.
-var mounted = map[string]bool{"xfs": true, "btrfs": true}
+// mounted, or become smaller as a copy alone: by the appliance.
+var mounted = map[string]bool{"xfs": true, "btrfs": true, "f2fs": true}
 
 func (j *job) foreign(p *piece) bool {
 	return p.v != nil && mounted[p.v.Content] && j.run.FileSystems != nil
 }
 
-// shrinkForeign makes a smaller file system of a piece. XFS cannot shrink at all: its
-// files are copied to a new one with the same label, UUID and features. A btrfs is
-// balanced and shrunk, so that it keeps its subvolumes.
+// shrinkForeign makes a smaller file system of a piece. XFS cannot shrink at all, and of f2fs
+// what it keeps for cleaning would stay: their files are copied to a new one with the same
+// label, UUID and features. A btrfs is balanced and shrunk, so that it keeps its subvolumes.
 func (j *job) shrinkForeign(ctx context.Context, p *piece) error {
 	var err error
-	if p.v.Content == "xfs" {
+	switch p.v.Content {
+	case "xfs":
 		err = j.copyXFS(ctx, p)
-	} else {
+	case "f2fs":
+		err = j.copyF2FS(ctx, p)
+	default:
 		err = j.shrinkBtrfs(ctx, p)
 	}
 	if err != nil || p.file == "" {
@@ -37,8 +40,11 @@ func (j *job) shrinkForeign(ctx context.Context, p *piece) error {
 // check has the file system's own tool read all of what was made.
 func (j *job) check(ctx context.Context, p *piece) error {
 	c := disk.Command{Name: "xfs_repair", Args: []string{"-n", "-f", p.file}, Read: []string{p.file}}
-	if p.v.Content == "btrfs" {
+	switch p.v.Content {
+	case "btrfs":
 		c.Name, c.Args = "btrfs", []string{"check", "--readonly", "--force", p.file}
+	case "f2fs": // it opens nothing that it may not write to
+		c = disk.Command{Name: "fsck.f2fs", Args: []string{"--dry-run", "-f", p.file}, Write: []string{p.file}}
 	}
 	reader := *j.run
 	reader.FileSize = -1 // xfs_repair ends when it cannot lift that limit; it may write to nothing here
@@ -65,20 +71,26 @@ func (j *job) copyXFS(ctx context.Context, p *piece) error {
 	if err != nil {
 		return err
 	}
-	size := sizeXFS(x.used-x.log, x.block)
+	return j.copyFiles(ctx, p, sizeXFS(x.used-x.log, x.block), x.used, x.features)
+}
+
+// copyFiles copies the files of a piece to a file system of the same kind that has size bytes
+// if that suffices, else some more. One that would not become smaller stays as it is, with
+// used bytes.
+func (j *job) copyFiles(ctx context.Context, p *piece, size, used int64, features []string) error {
 	for range tries {
 		if size >= p.part.Size {
 			if j.table == nil && p.v.Logical == "" {
-				return refuse("the XFS is as small as it can be made: its files need %d bytes", size)
+				return refuse("the %s is as small as it can be made: its files need %d bytes", p.v.Content, size)
 			}
-			p.used = x.used
-			return nil // it stays as it is
+			p.used = used
+			return nil
 		}
 		file := j.fileOf(p)
-		if err := j.run.MakeFS(ctx, file, "xfs", disk.ExtOptions{Size: size, Label: p.v.Label, UUID: p.v.UUID}, x.features...); err != nil {
+		if err := j.run.MakeFS(ctx, file, p.v.Content, disk.ExtOptions{Size: size, Label: p.v.Label, UUID: p.v.UUID}, features...); err != nil {
 			return err
 		}
-		to := disk.FileSystem{Layer: disk.Layer{Path: file, Format: disk.Raw}, Size: size, Kind: "xfs"}
+		to := disk.FileSystem{Layer: disk.Layer{Path: file, Format: disk.Raw}, Size: size, Kind: p.v.Content}
 		use, err := j.run.FileSystems.Copy(ctx, j.d.FileSystem(p.v), to)
 		if err == nil {
 			p.file, p.size, p.used = file, size, size-(use.Size-use.Used)
@@ -89,7 +101,7 @@ func (j *job) copyXFS(ctx context.Context, p *piece) error {
 		}
 		size = up(size+size/enlarge, 1<<20)
 	}
-	return refuse("%s: its files found no room in an XFS of %d bytes", p.name(), size)
+	return refuse("%s: its files found no room in a new %s of %d bytes", p.name(), p.v.Content, size)
 }
 
 // sizeXFS gives the size of an XFS whose files need so many bytes, with room beside them.
@@ -158,6 +170,9 @@ func (j *job) taken(p *piece, size int64) disk.FileSystem {
 func (j *job) growForeign(ctx context.Context, p *piece) error {
 	if err := os.Truncate(p.file, p.size); err != nil {
 		return err
+	}
+	if p.v.Content == "f2fs" {
+		return errors.Join(j.growF2FS(ctx, p), j.check(ctx, p))
 	}
 	use, err := j.run.FileSystems.Grow(ctx, j.taken(p, p.size))
 	if err != nil {

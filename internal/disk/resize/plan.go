@@ -126,9 +126,9 @@ func (j *job) none() error {
 		}
 		have = append(have, name)
 	}
-	for _, name := range []string{"xfs", "btrfs", "lvm", "luks"} {
+	for _, name := range []string{"xfs", "btrfs", "f2fs", "lvm", "luks"} {
 		if slices.Contains(have, name) {
-			if name == "xfs" || name == "btrfs" {
+			if mounted[name] {
 				return refuse("%s is resized by the appliance alone, which is not used here", name)
 			}
 			if name == "lvm" && j.whyNot != nil {
@@ -137,7 +137,7 @@ func (j *job) none() error {
 			return refuse("%s cannot be resized here; copy its files to an ext4 file system first, or do it within the guest", name)
 		}
 	}
-	return refuse("the disk has no ext2, ext3, ext4, XFS or btrfs file system; it has: %s", strings.Join(have, ", "))
+	return refuse("the disk has no ext2, ext3, ext4, XFS, btrfs or f2fs file system; it has: %s", strings.Join(have, ", "))
 }
 
 // settle gives each piece its place: those before the first change stay.

@@ -7,7 +7,7 @@
 // its name when it is whole. Partitions behind one that changes its size move, a
 // swap partition or an extended one with such among them; its swap is empty then.
 //
-// XFS and btrfs are changed by [disk.Runner].FileSystems. Logical volumes are laid out
+// XFS, btrfs and f2fs are changed by [disk.Runner].FileSystems. Logical volumes are laid out
 // anew by package lvm where they are linear and on this disk alone.
 package resize
 

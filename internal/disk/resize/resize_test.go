@@ -243,7 +243,7 @@ func TestRefused(t *testing.T) {
 		binary.LittleEndian.PutUint32(e[12:], 2048)
 		copy(b[2*mib+3:], "NTFS    ")
 	})
-	for path, want := range map[string]string{xfs: "xfs is resized by the appliance alone", empty: "neither a partition table", held: "no ext2, ext3, ext4, XFS or btrfs"} {
+	for path, want := range map[string]string{xfs: "xfs is resized by the appliance alone", empty: "neither a partition table", held: "no ext2, ext3, ext4, XFS, btrfs or f2fs"} {
 		_, err := Shrink(context.Background(), &disk.Runner{}, Options{Source: path})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", filepath.Base(path), err)

@@ -15,6 +15,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
@@ -173,7 +174,7 @@ func or(format, content string) string {
 // looks like a kernel.
 func kindOf(name string, is disk.Info) (kind Kind, most int64) {
 	switch {
-	case is.Content == disk.Ext, is.Content == disk.XFS, is.Content == disk.Btrfs:
+	case slices.Contains([]disk.Content{disk.Ext, disk.XFS, disk.Btrfs, disk.F2FS}, is.Content):
 		return Root, maxRoot
 	case is.Content == disk.Kernel && kernelName.MatchString(name):
 		return Kernel, maxKernel

@@ -232,6 +232,9 @@ func (c *copier) xattrs(name string) error {
 		if err == nil {
 			err = unix.Lsetxattr(c.to+name, attr, value[:n], 0)
 		}
+		if errors.Is(err, unix.E2BIG) { // f2fs has some 4 KiB for all of a file
+			return fmt.Errorf("%s: attribute %s has %d bytes, and the file system has no room for so much beside a file", name, attr, n)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: attribute %s: %w", name, attr, err)
 		}

@@ -131,7 +131,7 @@ func raw(f *os.File) error {
 
 // spared are modules that only one kind of file system needs: raid6_pq and xor measure
 // for seconds how fast they are.
-var spared = map[string][]string{"xfs": {"xfs"}, "btrfs": {"btrfs", "raid6_pq", "xor"}, "vfat": {"vfat", "fat", "nls_cp437", "nls_ascii", "nls_utf8"}, "f2fs": {"f2fs"}}
+var spared = map[string][]string{"xfs": {"xfs"}, "btrfs": {"btrfs", "raid6_pq", "xor"}, "vfat": {"vfat", "fat", "nls_cp437", "nls_ascii", "nls_utf8"}, "f2fs": {"f2fs", "lz4_compress", "lz4hc_compress", "crc32_generic"}}
 
 // spare tells whether a job does without a module.
 func (j Job) spare(module string) bool {
@@ -192,13 +192,17 @@ func (m *machine) mount(d Disk, write bool) (string, error) {
 		data = "nouuid,inode64"
 	case "ext4":
 		data = "noinit_itable,nobarrier"
+	case "f2fs":
+		data = "background_gc=off,fsync_mode=nobarrier"
 	case "vfat":
 		data = "iocharset=ascii,utf8,quiet,shortname=mixed"
 	}
 	if !write {
 		flags |= unix.MS_RDONLY
 	}
-	if err := m.mountAt(d, at, flags, data); err != nil {
+	if err := m.mountAt(d, at, flags, data); errors.Is(err, unix.ENODEV) {
+		return "", fmt.Errorf("the kernel of the appliance has no module for %s; without HEARTH_APPLIANCE one that has it is fetched from Debian", d.Kind)
+	} else if err != nil {
 		return "", fmt.Errorf("the kernel does not mount it: %w", err)
 	}
 	if d.Kind == "btrfs" && d.Tree {

@@ -24,6 +24,19 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// TestSpare: a job loads no module of a file system that it does not mount.
+func TestSpare(t *testing.T) {
+	job := Job{Steps: []Step{{Do: Copy, Disk: Disk{Kind: "f2fs"}, To: Disk{Kind: "ext4"}}}}
+	for module, want := range map[string]bool{"f2fs": false, "crc32_generic": false, "lz4_compress": false, "ext4": false, "virtio_blk": false, "xfs": true, "raid6_pq": true, "fat": true} {
+		if job.spare(module) != want {
+			t.Errorf("%s is spared: %v", module, !want)
+		}
+	}
+	if !(Job{Steps: []Step{{Do: Grow, Disk: Disk{Kind: "xfs"}}}}).spare("f2fs") {
+		t.Error("f2fs is loaded for XFS")
+	}
+}
+
 // TestEditor carries a script out on a folder.
 func TestEditor(t *testing.T) {
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "f0")

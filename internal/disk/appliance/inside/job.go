@@ -4,6 +4,8 @@
 // a JSON object a line, and resets the machine.
 package inside
 
+import "slices"
+
 // JobFile is where the job lies in the ramdisk; the files that it names beside it.
 const JobFile = "/job/job.json"
 
@@ -24,6 +26,20 @@ const (
 // Job is what the appliance does, step by step; the first that fails ends it.
 type Job struct {
 	Steps []Step `json:"steps"`
+}
+
+// Kinds are the file systems that it mounts, in order, each once.
+func (j Job) Kinds() []string {
+	var list []string
+	for _, s := range j.Steps {
+		for _, kind := range []string{s.Disk.Kind, s.To.Kind} {
+			if kind != "" {
+				list = append(list, kind)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // Step is one thing to do.
