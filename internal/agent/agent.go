@@ -109,7 +109,7 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	a := &Agent{Config: cfg}
 	if cfg.ImageCache > 0 {
-		a.room = &roomy{Driver: cfg.Storage, agent: a, limit: cfg.ImageCache, coming: map[string]int64{}, used: map[string]int{}}
+		a.room = newRoomy(a, cfg.ImageCache)
 		a.Storage, cfg.Storage = a.room, a.room
 	}
 	a.volumes = volume.New(cfg.Storage, cfg.Images, func() volume.Guests { return holders{a} })
@@ -144,6 +144,11 @@ func New(ctx context.Context, cfg Config) (*Agent, error) {
 		return nil, err
 	}
 	a.instances.Store(m)
+	if a.room != nil { // the limit may be a lower one than before
+		if err := a.room.trim(ctx); err != nil {
+			a.Log.Warn("the cache of images may be above its limit; it is tried again", "after", imageBeat, "error", err)
+		}
+	}
 	watch, leave := context.WithCancel(context.Background())
 	a.leave = leave
 	go func() { _ = m.Watch(watch, a.forget) }()

@@ -49,22 +49,38 @@ func (a *Agent) used(digest string) {
 	a.cache.uses[digest] = use{hits: u.hits + 1, at: a.Clock.Now()}
 }
 
+// kept is an image in the cache, and when it was brought or asked for last, as far as the
+// driver knows: beyond the agent's own end.
+type kept struct {
+	cloud.CachedImage
+	last time.Time
+}
+
 // cachedImages are what is in the cache.
 func (a *Agent) cachedImages(ctx context.Context) ([]cloud.CachedImage, error) {
+	have, err := a.cached(ctx)
+	out := make([]cloud.CachedImage, len(have))
+	for i, img := range have {
+		out[i] = img.CachedImage
+	}
+	return out, err
+}
+
+func (a *Agent) cached(ctx context.Context) ([]kept, error) {
 	have, err := a.Storage.Images(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.cache.mu.Lock()
 	defer a.cache.mu.Unlock()
-	out := make([]cloud.CachedImage, len(have))
+	out := make([]kept, len(have))
 	for i, img := range have {
 		u := a.cache.uses[img.Digest]
-		out[i] = cloud.CachedImage{Digest: img.Digest, Bytes: img.VirtualSize, Hits: u.hits, UsedAt: u.at}
+		out[i] = kept{cloud.CachedImage{Digest: img.Digest, Bytes: img.VirtualSize, Hits: u.hits, UsedAt: u.at}, img.UsedAt}
 		if info, err := os.Stat(img.Path); err == nil {
 			out[i].At = info.ModTime()
 			if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().IsRegular() {
-				out[i].Bytes = st.Blocks * 512
+				out[i].Bytes = max(img.Bytes, st.Blocks*512)
 			}
 		}
 	}

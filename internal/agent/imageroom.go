@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 
 	"hearth/internal/cloud"
@@ -21,15 +22,30 @@ type roomy struct {
 	agent *Agent
 	limit int64 // bytes
 
-	mu     sync.Mutex
-	coming map[string]int64 // bytes that images on their way may need, by digest
-	used   map[string]int   // when an image was asked for last, counted
+	making sync.Mutex // held by the one who makes room; never waited for by who has an image locked
+	mu     sync.Mutex // for all below
+	coming map[string]*arrival
+	used   map[string]int // when an image was asked for last, counted
 	turn   int
+}
+
+// arrival is an image on its way, or something that is kept beside one.
+type arrival struct {
+	bytes int64 // that it may need
+	by    int   // how many bring it
+}
+
+func newRoomy(a *Agent, limit int64) *roomy {
+	r := &roomy{Driver: a.Storage, agent: a, limit: limit, coming: map[string]*arrival{}, used: map[string]int{}}
+	if d, ok := a.Storage.(storage.Keeper); ok {
+		d.KeepIf(r.keep)
+	}
+	return r
 }
 
 // EnsureImage implements storage.Driver.
 func (r *roomy) EnsureImage(ctx context.Context, ref cloud.ImageRef, path string, open func() (io.ReadCloser, error)) (storage.Image, error) {
-	done, err := r.reserve(ctx, ref)
+	done, err := r.reserve(ctx, ref, needs(ref, path))
 	if err != nil {
 		return storage.Image{}, err
 	}
@@ -37,73 +53,120 @@ func (r *roomy) EnsureImage(ctx context.Context, ref cloud.ImageRef, path string
 	return r.Driver.EnsureImage(ctx, ref, path, open)
 }
 
-// reserve makes room for an image that is not here; done gives it back when it is.
-func (r *roomy) reserve(ctx context.Context, ref cloud.ImageRef) (done func(), err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.turn++
-	r.used[ref.Digest] = r.turn
-	if r.coming[ref.Digest] > 0 {
-		return func() {}, nil // the other one who wants it has made room
+// needs is what an image may need at the most, in bytes. One that is converted lies there
+// twice for a while, unless its source is a file of this host; of an OVA the disk in it
+// is taken out first.
+func needs(ref cloud.ImageRef, path string) int64 {
+	asIs, err := storage.AsIs(ref)
+	switch {
+	case asIs || err != nil:
+		return ref.Size
+	case path == "" && ref.Format == cloud.ContainerOVA:
+		return 2*ref.Size + max(ref.Size, ref.VirtualSize)
+	case path == "" || ref.Format == cloud.ContainerOVA:
+		return ref.Size + max(ref.Size, ref.VirtualSize)
 	}
-	need := ref.Size
-	if asIs, err := storage.AsIs(ref); err != nil || !asIs {
-		need = max(ref.Size, ref.VirtualSize)
-	}
-	if err := r.makeRoom(ctx, ref.Digest, need); err != nil {
-		return nil, err
-	}
-	r.coming[ref.Digest] = max(need, 1)
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.coming, ref.Digest)
-	}, nil
+	return max(ref.Size, ref.VirtualSize)
 }
 
-// makeRoom drops images until one of so many bytes fits. An image that is here already
-// needs none.
-func (r *roomy) makeRoom(ctx context.Context, digest string, need int64) error {
-	have, err := r.agent.cachedImages(ctx)
-	if err != nil {
-		return err
-	}
-	total := need
-	for _, bytes := range r.coming {
-		total += bytes
-	}
-	for _, img := range have {
-		if img.Digest == digest {
-			return nil
+// reserve makes room for an image that is not here; done gives it back when it is.
+func (r *roomy) reserve(ctx context.Context, ref cloud.ImageRef, need int64) (done func(), err error) {
+	r.making.Lock()
+	defer r.making.Unlock()
+	r.mu.Lock()
+	r.turn++
+	r.used[ref.Digest] = r.turn
+	r.mu.Unlock()
+	return r.makeRoom(ctx, ref, need)
+}
+
+// makeRoom drops images until one of so many bytes fits, and reserves that. An image that
+// is here already needs none, one that another brings has it.
+func (r *roomy) makeRoom(ctx context.Context, ref cloud.ImageRef, need int64) (done func(), err error) {
+	digest := ref.Digest
+	stay := map[string]bool{digest: true} // those that cannot go
+	for {
+		have, others, done, err := r.tryRoom(ctx, digest, need)
+		if err != nil || done != nil {
+			return done, err
 		}
-		if r.coming[img.Digest] == 0 {
-			total += img.Bytes
+		next := slices.IndexFunc(have, func(img kept) bool { return !stay[img.Digest] })
+		if next < 0 {
+			return nil, cloud.E("agent.EnsureImage", cloud.NoCapacity, "there is no room for image %s in this node's cache of images: it may need %d MiB, guests use or fetch %d MiB, and the limit (compute.image_cache_gb) is %d MiB: raise it, or delete servers of other images",
+				cmp.Or(ref.ID, digest), need>>20, others>>20, r.limit>>20)
 		}
-	}
-	slices.SortFunc(have, func(a, b cloud.CachedImage) int { // since the agent began, and before by their files
-		return cmp.Or(cmp.Compare(r.used[a.Digest], r.used[b.Digest]), a.At.Compare(b.At))
-	})
-	for _, img := range have {
-		if total <= r.limit {
-			return nil
-		}
-		if r.coming[img.Digest] > 0 {
-			continue
-		}
+		img := have[next]
+		stay[img.Digest] = true // for if it is not gone, trying again helps nothing
 		gone, err := r.drop(ctx, img.Digest)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if gone {
 			r.agent.Log.Info("an image leaves the cache, which has a limit", "digest", img.Digest, "bytes", img.Bytes, "limit", r.limit)
-			total -= img.Bytes
 		}
 	}
-	if total > r.limit && digest != "" {
-		return cloud.E("agent.EnsureImage", cloud.NoCapacity, "there is no room for image %s in this node's cache of images: it may need %d MiB, guests use or fetch %d MiB, and the limit (compute.image_cache_gb) is %d MiB",
-			digest, need>>20, (total-need)>>20, r.limit>>20)
+}
+
+// tryRoom reserves room for an image if there is as much now: done is not nil then. Else it
+// gives what is there, that unused the longest first, and what all else takes, in bytes.
+func (r *roomy) tryRoom(ctx context.Context, digest string, need int64) (have []kept, others int64, done func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have, others, err = r.taken(ctx)
+	if err != nil {
+		return nil, 0, nil, err
 	}
-	return nil
+	here := slices.ContainsFunc(have, func(img kept) bool { return img.Digest == digest })
+	if a := r.coming[digest]; a != nil {
+		a.by++
+	} else if here {
+		return nil, 0, func() {}, nil
+	} else if others+need <= r.limit {
+		r.coming[digest] = &arrival{bytes: need, by: 1}
+	} else {
+		slices.SortFunc(have, func(a, b kept) int { // since the agent began, and before by what the driver knows
+			return cmp.Or(cmp.Compare(r.used[a.Digest], r.used[b.Digest]), a.last.Compare(b.last), a.At.Compare(b.At))
+		})
+		return have, others, nil, nil
+	}
+	return nil, 0, func() { r.arrived(digest) }, nil
+}
+
+// taken is what there is and what it takes, with what is on its way, in bytes. r.mu is held.
+func (r *roomy) taken(ctx context.Context) (have []kept, bytes int64, err error) {
+	have, err = r.agent.cached(ctx)
+	for _, a := range r.coming {
+		bytes += a.bytes
+	}
+	for _, img := range have {
+		if r.coming[img.Digest] == nil {
+			bytes += img.Bytes
+		}
+	}
+	return have, bytes, err
+}
+
+// arrived gives back what was reserved, when the last who brought it is done.
+func (r *roomy) arrived(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.coming[name].by--; r.coming[name].by == 0 {
+		delete(r.coming, name)
+	}
+}
+
+// keep is a storage.Keeper's question. Nothing leaves for what may be made anew.
+func (r *roomy) keep(ctx context.Context, bytes int64) (done func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, others, err := r.taken(ctx)
+	if err != nil || others+bytes > r.limit {
+		return nil, false
+	}
+	r.turn++
+	name := "kept " + strconv.Itoa(r.turn)
+	r.coming[name] = &arrival{bytes: bytes, by: 1}
+	return func() { r.arrived(name) }, true
 }
 
 // drop removes an image; false while guests use it.
@@ -120,9 +183,16 @@ func (r *roomy) drop(ctx context.Context, digest string) (bool, error) {
 	return did && err == nil, err
 }
 
-// trim makes the cache keep a limit that was lowered.
+// trim makes the cache keep a limit that was lowered, as far as guests let it.
 func (r *roomy) trim(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.makeRoom(ctx, "", 0)
+	r.making.Lock()
+	defer r.making.Unlock()
+	done, err := r.makeRoom(ctx, cloud.ImageRef{}, 0)
+	if done != nil {
+		done()
+	}
+	if cloud.Is(err, cloud.NoCapacity) {
+		return nil
+	}
+	return err
 }

@@ -211,7 +211,7 @@ func emberConfig(t *tree, user string) error {
 	t.text("/etc/hearth-guest.conf", "user="+user+"\n")
 	t.text("/etc/hostname", "ember\n")
 	t.text("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")
-	t.text("/etc/issue", "Ember, a guest of Hearth, on \\l\n")
+	t.text("/etc/issue", "Ember, a small Linux guest of Hearth, on \\l\n")
 	t.text("/etc/os-release", "ID=ember\nNAME=Ember\nPRETTY_NAME=\"Ember (Hearth)\"\n")
 	t.text("/etc/fstab", "")
 	t.text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")

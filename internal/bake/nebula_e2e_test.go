@@ -32,6 +32,27 @@ func nebula(t *testing.T, kind string) *RunResult {
 	return runLogged(t, r, filepath.Join(dir, "out"))
 }
 
+// nebulaDisk is a disk of 6 GiB over an image.
+func nebulaDisk(t *testing.T, name string, res *RunResult) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := new(disk.Runner).CreateOverlay(context.Background(), file, disk.Layer{Path: res.Disk, Format: disk.QCOW2}, 6<<30); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// freeSegment is an address at which one guest listens for another.
+func freeSegment(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 // nebulaGuest boots a disk with two cards: the cloud's, with metadata, and the segment.
 func nebulaGuest(t *testing.T, over string, res *RunResult, signer ssh.Signer, key, segment string, words ...string) (*machine, func(string) string) {
 	t.Helper()
@@ -76,22 +97,9 @@ func TestNebula(t *testing.T) {
 	needAll(t)
 	headImage, nodeImage := nebula(t, "nebula-head"), nebula(t, "nebula-node")
 	signer, key := newKey(t)
-	dir, run := t.TempDir(), &disk.Runner{}
-	over := func(name string, res *RunResult) string {
-		file := filepath.Join(dir, name)
-		if err := run.CreateOverlay(context.Background(), file, disk.Layer{Path: res.Disk, Format: disk.QCOW2}, 6<<30); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	segment := l.Addr().String()
-	l.Close()
+	segment := freeSegment(t)
 
-	m, head := nebulaGuest(t, over("head", headImage), headImage, signer, key, "listen="+segment, "-m", "512", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:01")
+	m, head := nebulaGuest(t, nebulaDisk(t, "head", headImage), headImage, signer, key, "listen="+segment, "-m", "512", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:01")
 	defer func() {
 		if t.Failed() {
 			t.Log(head(journal))
@@ -100,7 +108,7 @@ func TestNebula(t *testing.T) {
 	m.waitFor(t, 10*time.Minute, "Nebula Head Node", "login:")
 	checkHead(t, head)
 
-	nodeDisk := over("node", nodeImage)
+	nodeDisk := nebulaDisk(t, "node", nodeImage)
 	nodeCard := "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:02"
 	m, node := nebulaGuest(t, nodeDisk, nodeImage, signer, key, "connect="+segment, "-m", "1024", "-device", nodeCard)
 	m.waitFor(t, 10*time.Minute, "Nebula Cloud Node", "login:")
@@ -212,4 +220,52 @@ func checkAdministrator(t *testing.T, head, node func(string) string) {
 	t.Logf("a guest on the node after %.0f s", time.Since(begin).Seconds())
 	answers(t, head, map[string]string{"sudo cat /var/lib/one/mark": "came"})
 	answers(t, node, map[string]string{"ps -o user= -C qemu-system-x86_64 | xargs": "oneadmin", "sudo virsh -q -c qemu:///system list --name": "spark"})
+}
+
+// rogue starts another DHCP server on the segment, in a network namespace of the head's. It is
+// quicker than the head, and knows nothing of its option.
+const rogue = `set -e
+ip netns add rogue
+ip link add rogue0 type veth peer name rogue1
+ip link set rogue1 netns rogue
+ip link set rogue0 master br0 up
+ip -n rogue address add 10.0.9.1/24 dev rogue1
+ip -n rogue link set rogue1 up
+printf 'authoritative;\nping-check false;\nsubnet 10.0.9.0 netmask 255.255.255.0 { range 10.0.9.10 10.0.9.99; }\n' >/run/rogue.conf
+: >/run/rogue.leases
+(setsid ip netns exec rogue dhcpd -4 -d -cf /run/rogue.conf -lf /run/rogue.leases -pf /run/rogue.pid rogue1 </dev/null >/run/rogue.log 2>&1 &)`
+
+// TestNebulaGuest boots the cookbook's guest on the head's segment, where another DHCP server
+// offers addresses too: it takes its lease of the head.
+func TestNebulaGuest(t *testing.T) {
+	needAll(t)
+	headImage, guestImage := nebula(t, "nebula-head"), nebula(t, "nebula-guest")
+	signer, key := newKey(t)
+	segment := freeSegment(t)
+	m, head := nebulaGuest(t, nebulaDisk(t, "head", headImage), headImage, signer, key, "listen="+segment, "-m", "512", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:01")
+	defer func() {
+		if t.Failed() {
+			t.Log(head(journal))
+		}
+	}()
+	m.waitFor(t, 10*time.Minute, "Nebula Head Node", "login:")
+	eventually(t, head, "systemctl is-active isc-dhcp-server nebula-registrar | sort -u; true", "active")
+	head("cat >rogue.sh <<'END'\n" + rogue + "\nEND\nsudo sh rogue.sh")
+
+	_, guest := nebulaGuest(t, nebulaDisk(t, "guest", guestImage), guestImage, signer, key, "connect="+segment, "-m", "384", "-device", "virtio-net-pci,netdev=segment,mac=52:54:00:8a:00:03")
+	defer func() {
+		if t.Failed() {
+			t.Log(guest("ip address; sudo journalctl -qb -n 60 -o short-monotonic -u networking -u 'ifup@*' -t dhclient; cat /var/lib/dhcp/*.leases"))
+		}
+	}()
+	eventually(t, guest, "ip -4 -o address show eth1 | grep -c 'inet 10[.]0[.]8[.]1' || true", "1")
+	answers(t, guest, map[string]string{
+		"id -un": "nebula", "cat /proc/sys/net/ipv6/conf/all/disable_ipv6": "1", heardOfHead("eth1"): "some",
+		"ip -4 -o address show | grep -c 'inet 10[.]0[.]9[.]' || true": "0", "pgrep -c dhclient": "2",
+	})
+	if offers := head("grep -c '^DHCPOFFER .* to 52:54:00:8a:00:03' /run/rogue.log || true"); offers == "0" {
+		t.Error("the other server has offered nothing:", head("cat /run/rogue.log"))
+	} else {
+		t.Logf("the other server offered %s times", offers)
+	}
 }

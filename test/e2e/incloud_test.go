@@ -30,7 +30,8 @@ import (
 )
 
 // TestBakeInCloud bakes in a server of the cloud: once with an empty cache, once killed, once
-// more with what is in the cache. The builder is a Debian that is baked and published here.
+// more with what is in the cache, and once with another file in the recipe. The builder is a
+// Debian that is baked and published here.
 func TestBakeInCloud(t *testing.T) {
 	bin := needE2E(t)
 	if os.Getenv("HEARTH_E2E_ALL") != "1" {
@@ -52,18 +53,28 @@ func TestBakeInCloud(t *testing.T) {
 		cmd.Env = env
 		return cmd
 	}
-	first, came := timedBake(t, bake())
+	first, came, _ := timedBake(t, bake())
 	if n := len(came); n < 2 || came[n-1]-came[0] < first/4 {
 		t.Errorf("the builder's words came after %v, all at once", came)
 	}
 	killedBake(t, s, bake())
-	second, _ := timedBake(t, bake())
+	second, _, _ := timedBake(t, bake())
 	ratio := second.Seconds() / first.Seconds()
 	t.Logf("the bake in the builder: %s, then %s: %.0f %%", first, second, 100*ratio)
 	if ratio > 0.25 {
 		t.Errorf("the second bake took %.0f %% of the first one's time, want 25 at most", 100*ratio)
 	}
-	checkBaked(t, s)
+	if err := os.WriteFile(filepath.Join(recipe, "overlay/etc/motd"), []byte("another message\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	third, _, said := timedBake(t, bake())
+	t.Logf("the bake of the recipe with another file: %s: %.0f %%", third, 100*third.Seconds()/first.Seconds())
+	for layer, want := range map[string]string{"base": "cached", "overlay": "built", "images": "built"} {
+		if !regexp.MustCompile(`layer ` + layer + ` +` + want).MatchString(said) {
+			t.Errorf("the layer %s was not %s", layer, want)
+		}
+	}
+	checkBaked(t, s, 3)
 	nothingLeft(t, s)
 }
 
@@ -91,21 +102,22 @@ func builderImage(t *testing.T, c *theCloud, env []string, mirror, dir string) {
 
 var bakeTook = regexp.MustCompile(`the bake in the builder took (\S+)`)
 
-// timedBake bakes and gives the time that the builder had for it, and when its words came.
-func timedBake(t *testing.T, cmd *exec.Cmd) (took time.Duration, came []time.Duration) {
+// timedBake bakes and gives the time that the builder had for it, when its words came, and all
+// that was said.
+func timedBake(t *testing.T, cmd *exec.Cmd) (took time.Duration, came []time.Duration, said string) {
 	t.Helper()
-	said := &liveLog{t: t, start: time.Now()}
-	cmd.Stdout, cmd.Stderr = said, said
+	l := &liveLog{t: t, start: time.Now()}
+	cmd.Stdout, cmd.Stderr = l, l
 	t.Log(strings.Join(cmd.Args[1:], " "))
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("it took %s", time.Since(said.start).Round(time.Second))
-	found := bakeTook.FindStringSubmatch(said.all.String())
+	t.Logf("it took %s", time.Since(l.start).Round(time.Second))
+	found := bakeTook.FindStringSubmatch(l.all.String())
 	if found == nil {
 		t.Fatal("it does not say how long it took")
 	}
-	return must(time.ParseDuration(found[1]))(t), said.came
+	return must(time.ParseDuration(found[1]))(t), l.came, l.all.String()
 }
 
 // liveLog logs what a bake says with the time at which it came, and notes that of the
@@ -154,12 +166,12 @@ func builders(t *testing.T, s *session) []servers.Server {
 	return must(servers.ExtractServers(must(servers.List(s.compute, servers.ListOpts{Name: "^hearth-bake-"}).AllPages(s.ctx))(t)))(t)
 }
 
-// checkBaked looks for the image and its papers.
-func checkBaked(t *testing.T, s *session) {
+// checkBaked looks for the images of so many bakes, and the papers of one.
+func checkBaked(t *testing.T, s *session, bakes int) {
 	t.Helper()
 	list := must(images.ExtractImages(must(images.List(s.image, images.ListOpts{Name: "ember"}).AllPages(s.ctx))(t)))(t)
-	if len(list) != 2 {
-		t.Fatalf("%d images are called ember, want one of each bake", len(list))
+	if len(list) != bakes {
+		t.Fatalf("%d images are called ember, want one of each of %d bakes", len(list), bakes)
 	}
 	i := list[0]
 	papers, _ := i.Properties["hearth_papers"].(string)

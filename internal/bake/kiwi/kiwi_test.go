@@ -89,9 +89,10 @@ func TestReadRefuses(t *testing.T) {
 
 func TestScaffoldsAreRead(t *testing.T) {
 	for kind, want := range map[string]recipe.Recipe{
-		"suse":        {Name: "cloud_guest", Users: []recipe.User{{Name: "ec2-user"}}, Disk: recipe.Disk{Size: "2GiB"}},
-		"nebula-head": {Name: "nebula-head", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Head Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
-		"nebula-node": {Name: "nebula-node", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Cloud Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
+		"suse":         {Name: "cloud_guest", Users: []recipe.User{{Name: "ec2-user"}}, Disk: recipe.Disk{Size: "2GiB"}},
+		"nebula-head":  {Name: "nebula-head", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Head Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
+		"nebula-node":  {Name: "nebula-node", Users: []recipe.User{{Name: "nebula"}}, Disk: recipe.Disk{Swap: "2048MiB"}, Boot: recipe.Boot{Title: "Nebula Cloud Node", Wait: 2}, Kernel: recipe.Kernel{From: "distribution"}},
+		"nebula-guest": {Name: "nebula-guest", Users: []recipe.User{{Name: "nebula"}}},
 	} {
 		dir, base := t.TempDir(), ""
 		if _, err := recipe.Scaffold(kind, dir); err != nil {

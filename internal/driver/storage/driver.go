@@ -7,6 +7,7 @@ package storage
 import (
 	"context"
 	"io"
+	"time"
 
 	"hearth/internal/cloud"
 )
@@ -69,6 +70,18 @@ type Driver interface {
 type Image struct {
 	Digest, Path, Format string // Format is raw, whatever the source was, or the source's for kernels and ISOs
 	VirtualSize          int64  // bytes
+	// Bytes is what it takes on this host, with what is kept beside it; UsedAt is when it was
+	// asked for last. Both as Images lists them, and zero with drivers that cannot tell.
+	Bytes  int64     `json:"-"`
+	UsedAt time.Time `json:"-"`
+}
+
+// Keeper is a driver that keeps more in its cache than images, such as copies with the file
+// system grown.
+type Keeper interface {
+	// KeepIf has the driver ask before so many bytes are kept that could be made anew.
+	// done is called when they lie in the cache, or will not. It is told before any other call.
+	KeepIf(ask func(ctx context.Context, bytes int64) (done func(), ok bool))
 }
 
 // Disk is a disk or config drive of an instance.

@@ -135,3 +135,71 @@ func TestCacheIsNeverAboveItsLimit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCacheLimitLowered starts a node anew with a lower limit: at once the image that was
+// unused the longest is gone, and that of an instance is not.
+func TestCacheLimitLowered(t *testing.T) {
+	world, dir, images := NewWorld(nil), t.TempDir(), nodetest.NewImages()
+	n := open(t, dir, images, Options{World: world, ImageCache: 1000})
+	wanted := images.Add(bytes.Repeat([]byte("w"), 300))
+	other := images.Add(bytes.Repeat([]byte("o"), 400))
+	for _, ref := range []cloud.ImageRef{wanted, other} {
+		if _, err := n.Agent.Storage.EnsureImage(t.Context(), ref, "", func() (io.ReadCloser, error) { return images.Open(t.Context(), ref.Digest) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := cloud.InstanceSpec{ID: cloud.NewID(), Name: "vm", VCPUs: 1, MemoryMB: 64, Image: wanted, Intent: cloud.Intent{Generation: 1, Power: cloud.PowerOff}}
+	if err := n.ApplyInstance(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n = open(t, dir, images, Options{World: world, ImageCache: 200})
+	list, err := n.World.Storage.Images(t.Context())
+	if err != nil || len(list) != 1 || list[0].Digest != wanted.Digest {
+		t.Fatal(list, err)
+	}
+}
+
+// TestCacheRoomOfTwoWhoBring has an image come for two, of whom the first gives up: what was
+// reserved stays so for the second.
+func TestCacheRoomOfTwoWhoBring(t *testing.T) {
+	images, ctx := nodetest.NewImages(), t.Context()
+	n := open(t, t.TempDir(), images, Options{ImageCache: 1000})
+	slow, other := images.Add(bytes.Repeat([]byte("s"), 600)), images.Add(bytes.Repeat([]byte("o"), 600))
+	bring := func(ref cloud.ImageRef, open func() (io.ReadCloser, error)) error {
+		_, err := n.Agent.Storage.EnsureImage(ctx, ref, "", open)
+		return err
+	}
+	both, failed, second := make(chan bool), make(chan error, 1), make(chan error, 1)
+	opened := make(chan bool, 2)
+	go func() {
+		failed <- bring(slow, func() (io.ReadCloser, error) {
+			opened <- true
+			<-both
+			return nil, cloud.E("test", cloud.Unavailable, "gives up")
+		})
+	}()
+	<-opened
+	hold := make(chan bool)
+	go func() {
+		second <- bring(slow, func() (io.ReadCloser, error) {
+			opened <- true
+			<-hold
+			return images.Open(ctx, slow.Digest)
+		})
+	}()
+	<-opened
+	close(both)
+	if err := <-failed; err == nil {
+		t.Error("the first did not fail")
+	}
+	if err := bring(other, func() (io.ReadCloser, error) { return images.Open(ctx, other.Digest) }); !cloud.Is(err, cloud.NoCapacity) {
+		t.Errorf("room that is reserved was given: %v", err)
+	}
+	close(hold)
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}

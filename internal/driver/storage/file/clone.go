@@ -34,6 +34,7 @@ func (d *Driver) CloneDisk(ctx context.Context, id string, image storage.Image, 
 	if err != nil {
 		return storage.Disk{}, hostError(op, err)
 	}
+	defer os.RemoveAll(from.work)
 	disk, err := d.cast(ctx, place, storage.Disk{ID: id, Size: size, Grown: from.Grown}, from)
 	return disk, hostError(op, err)
 }
@@ -46,6 +47,8 @@ type mold struct {
 	// overlay of Base in which the file system has been grown. "" for none.
 	Template, Format string
 	Grown            string // in words, or why not
+	// work is the folder of a mold for one disk, which the cache has no room for; else "".
+	work string
 }
 
 // mold finds or makes the mold of an image and size.
@@ -78,6 +81,10 @@ func (d *Driver) cast(ctx context.Context, place string, disk storage.Disk, from
 		whole := from.Template
 		if whole == "" {
 			whole = from.Base
+		}
+		if from.work != "" && from.Format == "raw" {
+			disk.Format = "raw"
+			return os.Rename(whole, path)
 		}
 		if d.reflink && from.Format != "qcow2" && reflinkFile(whole, path) == nil {
 			disk.Format = "raw"

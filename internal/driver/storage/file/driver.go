@@ -76,9 +76,14 @@ type Driver struct {
 	locks   namelock.Locks
 	holds   holds
 	serial  atomic.Int64
+	// ask is whether a mold of so many bytes may be kept; nil: any may.
+	ask func(ctx context.Context, bytes int64) (done func(), ok bool)
 }
 
-var _ storage.Driver = (*Driver)(nil)
+var (
+	_ storage.Driver = (*Driver)(nil)
+	_ storage.Keeper = (*Driver)(nil)
+)
 
 // New makes the folders, sweeps what a crash left, and probes for reflinks.
 func New(cfg Config) (*Driver, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"hearth/internal/cloud"
 )
@@ -39,13 +40,18 @@ func (m mold) at(place string) mold {
 	return m
 }
 
-// grow makes the mold of a size: the best of the ways that work here.
-func (d *Driver) grow(ctx context.Context, place string, size int64) (mold, error) {
+// grow makes the mold of a size: the best of the ways that work here. Where the cache has
+// no room for it, it is for one disk alone, and in a folder that goes when that is made.
+func (d *Driver) grow(ctx context.Context, place string, size int64) (made mold, err error) {
 	work, err := d.workDir("grow")
 	if err != nil {
 		return mold{}, err
 	}
-	defer os.RemoveAll(work)
+	defer func() {
+		if made.work == "" {
+			os.RemoveAll(work)
+		}
+	}()
 	ways := []func(context.Context, string, string, int64) (mold, error){d.growOverlay, d.growCopy}
 	if d.reflink {
 		ways = ways[1:]
@@ -54,7 +60,7 @@ func (d *Driver) grow(ctx context.Context, place string, size int64) (mold, erro
 	for _, way := range ways {
 		m, err := way(ctx, work, place, size)
 		if err == nil {
-			return m.at(place), d.keepMold(work, place, size, m)
+			return d.keepMold(ctx, work, place, size, m)
 		}
 		failed = errors.Join(failed, err)
 		if ctx.Err() != nil || cloud.Is(hostError("", err), cloud.NoCapacity) || cloud.Is(err, cloud.Unavailable) {
@@ -74,43 +80,68 @@ func (d *Driver) growOverlay(ctx context.Context, work, place string, size int64
 		return mold{}, err
 	}
 	grown, err := d.Kitchen.Grow(ctx, []Layer{{path, "qcow2"}, {source, "raw"}}, size)
-	if err != nil {
-		return mold{}, err
-	}
-	name := filepath.Base(moldPath(place, size))
-	if err := d.settle(path, filepath.Join(place, name)); err != nil {
-		return mold{}, err
-	}
-	return mold{Base: dataName, Template: name, Format: "qcow2", Grown: grown}, nil
+	return mold{Base: source, Template: path, Format: "qcow2", Grown: grown}, err
 }
 
 // growCopy grows a copy of the image, which takes no room where blocks can be
 // shared. Disks are clones of the copy, or overlays of it.
 func (d *Driver) growCopy(ctx context.Context, work, place string, size int64) (mold, error) {
-	path := filepath.Join(work, "copy")
-	if err := d.copyFile(ctx, filepath.Join(place, dataName), path); err != nil {
+	source, path := filepath.Join(place, dataName), filepath.Join(work, "copy")
+	if err := d.copyFile(ctx, source, path); err != nil {
 		return mold{}, err
 	}
 	grown, err := d.Kitchen.Grow(ctx, []Layer{{path, "raw"}}, size)
 	if err != nil {
 		return mold{}, err
 	}
-	name := filepath.Base(moldPath(place, size))
-	if err := errors.Join(os.Truncate(path, size), os.Chmod(path, 0o644)); err != nil {
-		return mold{}, err
-	}
-	if err := d.settle(path, filepath.Join(place, name)); err != nil {
-		return mold{}, err
-	}
-	if d.reflink {
-		return mold{Base: dataName, Template: name, Format: "raw", Grown: grown}, nil
-	}
-	return mold{Base: name, Grown: grown}, nil
+	err = errors.Join(os.Truncate(path, size), os.Chmod(path, 0o644))
+	return mold{Base: source, Template: path, Format: "raw", Grown: grown}, err
 }
 
-// keepMold writes the record of a mold, after its file: a file without its
+// keepMold moves what was grown beside the image, if there is room for it.
+func (d *Driver) keepMold(ctx context.Context, work, place string, size int64, m mold) (mold, error) {
+	done, ok := d.mayKeep(ctx, m.Template)
+	if !ok {
+		m.work = work
+		return m, nil
+	}
+	defer done()
+	name := filepath.Base(moldPath(place, size))
+	if err := d.settle(m.Template, filepath.Join(place, name)); err != nil {
+		return mold{}, err
+	}
+	m.Base, m.Template = dataName, name
+	if m.Format == "raw" && !d.reflink {
+		m = mold{Base: name, Grown: m.Grown}
+	}
+	return m.at(place), d.writeMold(work, place, size, m)
+}
+
+// mayKeep asks whether a file, and a record of it, may be kept in the cache.
+func (d *Driver) mayKeep(ctx context.Context, path string) (done func(), ok bool) {
+	if d.ask == nil {
+		return func() {}, true
+	}
+	const record = 4 << 10 // bytes, in a block of its own
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, false
+	}
+	return d.ask(ctx, st.Blocks*512+record)
+}
+
+// KeepIf implements storage.Keeper.
+func (d *Driver) KeepIf(ask func(ctx context.Context, bytes int64) (done func(), ok bool)) {
+	d.ask = ask
+}
+
+// writeMold writes the record of a mold, after its file: a file without its
 // record is made anew.
-func (d *Driver) keepMold(work, place string, size int64, m mold) error {
+func (d *Driver) writeMold(work, place string, size int64, m mold) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err

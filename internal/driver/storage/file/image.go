@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/storage"
@@ -29,7 +31,8 @@ func (d *Driver) EnsureImage(ctx context.Context, ref cloud.ImageRef, localPath 
 	}
 	defer unlock()
 	if img, err := readImage(place); err == nil {
-		return img.As(ref.Format), nil
+		now := time.Now()
+		return img.As(ref.Format), hostError(op, os.Chtimes(filepath.Join(place, metaName), now, now))
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return storage.Image{}, hostError(op, err)
 	}
@@ -117,11 +120,32 @@ func (d *Driver) Images(context.Context) ([]storage.Image, error) {
 	}
 	var out []storage.Image
 	for _, e := range entries {
-		if img, err := readImage(filepath.Join(d.Paths.Images, e.Name())); err == nil {
+		place := filepath.Join(d.Paths.Images, e.Name())
+		if img, err := readImage(place); err == nil {
+			img.Bytes, img.UsedAt = weigh(place)
 			out = append(out, img)
 		}
 	}
 	return out, nil
+}
+
+// weigh is what the files of an image's folder take, in bytes, and when its record was
+// written or touched last. A file that goes meanwhile takes none.
+func weigh(place string) (bytes int64, used time.Time) {
+	entries, _ := os.ReadDir(place)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			bytes += st.Blocks * 512
+		}
+		if e.Name() == metaName {
+			used = info.ModTime()
+		}
+	}
+	return bytes, used
 }
 
 // RemoveImage implements storage.Driver.

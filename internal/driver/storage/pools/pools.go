@@ -42,7 +42,10 @@ type pool struct {
 	asked  chan struct{} // holds a token while somebody asks for the usage
 }
 
-var _ storage.Driver = (*Driver)(nil)
+var (
+	_ storage.Driver = (*Driver)(nil)
+	_ storage.Keeper = (*Driver)(nil)
+)
 
 // New makes a driver. own says whether the host's own storage is told as a pool too.
 func New(host storage.Driver, own bool, list ...Pool) *Driver {
@@ -51,6 +54,13 @@ func New(host storage.Driver, own bool, list ...Pool) *Driver {
 		d.pools = append(d.pools, &pool{Pool: p, asked: make(chan struct{}, 1)})
 	}
 	return d
+}
+
+// KeepIf implements storage.Keeper for the host's storage, whose cache it is.
+func (d *Driver) KeepIf(ask func(ctx context.Context, bytes int64) (done func(), ok bool)) {
+	if k, ok := d.Driver.(storage.Keeper); ok {
+		k.KeepIf(ask)
+	}
 }
 
 // driver opens the pool, unless it is open.
