@@ -180,10 +180,7 @@ func (m *Manager) start(ctx context.Context, g *given) error {
 		g.fault = cloud.Message(err)
 	}
 	g.show()
-	select {
-	case g.change <- struct{}{}:
-	default:
-	}
+	g.changed()
 	return err
 }
 

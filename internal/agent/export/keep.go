@@ -24,6 +24,11 @@ func (m *Manager) keep(g *given) {
 		switch {
 		case gone:
 			return
+		case !g.wanted(): // who has it made is about to say what for
+			select {
+			case <-m.ctx.Done():
+			case <-g.change:
+			}
 		case h == nil:
 			select {
 			case <-m.ctx.Done():
@@ -57,6 +62,21 @@ func (m *Manager) present(g *given) (h *hypervisor.Handle, gone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.rec.Handle, g.gone
+}
+
+// wanted tells whether it was ever asked for.
+func (g *given) wanted() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rec.Spec.Disk != ""
+}
+
+// changed has whoever keeps it look again.
+func (g *given) changed() {
+	select {
+	case g.change <- struct{}{}:
+	default:
+	}
 }
 
 // await waits until a process has ended, or another has taken its place.
@@ -118,6 +138,7 @@ func (m *Manager) Apply(ctx context.Context, spec cloud.ExportSpec) (cloud.Expor
 		return cloud.ExportStatus{}, err
 	}
 	g.rec.Spec = spec
+	g.changed()
 	if err := m.save(g); err != nil { // so that it is found, whatever comes
 		return cloud.ExportStatus{}, err
 	}
@@ -183,10 +204,7 @@ func (m *Manager) Withdraw(ctx context.Context, disk string, asked int64) error 
 		return errors.Join(err, m.save(g))
 	}
 	g.gone = true
-	select {
-	case g.change <- struct{}{}:
-	default:
-	}
+	g.changed()
 	m.mu.Lock()
 	delete(m.all, g.id)
 	m.mu.Unlock()
