@@ -24,13 +24,9 @@ type defined struct {
 	signer ssh.Signer
 }
 
-// TestDefinitions has definitions kept by the cloud make servers of a tarball, of a
-// whole disk and of an AMI; edits one, has one fail, and kills the cloud in the middle.
-func TestDefinitions(t *testing.T) {
-	needE2E(t)
-	if os.Getenv("HEARTH_E2E_ALL") != "1" {
-		t.Skip("boots five guests: 'make e2e-all' runs this")
-	}
+// newDefined is a cloud with a key and a group for its guests, and a baked ember.
+func newDefined(t *testing.T) (*defined, baked) {
+	t.Helper()
 	ember := bakeImage(t, "ember")
 	c := newCloud(t, "qemu", "HEARTH_IDENTITY_BCRYPT_COST=4")
 	g := &defined{session: c.session(), c: c, dir: tempDir(t)}
@@ -38,6 +34,18 @@ func TestDefinitions(t *testing.T) {
 	g.signer = signer
 	g.importKey("me", public)
 	g.group("web", true, 22)
+	return g, ember
+}
+
+// TestDefinitions has definitions kept by the cloud make servers of a tarball, of a
+// whole disk and of an AMI; edits one, has one fail, and kills the cloud in the middle.
+func TestDefinitions(t *testing.T) {
+	needE2E(t)
+	if os.Getenv("HEARTH_E2E_ALL") != "1" {
+		t.Skip("boots five guests: 'make e2e-all' runs this")
+	}
+	g, ember := newDefined(t)
+	c := g.c
 	packed := filepath.Join(g.dir, "ember.tar.zst")
 	c.hearth("image", "convert", ember.disk, "--to", "tar.zst", "-o", packed)
 	tarball := g.upload("ember-tar", "raw", packed, nil)

@@ -32,13 +32,7 @@ func TestForeignDefinition(t *testing.T) {
 	if os.Getenv("HEARTH_E2E_ALL") != "1" {
 		t.Skip("boots three guests: 'make e2e-all' runs this")
 	}
-	ember := bakeImage(t, "ember")
-	c := newCloud(t, "qemu", "HEARTH_IDENTITY_BCRYPT_COST=4")
-	g := &defined{session: c.session(), c: c, dir: tempDir(t)}
-	signer, public := keyPair(t)
-	g.signer = signer
-	g.importKey("me", public)
-	g.group("web", true, 22)
+	g, ember := newDefined(t)
 	theirs := filepath.Join(g.dir, "theirs")
 	if err := os.MkdirAll(filepath.Join(theirs, "images"), 0o755); err != nil {
 		t.Fatal(err)

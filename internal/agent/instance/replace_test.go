@@ -7,18 +7,24 @@ import (
 	"hearth/internal/cloud"
 )
 
-// TestReplacedRoot: a server that is off gets the disk of another image, with nothing of
-// it made new, keeps the old one until that is given up, and runs on the new one. One
-// that cannot be had leaves it off, on its old disk.
-func TestReplacedRoot(t *testing.T) {
-	w, keys := newWorld(t), &fakeKeys{}
+// ranOnce is an agent with a server that was started, and is off.
+func ranOnce(t *testing.T, w *world, keys *fakeKeys, spec cloud.InstanceSpec) (*Manager, cloud.InstanceSpec) {
+	t.Helper()
 	m := w.agent(func(cfg *Config) { cfg.HostKeys = keys })
-	spec := w.spec()
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
 	spec = with(spec, off)
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceStopped, spec.Intent.Generation)
+	return m, spec
+}
+
+// TestReplacedRoot: a server that is off gets the disk of another image, with nothing of
+// it made new, keeps the old one until that is given up, and runs on the new one. One
+// that cannot be had leaves it off, on its old disk.
+func TestReplacedRoot(t *testing.T) {
+	w, keys := newWorld(t), &fakeKeys{}
+	m, spec := ranOnce(t, w, keys, w.spec())
 	made, own := len(keys.made), spec.Image
 
 	spec = turn(spec, spec.Intent.Disk.Next(cloud.DiskReplace, true))
@@ -55,13 +61,7 @@ func TestReplacedRoot(t *testing.T) {
 // TestReplacedBootVolume: the volume gets the image's content once, and its keys stay.
 func TestReplacedBootVolume(t *testing.T) {
 	w, keys := newWorld(t), &fakeKeys{}
-	m := w.agent(func(cfg *Config) { cfg.HostKeys = keys })
-	spec := w.fromVolume()
-	must(t, m.Apply(t.Context(), spec))
-	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
-	spec = with(spec, off)
-	must(t, m.Apply(t.Context(), spec))
-	awaitState(t, m, spec.ID, cloud.InstanceStopped, spec.Intent.Generation)
+	m, spec := ranOnce(t, w, keys, w.fromVolume())
 	made, calls := len(keys.made), w.calls()
 	image := w.images.add("changed")
 	spec = another(spec, func(s *cloud.InstanceSpec) {

@@ -264,15 +264,7 @@ func TestChangesByKernel(t *testing.T) {
 	}
 	i, path, told := toWrite(t, guestfstest.Options{Size: 40 << 20})
 	dir, plain := t.TempDir(), t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- i.Serve(ctx, dir, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		t.Fatal(err)
-	}
+	end := serve(t, i, dir)
 	if err := errors.Join(changes(dir), changes(plain)); err != nil {
 		t.Error(err)
 	}
@@ -280,8 +272,7 @@ func TestChangesByKernel(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("in the image:\n%s\nin the folder:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	cancel()
-	if err := errors.Join(<-done, i.Close()); err != nil || len(*told) > 0 {
+	if err := errors.Join(end(), i.Close()); err != nil || len(*told) > 0 {
 		t.Error(err, *told)
 	}
 	clean(t, path, 0)

@@ -135,14 +135,11 @@ func TestMountinfo(t *testing.T) {
 	}
 }
 
-// TestKernel mounts for real, reads, and ends by the context.
-func TestKernel(t *testing.T) {
-	if os.Getenv("HEARTH_E2E") != "1" {
-		t.Skip("mounts: set HEARTH_E2E=1")
-	}
-	i, dir := image(t), t.TempDir()
+// serve shows an image in a folder of the host's, until end.
+func serve(t *testing.T, i *Image, dir string) (end func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	t.Cleanup(cancel)
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- i.Serve(ctx, dir, func() { close(ready) }) }()
 	select {
@@ -150,6 +147,16 @@ func TestKernel(t *testing.T) {
 	case err := <-done:
 		t.Fatal(err)
 	}
+	return func() error { cancel(); return <-done }
+}
+
+// TestKernel mounts for real, reads, and ends by the context.
+func TestKernel(t *testing.T) {
+	if os.Getenv("HEARTH_E2E") != "1" {
+		t.Skip("mounts: set HEARTH_E2E=1")
+	}
+	i, dir := image(t), t.TempDir()
+	end := serve(t, i, dir)
 	if b, err := os.ReadFile(filepath.Join(dir, "link")); err != nil || string(b) != "hearth\n" {
 		t.Errorf("%q, %v", b, err)
 	}
@@ -159,8 +166,7 @@ func TestKernel(t *testing.T) {
 	if out, err := exec.Command("tar", "-C", dir, "-cf", "/dev/null", ".").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	cancel()
-	if err := <-done; err != nil {
+	if err := end(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "link")); err == nil {
