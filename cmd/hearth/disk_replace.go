@@ -54,7 +54,7 @@ type serverLock struct {
 // lock locks a server, unless somebody has done so before.
 func (at reach) lock(ctx context.Context, s *servers.Server, why string) (*serverLock, error) {
 	l := &serverLock{at: at, server: s.ID}
-	nova := at.since("2.73") // from which on locks have reasons
+	nova := since(at.nova, "2.73") // from which on locks have reasons
 	var now struct{ Server struct{ Locked bool } }
 	if _, err := nova.Get(ctx, nova.ServiceURL("servers", s.ID), &now, nil); err != nil { //nolint:bodyclose // the answer is read and closed
 		return nil, refusal(err)
@@ -66,7 +66,7 @@ func (at reach) lock(ctx context.Context, s *servers.Server, why string) (*serve
 		l.ours = true
 	}
 	var all struct{ InstanceActions []action }
-	if err := at.history(ctx, s.ID, &all); err != nil {
+	if err := history(ctx, at.nova, s.ID, &all); err != nil {
 		return l, errors.Join(err, l.open(context.WithoutCancel(ctx)))
 	}
 	if len(all.InstanceActions) > 0 {
@@ -85,13 +85,6 @@ func (l *serverLock) open(ctx context.Context) error {
 	return err
 }
 
-// since is nova at a microversion.
-func (at reach) since(version string) *gophercloud.ServiceClient {
-	nova := *at.nova
-	nova.Microversion = version
-	return &nova
-}
-
 // act has nova do something to a server, and gives the request's id.
 func act(ctx context.Context, nova *gophercloud.ServiceClient, server, name string, with any) (request string, err error) {
 	resp, err := nova.Post(ctx, nova.ServiceURL("servers", server, "action"), map[string]any{name: with}, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusAccepted}}) //nolint:bodyclose // there is none
@@ -99,16 +92,6 @@ func act(ctx context.Context, nova *gophercloud.ServiceClient, server, name stri
 		return "", refusal(err)
 	}
 	return resp.Header.Get("X-Openstack-Request-Id"), nil
-}
-
-// detailed is the microversion from which on events have details.
-const detailed = "2.84"
-
-// history reads what was done to a server, the last first, or one request of it.
-func (at reach) history(ctx context.Context, server string, into any, request ...string) error {
-	nova := at.since(detailed)
-	_, err := nova.Get(ctx, nova.ServiceURL(append([]string{"servers", server, "os-instance-actions"}, request...)...), into, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}}) //nolint:bodyclose // the answer is read and closed
-	return refusal(err)
 }
 
 // replaceDisk gives a server the disk in a file. after is the last request that the file
@@ -158,7 +141,7 @@ func (at reach) await(ctx context.Context, server, request string) error {
 	defer ask.Stop()
 	for {
 		var one struct{ InstanceAction action }
-		if err := at.history(ctx, server, &one, request); err != nil {
+		if err := history(ctx, at.nova, server, &one, request); err != nil {
 			return err
 		}
 		for _, e := range one.InstanceAction.Events {

@@ -74,13 +74,8 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 	} else if done, err := imageJobs(ctx, cfg, provider, w, name, request, level); done || err != nil {
 		return err
 	}
-	nova.Microversion = "2.84" // from which on events have details
-	get := func(answer any, path ...string) error {
-		_, err := nova.Get(ctx, nova.ServiceURL(append([]string{"servers", id, "os-instance-actions"}, path...)...), answer, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}}) //nolint:bodyclose // the answer is read and closed
-		return refusal(err)
-	}
 	var all struct{ InstanceActions []action }
-	if err := get(&all); err != nil {
+	if err := history(ctx, nova, id, &all); err != nil {
 		return err
 	}
 	slices.Reverse(all.InstanceActions) // the oldest first
@@ -91,7 +86,7 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 		}
 		found = true
 		var one struct{ InstanceAction action }
-		if err := get(&one, a.RequestID); err != nil {
+		if err := history(ctx, nova, id, &one, a.RequestID); err != nil {
 			return err
 		}
 		one.InstanceAction.print(w, level)
@@ -100,6 +95,24 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 		return fmt.Errorf("server %s has no action of request %s", name, request)
 	}
 	return nil
+}
+
+// detailed is the microversion from which on events have details.
+const detailed = "2.84"
+
+// history reads what was done to a server, the last first, or one request of it with its
+// events.
+func history(ctx context.Context, nova *gophercloud.ServiceClient, server string, into any, request ...string) error {
+	nova = since(nova, detailed)
+	_, err := nova.Get(ctx, nova.ServiceURL(append([]string{"servers", server, "os-instance-actions"}, request...)...), into, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}}) //nolint:bodyclose // the answer is read and closed
+	return refusal(err)
+}
+
+// since is nova at a microversion.
+func since(nova *gophercloud.ServiceClient, version string) *gophercloud.ServiceClient {
+	at := *nova
+	at.Microversion = version
+	return &at
 }
 
 func (a action) print(w io.Writer, level string) {

@@ -98,8 +98,8 @@ func serveApart(o *oldCall, line []string, dir string) (err error) {
 	}
 	failed := child.Wait()
 	why, err := saidOf(said)
-	if _, last, ok := strings.Cut("\n"+why, "\nhearth: "); ok {
-		failed = errors.New(last)
+	if last := failure(why); last != nil {
+		failed = last
 	}
 	return errors.Join(failed, err, os.Remove(said.Name()))
 }
@@ -108,6 +108,14 @@ func serveApart(o *oldCall, line []string, dir string) (err error) {
 func saidOf(f *os.File) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(io.NewSectionReader(f, 0, 1<<20), 64<<10))
 	return strings.TrimSpace(string(b)), err
+}
+
+// failure is the error that a process of hearth ended with, by what it said; nil for none.
+func failure(said string) error {
+	if _, why, failed := strings.Cut("\n"+said, "\nhearth: "); failed {
+		return errors.New(why)
+	}
+	return nil
 }
 
 // umountDisks ends what mountDisks began, and gives the error if what was changed could
@@ -138,8 +146,8 @@ func lastOf(dir string, progress io.Writer) error {
 	if err = errors.Join(err, os.Remove(said.Name())); err != nil {
 		return err
 	}
-	if _, why, failed := strings.Cut("\n"+text, "\nhearth: "); failed {
-		return errors.New(why)
+	if err := failure(text); err != nil {
+		return err
 	}
 	fmt.Fprintln(progress, text)
 	return nil

@@ -389,6 +389,5 @@ func staged(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("f
 
 // under is Walk from a node within its own volume.
 func (t *Tree) under(n *Node, do func(*Node) error) error {
-	own := &Tree{Root: n.Volume, Mounts: map[string]*Volume{"/": n.Volume}, d: t.d}
-	return own.Walk(n.inner, do)
+	return t.d.on(n.Volume).Walk(n.inner, do)
 }

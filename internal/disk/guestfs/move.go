@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -40,8 +39,7 @@ func (e *Edit) WriteFile(name, local string, o Owner) {
 
 // namesOf finds all names of a file in its volume.
 func (t *Tree) namesOf(n *Node) (names []string, err error) {
-	own := &Tree{Root: n.Volume, Mounts: map[string]*Volume{"/": n.Volume}, d: t.d}
-	err = own.Walk("/", func(f *Node) error {
+	err = t.d.on(n.Volume).Walk("/", func(f *Node) error {
 		if f.Number != n.Number {
 			return nil
 		}
@@ -240,5 +238,5 @@ func (d *Disk) Changed() bool { return d.changed }
 
 // plain tells whether the name of an extended attribute can be given to debugfs.
 func plain(attr string) bool {
-	return attr != "" && strconv.Quote(attr) == `"`+attr+`"` && !strings.ContainsFunc(attr, func(r rune) bool { return r <= ' ' || r > '~' })
+	return attr != "" && !strings.ContainsFunc(attr, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }

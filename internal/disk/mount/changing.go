@@ -55,6 +55,17 @@ func (n *changing) at(name string) (*node, syscall.Errno) {
 	return &node{t: n.w.tree, n: found, volumes: n.w.volumes}, fs.OK
 }
 
+// look asks the file as it is, while nobody changes it.
+func (n *changing) look(ask func(now *node) syscall.Errno) syscall.Errno {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	now, errno := n.now()
+	if errno != fs.OK {
+		return errno
+	}
+	return ask(now)
+}
+
 // in is a name in this folder. A folder that only the appliance changes is read-only.
 func (n *changing) in(name string) (string, syscall.Errno) {
 	return path.Join(n.name(), name), n.writable()
@@ -122,13 +133,9 @@ func (n *changing) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 
 // Readdir implements fs.NodeReaddirer.
 func (n *changing) Readdir(ctx context.Context) (fs.DirStream, syscall.Errno) {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	now, errno := n.now()
-	if errno != fs.OK {
-		return nil, errno
-	}
-	return now.Readdir(ctx)
+	var list fs.DirStream
+	errno := n.look(func(now *node) (e syscall.Errno) { list, e = now.Readdir(ctx); return e })
+	return list, errno
 }
 
 // Getattr implements fs.NodeGetattrer.
@@ -144,46 +151,28 @@ func (n *changing) Getattr(_ context.Context, h fs.FileHandle, out *fuse.AttrOut
 
 // Readlink implements fs.NodeReadlinker.
 func (n *changing) Readlink(ctx context.Context) ([]byte, syscall.Errno) {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	now, errno := n.now()
-	if errno != fs.OK {
-		return nil, errno
-	}
-	return now.Readlink(ctx)
+	var target []byte
+	errno := n.look(func(now *node) (e syscall.Errno) { target, e = now.Readlink(ctx); return e })
+	return target, errno
 }
 
 // Getxattr implements fs.NodeGetxattrer.
 func (n *changing) Getxattr(ctx context.Context, attr string, dest []byte) (uint32, syscall.Errno) {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	now, errno := n.now()
-	if errno != fs.OK {
-		return 0, errno
-	}
-	return now.Getxattr(ctx, attr, dest)
+	var size uint32
+	errno := n.look(func(now *node) (e syscall.Errno) { size, e = now.Getxattr(ctx, attr, dest); return e })
+	return size, errno
 }
 
 // Listxattr implements fs.NodeListxattrer.
 func (n *changing) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	now, errno := n.now()
-	if errno != fs.OK {
-		return 0, errno
-	}
-	return now.Listxattr(ctx, dest)
+	var size uint32
+	errno := n.look(func(now *node) (e syscall.Errno) { size, e = now.Listxattr(ctx, dest); return e })
+	return size, errno
 }
 
 // Statfs implements fs.NodeStatfser.
 func (n *changing) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errno {
-	n.w.mu.Lock()
-	defer n.w.mu.Unlock()
-	now, errno := n.now()
-	if errno != fs.OK {
-		return errno
-	}
-	errno = now.Statfs(ctx, out)
+	errno := n.look(func(now *node) syscall.Errno { return now.Statfs(ctx, out) })
 	out.Bavail = out.Bfree
 	return errno
 }
