@@ -42,10 +42,7 @@ func New(ctx context.Context, conn net.Conn) (*Client, error) {
 	c := &Client{conn: conn, events: make(chan Event, backlog), done: make(chan struct{}), waiting: map[uint64]chan message{}}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
 	reader := newReader(conn)
-	m, err := readMessage(reader)
-	if err == nil && m.kind != greeting {
-		err = errors.New("no QMP greeting: whatever listens there is not a QEMU monitor")
-	}
+	err := c.greeted(reader)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -53,13 +50,33 @@ func New(ctx context.Context, conn net.Conn) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	c.version = m.version
 	go c.read(reader)
 	if err := c.Execute(ctx, "qmp_capabilities", nil, nil); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// mostBefore bounds the messages that may come before the greeting.
+const mostBefore = 64
+
+// greeted reads up to the greeting. Events of a QEMU whose monitor has not noticed yet that its client is another one,
+// and what it owed that one, come before it.
+func (c *Client) greeted(r *bufio.Reader) error {
+	for range mostBefore {
+		m, err := readMessage(r)
+		switch {
+		case err != nil:
+			return err
+		case m.kind == greeting:
+			c.version = m.version
+			return nil
+		case m.kind == event:
+			c.publish(m.event)
+		}
+	}
+	return errors.New("no QMP greeting: whatever listens there is not a QEMU monitor")
 }
 
 // Version is QEMU's, as its greeting named it.

@@ -172,6 +172,29 @@ func TestQEMUGoesAway(t *testing.T) {
 	<-c.Done()
 }
 
+// QEMU may owe the client before us a line, and tells a new one what happens before it greets: its monitor still has
+// the mode of the last connection until its own thread has seen ours.
+func TestBeforeTheGreeting(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	go func() {
+		fmt.Fprint(theirs, `{"return": {}, "id": 7}`+"\n"+`{"event": "SHUTDOWN", "data": {"guest": true}}`+"\n"+hi)
+		if bufio.NewScanner(theirs).Scan() {
+			fmt.Fprint(theirs, `{"return": {}, "id": 1}`+"\n")
+		}
+	}()
+	c, err := New(t.Context(), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := <-c.Events(); e.Name != "SHUTDOWN" {
+		t.Errorf("the first event is %q", e.Name)
+	}
+	if c.Version() != "7.2.22" {
+		t.Errorf("version %q", c.Version())
+	}
+}
+
 func TestNewFails(t *testing.T) {
 	t.Run("nobody answers", func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -184,6 +207,7 @@ func TestNewFails(t *testing.T) {
 	})
 	for name, text := range map[string]string{
 		"not QEMU":  `{"return": {}}` + "\n",
+		"no end":    strings.Repeat(`{"return": {}}`+"\n", mostBefore+1),
 		"not JSON":  "220 smtp ready\n",
 		"too long":  strings.Repeat("x", maxMessage+2) + "\n",
 		"cut short": `{"QMP":`,
