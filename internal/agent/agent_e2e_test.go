@@ -101,7 +101,7 @@ func open(t *testing.T, dir, image string) *agent.Agent {
 
 func await(t *testing.T, a *agent.Agent, id string, state cloud.InstanceState, generation int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	fits := func(st cloud.InstanceStatus) bool {
 		return st.ID == id && st.Generation == generation && (st.State == state || st.State == cloud.InstanceFailed)

@@ -114,7 +114,7 @@ func freePort(t *testing.T) string {
 func (c *theCloud) up(failpoint ...string) {
 	c.t.Helper()
 	c.start(failpoint...)
-	c.hearth("wait", "ready", "--timeout", slowly(time.Minute).String())
+	c.hearth("wait", "ready", "--timeout", slowly(5*time.Minute).String())
 	c.env = append(os.Environ(), "PATH=/usr/bin:/usr/sbin:/bin:/sbin", "PYTHONWARNINGS=ignore")
 	for _, line := range strings.Split(c.hearth("openrc"), "\n") {
 		if v, ok := strings.CutPrefix(line, "export "); ok {

@@ -130,14 +130,15 @@ func (g *stage) user() {
 
 var stepTook = regexp.MustCompile(`step .* (image|disk) +(\S+)`)
 
-// checkSteps holds the disk step against its goal, by what hearth explain says.
+// checkSteps holds the disk step against its goal, by what hearth explain says: five
+// times that here, where a busy host may keep one write waiting.
 func (g *stage) checkSteps(m *machine) {
 	found := stepTook.FindAllStringSubmatch(g.hearth("explain", "server", m.id), -1)
 	if len(found) != 2 {
 		g.t.Errorf("hearth explain shows %d of the steps image and disk of %s", len(found), m.name)
 	}
 	for _, step := range found {
-		if took := must(time.ParseDuration(step[2]))(g.t); took > 2*time.Second {
+		if took := must(time.ParseDuration(step[2]))(g.t); took > 10*time.Second {
 			g.t.Errorf("step %s of %s took %s", step[1], m.name, took)
 		}
 	}

@@ -140,12 +140,14 @@ func (b *book) compare(c *theCloud, round int) {
 	var all []servers.Server
 	var shelved []volumes.Volume
 	var snaps []snapshots.Snapshot
-	defer func() {
+	tell := func() {
 		for _, one := range restless {
 			c.t.Logf("round %d: a %s that does not rest:\n%s", round, one[0], c.hearth("explain", one[0], one[1]))
 		}
-	}()
-	within(c.t, 30*time.Second, fmt.Sprintf("round %d: every server and volume rests", round), func() bool {
+	}
+	defer tell()
+	slow := time.NewTimer(30 * time.Second) // a busy disk may keep a commit that long; if it is something else, this shows it
+	within(c.t, patience/4, fmt.Sprintf("round %d: every server and volume rests", round), func() bool {
 		found, restless = map[string]string{}, nil
 		all = must(servers.ExtractServers(must(servers.List(s.compute, nil).AllPages(s.ctx))(c.t)))(c.t)
 		for _, one := range all {
@@ -157,6 +159,11 @@ func (b *book) compare(c *theCloud, round int) {
 		var moving [][]string
 		shelved, snaps, moving = b.vols.restless(c, s)
 		restless = append(restless, moving...)
+		select {
+		case <-slow.C:
+			tell()
+		default:
+		}
 		return len(restless) == 0
 	})
 	b.vols.compare(c, round, shelved, snaps, all)

@@ -62,7 +62,7 @@ func (s *site) given(m *Manager) cloud.ExportStatus {
 // other waits until the disk is given by another process than h.
 func (s *site) other(m *Manager, h hypervisor.Handle) hypervisor.Handle {
 	s.t.Helper()
-	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(time.Millisecond) { // what is polled is the thing under test
+	for late := time.Now().Add(2 * time.Minute); time.Now().Before(late); time.Sleep(time.Millisecond) { // what is polled is the thing under test
 		if now := m.Handle(disk); now != nil && *now != h {
 			return *now
 		}

@@ -55,7 +55,9 @@ func (w *worker) device(ctx context.Context, disk string) (string, error) {
 		return "", nil
 	}
 	have, err := w.devices(ctx)
-	if err != nil {
+	if cloud.Is(err, cloud.NotFound) { // it has just ended; that is looked after in its turn
+		return "", nil
+	} else if err != nil {
 		return "", err
 	}
 	bare, _ := cloud.DiskPool(disk)
@@ -78,8 +80,12 @@ func (m *Manager) GrowVolume(ctx context.Context, disk string, size int64) (grow
 			if err != nil || id == "" {
 				return err
 			}
-			grown = true
-			return w.guest.ResizeDisk(ctx, id, size-w.ownBytes(disk))
+			err = w.guest.ResizeDisk(ctx, id, size-w.ownBytes(disk))
+			if cloud.Is(err, cloud.NotFound) { // it has just ended, or let go of it
+				return nil
+			}
+			grown = err == nil || grown
+			return err
 		})
 		if err != nil {
 			return false, err
@@ -132,7 +138,7 @@ func (w *worker) still(ctx context.Context, disk string, fn func() error) error 
 		return err
 	}
 	w.m.Hook("instance.still.before")
-	if err = w.guest.Pause(ctx); err == nil {
+	if err = w.guest.Pause(ctx); err == nil || cloud.Is(err, cloud.NotFound) { // one that has just ended stands still
 		err = fn()
 	}
 	w.m.Hook("instance.still.after")

@@ -89,6 +89,27 @@ func TestQuiesce(t *testing.T) {
 	}
 }
 
+// TestQuiesceOfOneThatEnds ends a guest just before it is to stand still: then
+// nothing writes to its volume, and the copy is made all the same.
+func TestQuiesceOfOneThatEnds(t *testing.T) {
+	w := newWorld(t)
+	kill := func() {}
+	m := w.agent(func(c *Config) {
+		c.Hook = func(p string) {
+			if p == "instance.still.before" {
+				kill()
+			}
+		}
+	})
+	spec := holding(t, w, m)
+	kill = func() { w.host.Crash(spec.ID) }
+	copied := false
+	must(t, m.Quiesce(t.Context(), "volume-v1", func() error { copied = true; return nil }))
+	if !copied {
+		t.Error("no copy was made")
+	}
+}
+
 // TestKilledWhileStill kills the agent while a guest stands still for a copy: the
 // next one lets it run on.
 func TestKilledWhileStill(t *testing.T) {

@@ -258,7 +258,7 @@ func dial(t *testing.T, g *linux.Guest, kind int, address string) net.Conn {
 		}
 		file := os.NewFile(uintptr(fd), address)
 		defer file.Close()
-		tv := unix.NsecToTimeval(int64(5 * time.Second))
+		tv := unix.NsecToTimeval(int64(time.Minute))
 		_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv)
 		if err := unix.Connect(fd, to); err != nil {
 			return fmt.Errorf("connect %s: %w", address, err)
@@ -266,7 +266,7 @@ func dial(t *testing.T, g *linux.Guest, kind int, address string) net.Conn {
 		conn, err = net.FileConn(file)
 		return err
 	}))
-	ok(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	ok(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	return conn
 }
 
@@ -299,11 +299,13 @@ func resolve(t *testing.T, g *linux.Guest, server, name string) string {
 	return a.A.String()
 }
 
-// autoconfigured waits until the guest made its address from an advertisement.
+// autoconfigured waits until the guest made its address from an advertisement, and
+// speaks from it: the kernel has it wait a moment, even where nobody looks for another
+// who has it.
 func autoconfigured(t *testing.T, g *linux.Guest) {
 	t.Helper()
 	const want = "2001:db8:1:0:f816:3eff:fe00:b"
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
 		var found bool
 		ok(t, g.Do(func() error {
@@ -317,6 +319,11 @@ func autoconfigured(t *testing.T, g *linux.Guest) {
 			}
 			return err
 		}))
+		if found {
+			conn := dial(t, g, unix.SOCK_DGRAM, "[fd00:ec2::254]:80") // which sends nothing
+			found = strings.HasPrefix(conn.LocalAddr().String(), "["+netip.MustParseAddr(want).String()+"]")
+			ok(t, conn.Close())
+		}
 		if found {
 			tick.Stop()
 			return

@@ -90,7 +90,7 @@ func TestRestart(t *testing.T) {
 }
 
 func wait(t testing.TB, n *Node, id string) {
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		all, _ := n.Instances(t.Context())
 		if i := slices.IndexFunc(all, func(s cloud.InstanceStatus) bool { return s.ID == id }); i >= 0 && all[i].State == cloud.InstanceRunning {
 			return

@@ -65,7 +65,7 @@ func TestSparePorts(t *testing.T) {
 			if e.Kind == hypervisor.EventUnplugged && e.Reason == "scsi-0" {
 				gone, err = g.Unplug(t.Context(), "scsi-0")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("no event tells that the disk has gone")
 		}
 	}
@@ -98,7 +98,7 @@ func TestMirrorCopies(t *testing.T) {
 			if !open {
 				t.Fatal("the guest ended")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("nothing happens")
 		}
 	}

@@ -26,7 +26,7 @@ func contains(err error, words string) bool {
 
 func waitForText(t testing.TB, path, text string) {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(2 * time.Minute)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
 	for {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,7 +39,7 @@ func class(t *testing.T, from, to *guest, target netip.AddrPort) (int, error) {
 	if err := unix.SetsockoptInt(in, level, name, 1); err != nil {
 		t.Fatal(err)
 	}
-	patience := unix.NsecToTimeval(int64(2 * time.Second))
+	patience := unix.NsecToTimeval(int64(soon))
 	if err := unix.SetsockoptTimeval(in, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func as4(a netip.Addr) [4]byte {
 }
 
 const (
-	soon = 3 * time.Second        // for what must come
+	soon = time.Minute            // for what must come
 	grim = 300 * time.Millisecond // for what must not
 )
 

@@ -21,14 +21,14 @@ func send(t *testing.T, from, to *guest, address string, bytes int) int {
 	}
 	defer l.Close()
 	go func() {
-		conn := from.dial(address, 5*time.Second)
+		conn := from.dial(address, soon)
 		if conn == nil {
 			return
 		}
 		defer conn.Close()
 		_, _ = conn.Write(make([]byte, bytes))
 	}()
-	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(soon)); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := l.Accept()
