@@ -320,7 +320,7 @@ func autoconfigured(t *testing.T, g *linux.Guest) {
 			return err
 		}))
 		if found {
-			conn := dial(t, g, unix.SOCK_DGRAM, "[fd00:ec2::254]:80") // which sends nothing
+			conn := dial(t, g, unix.SOCK_DGRAM, "[2001:db8:1::2]:80") // which sends nothing, to who is on the link
 			found = strings.HasPrefix(conn.LocalAddr().String(), "["+netip.MustParseAddr(want).String()+"]")
 			ok(t, conn.Close())
 		}
