@@ -121,6 +121,58 @@ func TestForeignTree(t *testing.T) {
 	}
 }
 
+// settled takes the tree that the appliance is to put into another file system.
+type settled struct {
+	disk.FileSystems
+	menu, defaults string
+}
+
+// Copy implements [disk.FileSystems].
+func (s *settled) Copy(ctx context.Context, from, _ disk.FileSystem) (disk.FSUse, error) {
+	d, err := guestfs.Open(ctx, &disk.Runner{}, []disk.Layer{from.Layer}, guestfs.ReadOnly)
+	if err != nil {
+		return disk.FSUse{}, err
+	}
+	defer d.Close()
+	t := d.TreeOf(d.Volumes[0])
+	menu, err := t.ReadFile(bootdisk.ConfigPath, 1000)
+	if err != nil {
+		return disk.FSUse{}, err
+	}
+	defaults, err := t.ReadFile("/etc/default/grub", 1000)
+	s.menu, s.defaults = string(menu), string(defaults)
+	return disk.FSUse{}, err
+}
+
+// TestFirstMount: on an f2fs each menu, ours that fitted and those that update-grub makes
+// later, has the kernel mount its root for writing; on others they stay as they were.
+func TestFirstMount(t *testing.T) {
+	root := "root=UUID=" + emberID
+	for _, c := range []struct{ fs, args, want, defaults, later string }{
+		{"f2fs", " ro quiet console=ttyS0", " quiet console=ttyS0 rw\n", "GRUB_CMDLINE_LINUX='quiet'\n", "GRUB_CMDLINE_LINUX=\"quiet rw\"\n"},
+		{"f2fs", " console=ttyS0", " console=ttyS0 rw\n", "A=1", "A=1\nGRUB_CMDLINE_LINUX=\"rw\"\n"},
+		{"f2fs", " rw console=ttyS0", " rw console=ttyS0\n", "GRUB_CMDLINE_LINUX=rw\n", "GRUB_CMDLINE_LINUX=rw\n"},
+		{"xfs", " ro console=ttyS0", " ro console=ttyS0\n", "GRUB_CMDLINE_LINUX='quiet'\n", "GRUB_CMDLINE_LINUX='quiet'\n"},
+	} {
+		list := ember()
+		for i := range list {
+			if list[i].Path == bootdisk.ConfigPath {
+				list[i].Content = string(bootdisk.Menu{Title: "Ember", Kernel: "/boot/vmlinuz-6.1", Ramdisk: "/boot/initrd.img-6.1", Params: root + c.args}.Config())
+			}
+		}
+		list = append(list, treetest.File{Entry: tree.Entry{Path: "/etc/default", Mode: tree.TypeDir | 0o755}},
+			treetest.File{Entry: tree.Entry{Path: "/etc/default/grub", Mode: tree.TypeFile | 0o644}, Content: c.defaults})
+		dir, made := t.TempDir(), &settled{}
+		_, err := Tree(t.Context(), &disk.Runner{FileSystems: made}, TreeOptions{Source: archive(t, filepath.Join(dir, "a.tar"), list), Target: filepath.Join(dir, "out.raw"), To: "raw", FS: c.fs})
+		if disk.KindOf(err) == disk.ToolMissing {
+			t.Skip(err)
+		}
+		if err != nil || !strings.Contains(made.menu, root+c.want) || made.defaults != c.later {
+			t.Errorf("%+v: %s\n%s%v", c, made.menu, made.defaults, err)
+		}
+	}
+}
+
 // TestRootByMenu: a tree whose fstab says nothing of the root, as ember's, is not changed.
 func TestRootByMenu(t *testing.T) {
 	list := ember()

@@ -322,13 +322,16 @@ func otherDisk(name string) bool {
 // menu makes the menu of the disk: the kernel that the tree's own boot loader starts by
 // default, or the newest. One of GRUB's that is ours and fits stays as it is.
 func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) bool {
-	uuid := out.UUID
+	uuid, mode := out.UUID, guestos.RootMode(m.fs())
+	if mode != "ro" {
+		m.laterMenus(t, edit, mode)
+	}
 	var kernel, ramdisk, args string
 	e := guestos.DefaultEntry(t)
 	if e != nil && e.Kernel != "" {
 		kernel, ramdisk, args = e.Kernel, e.Ramdisk, e.Args
 		old, _ := t.ReadFile(bootdisk.ConfigPath, 1<<20)
-		fits := slices.Contains(strings.Fields(args), "root=UUID="+uuid)
+		fits := slices.Contains(strings.Fields(args), "root=UUID="+uuid) && (mode == "ro" || !guestos.MountsReadOnly(args))
 		if out.Loader == bootloader.GRUB && e.Config == bootdisk.ConfigPath && strings.HasPrefix(string(old), bootdisk.ConfigMark) && fits {
 			return true
 		}
@@ -347,12 +350,12 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 	}
 	line := []string{"root=" + root}
 	for f := range strings.FieldsSeq(args) {
-		if !guestos.OfOldRoot(f) {
+		if !guestos.OfOldRoot(f) && (mode == "ro" || f != "ro" && f != mode) {
 			line = append(line, f)
 		}
 	}
-	if args == "" {
-		line = append(line, "ro")
+	if args == "" || mode != "ro" {
+		line = append(line, mode)
 	}
 	if !strings.Contains(args, "console=ttyS") {
 		line = append(line, "console=tty0", "console=ttyS0,115200")
@@ -370,6 +373,22 @@ func (m *maker) menu(t *guestfs.Tree, edit *guestfs.Edit, out *bootloader.Disk) 
 		edit.Write(bootdisk.ConfigPath, menu.Config(), guestfs.Owner{Mode: 0o644})
 	}
 	return true
+}
+
+// laterMenus has the menus that update-grub makes in the guest mount its root as ours does: it
+// writes ro before these words, and the last counts.
+func (m *maker) laterMenus(t *guestfs.Tree, edit *guestfs.Edit, mode string) {
+	const file, name = "/etc/default/grub", "GRUB_CMDLINE_LINUX"
+	old, err := t.ReadFile(file, 1<<20)
+	if err != nil {
+		return
+	}
+	words := guestos.Variables(string(old))[name]
+	if !guestos.MountsReadOnly(words) {
+		return
+	}
+	edit.Rewrite(file, []byte(guestos.SetVariable(string(old), name, strings.TrimSpace(words+" "+mode))), guestfs.Owner{Mode: 0o644})
+	m.out.Notes = append(m.out.Notes, file+": "+name+" has "+mode+", for a root that is "+m.fs())
 }
 
 // kernelBeside puts the kernel and the ramdisk of an Amazon image, which lie beside

@@ -88,6 +88,9 @@ func (b *build) rootArg(ramdisk string) string {
 	return "root=UUID=" + root.UUID
 }
 
+// rootMode is how the kernel mounts it at first: "ro" or "rw".
+func (b *build) rootMode() string { return guestos.RootMode(b.table.find("/").FileSystem) }
+
 // bootMenu writes GRUB's menu for the kernels that the tree has, and what makes
 // update-grub keep it so; a tree whose entries are files has GRUB read these.
 func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
@@ -136,7 +139,7 @@ func (b *build) bootMenu(tree *guestfs.Tree, edit *guestfs.Edit) error {
 // arguments is the kernel's command line: what the image's own was, with the new
 // root, and each word that is wanted once.
 func (b *build) arguments(before, ramdisk string) string {
-	return strings.Join(withArgs(append([]string{b.rootArg(ramdisk), "ro"}, kept(before)...), b.wanted()), " ")
+	return strings.Join(withArgs(append([]string{b.rootArg(ramdisk), b.rootMode()}, kept(before)...), b.wanted()), " ")
 }
 
 // kept are the words of a command line that are true of the new disk too.
@@ -177,31 +180,13 @@ func withArgs(words, want []string) []string {
 // grubDefaults edits /etc/default/grub.
 func (b *build) grubDefaults(text string) string {
 	have := guestos.Variables(text)
-	set := func(name, value string) {
-		line := name + `="` + value + `"` + "\n"
-		var out strings.Builder
-		done := false
-		for l := range strings.Lines(text) {
-			if strings.HasPrefix(l, name+"=") {
-				if !done {
-					out.WriteString(line)
-				}
-				done = true
-				continue
-			}
-			out.WriteString(l)
-		}
-		if !done {
-			if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") {
-				out.WriteString("\n")
-			}
-			out.WriteString(line)
-		}
-		text = out.String()
-	}
+	set := func(name, value string) { text = guestos.SetVariable(text, name, value) }
 	words := strings.Fields(have["GRUB_CMDLINE_LINUX"])
 	if b.table != nil { // the disk is another one now
 		words = kept(have["GRUB_CMDLINE_LINUX"])
+		if b.rootMode() == "rw" { // update-grub writes ro before these
+			words = append(words, "rw")
+		}
 	}
 	set("GRUB_CMDLINE_LINUX", strings.Join(withArgs(words, b.wanted()), " "))
 	if b.opt.Serial {

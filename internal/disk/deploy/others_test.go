@@ -9,14 +9,17 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/osdef"
 )
 
 // filler takes what the appliance is given; nothing is copied.
 type filler struct {
 	disk.FileSystems
-	kinds []string
-	roots []string // what the copied trees have in /etc/fstab
+	kinds    []string
+	roots    []string // what the copied trees have in /etc/fstab
+	defaults string   // what the last has in /etc/default/grub
+	menu     string   // its GRUB's
 }
 
 // Copy implements [disk.FileSystems].
@@ -27,8 +30,12 @@ func (f *filler) Copy(ctx context.Context, from, to disk.FileSystem) (disk.FSUse
 		return disk.FSUse{}, err
 	}
 	defer d.Close()
-	b, _ := d.TreeOf(d.Volumes[0]).ReadFile("/etc/fstab", 1<<16)
-	f.roots = append(f.roots, string(b))
+	read := func(name string) string {
+		b, _ := d.TreeOf(d.Volumes[0]).ReadFile(name, 1<<16)
+		return string(b)
+	}
+	f.roots = append(f.roots, read("/etc/fstab"))
+	f.defaults, f.menu = read("/etc/default/grub"), read("/boot/grub/grub.cfg")
 	return disk.FSUse{}, nil
 }
 
@@ -73,6 +80,38 @@ func testOthers(t *testing.T, root, data string) {
 	}
 	if l := legacy(true, false, 100*mib, 64*mib, root); l.Partitions[0].FileSystem != "ext4" || l.Partitions[2].FileSystem != root {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestF2FSIsWrittenToAtOnce: the kernel of an f2fs gets rw, by the menu, by those that update-grub makes
+// later, and from outside; of all others ro.
+func TestF2FSIsWrittenToAtOnce(t *testing.T) {
+	for kind, want := range map[string]string{"xfs": "ro", "f2fs": "rw"} {
+		for _, outside := range []string{"", "/boot/vmlinuz"} {
+			fill := &filler{}
+			d := definition(t, "FILESYSTEM="+kind+"\n")
+			d.Layout = &osdef.Layout{Table: "mbr", Partitions: []osdef.Partition{{Mount: "/", FileSystem: kind, Boot: true}}}
+			r, err := (&Deployer{Run: &disk.Runner{FileSystems: fill}}).Deploy(context.Background(), Options{Definition: d, Image: archive(t), Target: filepath.Join(t.TempDir(), "disk.raw"), Size: 400 << 20, KernelPath: outside})
+			if disk.KindOf(err) == disk.ToolMissing {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := "root=UUID=" + r.Partitions[0].UUID + " " + want
+			if !strings.HasPrefix(r.CommandLine, args) || guestos.MountsReadOnly(r.CommandLine) != (want == "ro") {
+				t.Errorf("%s: %s", kind, r.CommandLine)
+			}
+			if outside != "" {
+				continue
+			}
+			if !strings.Contains(fill.menu, " "+args+" ") && !strings.Contains(fill.menu, " "+args+"\n") {
+				t.Errorf("%s: %s", kind, fill.menu)
+			}
+			if later := guestos.Variables(fill.defaults)["GRUB_CMDLINE_LINUX"]; !strings.HasPrefix(later, "quiet") || guestos.MountsReadOnly(later) != (want == "ro") {
+				t.Errorf("%s: %s", kind, fill.defaults)
+			}
+		}
 	}
 }
 

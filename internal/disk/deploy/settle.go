@@ -131,7 +131,7 @@ func (b *build) settleIn(ctx context.Context, d *guestfs.Disk) error {
 			return err
 		}
 	case b.table != nil:
-		b.report.CommandLine = strings.Join(withArgs([]string{b.rootArg("initrd"), "ro"}, b.wanted()), " ")
+		b.report.CommandLine = strings.Join(withArgs([]string{b.rootArg("initrd"), b.rootMode()}, b.wanted()), " ")
 	default:
 		if err := b.ownMenu(d, t, edit); err != nil {
 			return err

@@ -327,6 +327,27 @@ func entryFile(t Files) *Entry {
 var ofRoot = []string{"root", "BOOT_IMAGE", "rootfstype", "rootflags", "resume", "resume_offset", "initrd", "cryptdevice", "systemd.machine_id", "rd.lvm.lv", "rd.lvm.vg",
 	"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "rd.luks.key", "luks.uuid", "luks.name", "luks.options", "rd.md.uuid", "rd.dm.uuid"}
 
+// RootMode is the argument by which a kernel mounts a root of some kind at first: "ro", so that
+// it is checked and its options are read before it is written to, but "rw" of an f2fs. One that
+// was mounted to be read has no place for what fsync tells its disk, and once it is mounted
+// for writing, Linux 6.1 follows a null pointer to it and kills the program (ADR 200).
+func RootMode(fs string) string {
+	if fs == "f2fs" {
+		return "rw"
+	}
+	return "ro"
+}
+
+// MountsReadOnly tells whether a kernel mounts its root to be read only at first: the last of
+// "ro" and "rw" counts, and without one it does.
+func MountsReadOnly(args string) bool {
+	only := true
+	for arg := range strings.FieldsSeq(args) {
+		only = arg == "ro" || only && arg != "rw"
+	}
+	return only
+}
+
 // OfOldRoot tells whether a kernel's argument speaks of the disk that a tree comes from, so
 // that it is wrong on another: dracut's ramdisk waits for each volume that it is told of, and
 // kernel-install writes the machine's id, which outdoes the one in /etc.

@@ -149,6 +149,31 @@ func Variables(text string) map[string]string {
 	return all
 }
 
+// SetVariable has one line NAME="value" in such a text, in place of the first that there was,
+// or at the end. The value has no quotes.
+func SetVariable(text, name, value string) string {
+	line := name + `="` + value + `"` + "\n"
+	var out strings.Builder
+	done := false
+	for l := range strings.Lines(text) {
+		if strings.HasPrefix(l, name+"=") {
+			if !done {
+				out.WriteString(line)
+			}
+			done = true
+			continue
+		}
+		out.WriteString(l)
+	}
+	if !done {
+		if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") {
+			out.WriteString("\n")
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
 // Has tells whether one of the names is there; names may be patterns.
 func Has(t Files, patterns ...string) bool {
 	for _, p := range patterns {

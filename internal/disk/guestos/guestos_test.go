@@ -69,3 +69,29 @@ func FuzzDefaultEntry(f *testing.F) {
 		Identify(files{"/etc/os-release": bls})
 	})
 }
+
+// TestMountsReadOnly: the last word counts, and without one a kernel reads only.
+func TestMountsReadOnly(t *testing.T) {
+	for args, want := range map[string]bool{"": true, "root=/dev/vda quiet": true, "ro": true, "rw": false, "ro quiet rw": false, "rw ro": true, "rworld": true} {
+		if got := MountsReadOnly(args); got != want {
+			t.Errorf("%q: %v", args, got)
+		}
+	}
+	if RootMode("f2fs") != "rw" || RootMode("ext4") != "ro" {
+		t.Error("an f2fs is mounted for writing at once, others are not")
+	}
+}
+
+// TestSetVariable: one line has the name, where the first was or at the end.
+func TestSetVariable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                     "A=\"x y\"\n",
+		"B=1":                  "B=1\nA=\"x y\"\n",
+		"A=1\nB=2\nA='3'\nC=4": "A=\"x y\"\nB=2\nC=4",
+		"# A=1\nAB=2\n":        "# A=1\nAB=2\nA=\"x y\"\n",
+	} {
+		if got := SetVariable(text, "A", "x y"); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

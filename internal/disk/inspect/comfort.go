@@ -30,6 +30,7 @@ func (l *linter) comfort() {
 		}
 	}
 	l.fileSystem()
+	l.firstMount()
 	l.growable()
 	if l.System != nil && l.System.Init != "systemd" && !guestos.Program(l.t, "acpid", "acpi_fakekeyd", "hearth-guest", "elogind") && !l.has("/usr/lib/elogind/elogind", "/usr/libexec/elogind") {
 		l.say("power button", Warning, "nobody hears the power button: server stop waits and then cuts the power; add acpid")
@@ -55,6 +56,17 @@ func (l *linter) fileSystem() {
 				l.judge("file system of "+k.Version, has, Problem, d[0], "the kernel lacks "+d[0]+" ("+d[1]+"), on which the root is: it does not find its root")
 			}
 		}
+	}
+}
+
+// firstMount holds how the root is mounted at first against what its kind wants.
+func (l *linter) firstMount() {
+	for _, v := range l.Volumes {
+		if v.Mount != "/" || l.Default == nil || guestos.RootMode(v.Content) == "ro" {
+			continue
+		}
+		l.judge("first mount", !guestos.MountsReadOnly(l.args()), Warning, "the kernel mounts its root for writing at once",
+			"the kernel mounts its root, an "+v.Content+", to be read only at first: Linux 6.1 then kills what calls fsync, such as useradd; give it rw in place of ro")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs/guestfstest"
+	"hearth/internal/disk/guestos"
 )
 
 func inspect(t *testing.T, path string) *Report {
@@ -66,6 +67,19 @@ func TestGrowable(t *testing.T) {
 		l := &linter{Report: &Report{Volumes: []Volume{{Content: "swap"}, {Mount: "/", Content: content, Start: 1 << 20}}}}
 		if l.growable(); len(l.Checks) != 1 || l.Checks[0].Level != want {
 			t.Errorf("%s: %+v", content, l.Checks)
+		}
+	}
+}
+
+// TestFirstMount: of an f2fs alone it matters, and the last word counts.
+func TestFirstMount(t *testing.T) {
+	for args, want := range map[string]string{"root=UUID=1 ro quiet": Warning, "quiet": Warning, "ro rw": OK, "rw ro": Warning, "rw": OK} {
+		for _, content := range []string{"f2fs", "ext4"} {
+			l := &linter{Report: &Report{Default: &guestos.Entry{Args: args}, Volumes: []Volume{{Content: "f2fs", Mount: "/srv"}, {Mount: "/", Content: content}}}}
+			l.firstMount()
+			if content == "ext4" && len(l.Checks) > 0 || content == "f2fs" && (len(l.Checks) != 1 || l.Checks[0].Level != want) {
+				t.Errorf("%s, %s: %+v", content, args, l.Checks)
+			}
 		}
 	}
 }
