@@ -24,6 +24,7 @@ import (
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // Options says what is deployed where.
@@ -126,10 +127,12 @@ func (b *build) deploy(ctx context.Context) (err error) {
 	if st, err := os.Stat(b.opt.Target); err == nil && !st.Mode().IsRegular() {
 		place = ""
 	}
-	if b.work, err = os.MkdirTemp(place, ".hearth-deploy-"); err != nil {
+	work, err := workdir.Make(place, ".hearth-deploy-", nil)
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.work)
+	defer work.Close()
+	b.work = work.Path
 	b.raw = filepath.Join(b.work, "disk-0")
 	if err := b.make(ctx); err != nil {
 		return err
