@@ -106,6 +106,10 @@ func TestDeb(t *testing.T) {
 	if !ok || p.Name != "libc6" || p.Source != "glibc" || p.SourceV != "2.36-9" || len(p.Licences) != 1 || p.Licences[0] != "LGPL-2.1" {
 		t.Errorf("%+v, %v", p, ok)
 	}
+	// Ember's programs are Debian's, under whose name whoever looks for known flaws finds them.
+	if got := (&List{Distro: "ember"}).purl(p); got != "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64" {
+		t.Error(got)
+	}
 	if p, ok := Deb("", ""); ok {
 		t.Errorf("of nothing: %+v", p)
 	}

@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -114,7 +115,7 @@ func idPart(s string) string {
 
 // purl is the package URL. Source: https://github.com/package-url/purl-spec .
 func (l *List) purl(p Package) string {
-	space := l.Distro + "/"
+	space := cmp.Or(p.Distro, l.Distro) + "/"
 	if p.Manager == "ebuild" {
 		space = ""
 	}
