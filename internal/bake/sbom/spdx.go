@@ -133,7 +133,7 @@ func (l *List) document() *document {
 	if len(l.Unread) > 0 {
 		d.Comment = "Not read, so that their packages are missing here: " + strings.Join(l.Unread, ", ")
 	}
-	d.Packages = []spdxPackage{{ID: image, Name: l.Image, Supplier: none, Location: none, Concluded: none, Declared: none, Copyright: none, Purpose: "OPERATING-SYSTEM"}}
+	d.Packages = []spdxPackage{{ID: image, Name: l.Image, Supplier: none, Location: none, Concluded: none, Declared: none, Copyright: none, Purpose: "OPERATING_SYSTEM"}}
 	d.Relationships = []relationship{{d.ID, "DESCRIBES", image}}
 	refs, taken, h := map[string]string{}, map[string]bool{}, sha256.New()
 	for _, p := range l.Packages {
