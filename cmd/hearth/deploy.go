@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 			"  hearth deploy --definition default --image debian-12-x86_64.tar.gz --disk web1.raw --size 10G --memory 512 --instance-name web1\n" +
 			"  hearth deploy --os-dir /usr/share/ganeti/os/debootstrap --disk web1.raw --size 10G --instance-name web1",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.fits(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			if err := f.settle(cfg); err != nil {
 				return err
 			}
@@ -170,7 +174,11 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 	for i, mac := range f.nics {
 		o.Environ = append(o.Environ, fmt.Sprintf("NIC_%d_MAC=%s", i, mac))
 	}
-	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+o.Target, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
+	disk, err := filepath.Abs(o.Target) // a hook runs elsewhere
+	if err != nil {
+		return err
+	}
+	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+disk, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
 	dir := osdef.Dir(f.dir)
 	if dir == "" {
 		dir = osdef.Dir(cfg.Paths().OSDefs())
@@ -195,18 +203,15 @@ func (f *deployFlags) foreign(cmd *cobra.Command) error {
 	if f.osDir, err = filepath.Abs(f.osDir); err != nil {
 		return err
 	}
-	made := false
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if f.opt.Size == 0 {
-			return fmt.Errorf("%s is not there: say with --size how large it is to be", path)
-		}
-		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, f.opt.Size)); err != nil {
-			return err
-		}
-		made = true
-	}
 	def := &ganeti.Foreign{Dir: f.osDir, Variant: f.variant, Name: f.opt.Name, Disks: []string{path}, Memory: f.opt.Memory, NICs: f.nics, Kernel: f.opt.KernelPath, Serial: f.opt.Serial,
 		Settings: f.opt.Settings, UUID: cloud.NewID(), OldName: f.oldName, Debug: f.opt.Debug, Log: cmd.ErrOrStderr()}
+	if err := def.Check(f.script); err != nil {
+		return err
+	}
+	made, err := f.disk(path)
+	if err != nil {
+		return err
+	}
 	switch f.script {
 	case "import":
 		def.In = cmd.InOrStdin()
@@ -223,9 +228,55 @@ func (f *deployFlags) foreign(cmd *cobra.Command) error {
 	return err
 }
 
+// disk sees to the disk of a foreign definition: create and import want one with nothing on it, which is made if
+// it lacks, and the others one that is there.
+func (f *deployFlags) disk(path string) (made bool, err error) {
+	writes := f.script == "create" || f.script == "import"
+	switch _, err := os.Stat(path); {
+	case err == nil && writes && !f.opt.Overwrite:
+		return false, deploy.Blank(path)
+	case !errors.Is(err, os.ErrNotExist):
+		return false, err
+	case !writes:
+		return false, fmt.Errorf("%s is not there: the script %s is for the disk of an instance", path, f.script)
+	case f.opt.Size == 0:
+		return false, fmt.Errorf("%s is not there: say with --size how large it is to be", path)
+	}
+	return true, errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, f.opt.Size))
+}
+
+// fits refuses flags that would mean nothing: those of --os-dir without it, and with it those of Hearth's own
+// deployment.
+func (f *deployFlags) fits(changed func(string) bool) error {
+	for _, name := range []string{"script", "variant", "old-name"} {
+		if changed(name) && f.osDir == "" {
+			return fmt.Errorf("--%s goes with --os-dir, the folder of a definition of Ganeti's", name)
+		}
+	}
+	for _, name := range []string{"image", "definition", "json"} {
+		if changed(name) && f.osDir != "" {
+			return fmt.Errorf("--%s means nothing with --os-dir, whose scripts do all", name)
+		}
+	}
+	if f.memory < 0 {
+		return fmt.Errorf("--memory %d: it is a number of MB", f.memory)
+	}
+	if f.opt.Name != "" && !hostName.MatchString(f.opt.Name) {
+		return fmt.Errorf("--instance-name %q is no name of a host: letters, digits, hyphens and dots", f.opt.Name)
+	}
+	return nil
+}
+
+// hostName is one or more labels, as RFC 1123 has them; underscores are seen in the wild.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$`)
+
 func printDeployed(cmd *cobra.Command, r *deploy.Report, target string) {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s: %s of type %s, %d MB\n", target, filepath.Base(r.Image), r.Type, r.Size>>20)
+	what := "nothing is on it"
+	if r.Image != "" {
+		what = filepath.Base(r.Image) + " of type " + r.Type
+	}
+	fmt.Fprintf(w, "%s: %s, %d MB\n", target, what, r.Size>>20)
 	for _, p := range r.Partitions {
 		fmt.Fprintf(w, "  %d  %6d MB  %-8s %-5s %s\n", p.Number, p.Size>>20, p.Mount, p.FileSystem, p.UUID)
 	}
