@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
+	"hearth/internal/disk/convert"
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
 	"hearth/internal/disk/osdef"
@@ -52,6 +54,8 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 				return err
 			}
 			f.opt.Log = cmd.ErrOrStderr()
+			f.opt.Progress = stepProgress(cmd.ErrOrStderr())
+			f.opt.Fetch = toldFetch(f.opt.Progress)
 			if f.osDir != "" {
 				return f.foreign(cmd)
 			}
@@ -134,25 +138,76 @@ func (f *deployFlags) exported() (err error) {
 
 // fetchImage opens an address for a definition's IMAGE_URL.
 func fetchImage(ctx context.Context, address string) (io.ReadCloser, error) {
-	if path, ok := strings.CutPrefix(address, "file://"); ok {
-		return os.Open(path)
+	body, _, err := openImage(ctx, address)
+	return body, err
+}
+
+// openImage opens an address and tells its length, 0 if it is not known.
+func openImage(ctx context.Context, address string) (io.ReadCloser, int64, error) {
+	if name, ok := strings.CutPrefix(address, "file://"); ok {
+		f, err := os.Open(name)
+		return f, 0, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return resp.Body, max(0, resp.ContentLength), nil
 	}
 	resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
-		return nil, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
+		return nil, 0, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
 	}
-	return nil, fmt.Errorf("the server answers %s", resp.Status)
+	return nil, 0, fmt.Errorf("the server answers %s", resp.Status)
+}
+
+// stepProgress shows how far each of several long steps is, as showProgress does with one.
+func stepProgress(w io.Writer) func(step string, done, total int64) {
+	var last string
+	var began time.Time
+	var show func(convert.Progress)
+	return func(step string, done, total int64) {
+		if step != last {
+			last, began, show = step, time.Now(), showProgress(w, step)
+		}
+		p := convert.Progress{Done: done, Total: total}
+		if took := time.Since(began).Seconds(); took > 0 && done > 0 {
+			p.Rate = float64(done) / took
+			p.Left = time.Duration(float64(max(0, total-done)) / p.Rate * float64(time.Second))
+		}
+		show(p)
+	}
+}
+
+// toldFetch is fetchImage with its progress.
+func toldFetch(progress func(step string, done, total int64)) deploy.Fetch {
+	return func(ctx context.Context, address string) (io.ReadCloser, error) {
+		body, length, err := openImage(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		return &toldBody{ReadCloser: body, tell: func(n int64) { progress("fetch "+path.Base(address), n, length) }}, nil
+	}
+}
+
+// toldBody tells how much of a body was read.
+type toldBody struct {
+	io.ReadCloser
+	read int64
+	tell func(read int64)
+}
+
+// Read implements [io.Reader].
+func (b *toldBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	b.tell(b.read)
+	return n, err
 }
 
 // settle makes options of the flags.
@@ -162,7 +217,6 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 		return err
 	}
 	o.Size = f.size.bytes
-	o.Fetch = fetchImage
 	o.Memory, o.Settings = f.memory<<20, map[string]string{}
 	for _, s := range f.set {
 		name, value, ok := strings.Cut(s, "=")

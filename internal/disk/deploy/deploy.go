@@ -46,8 +46,10 @@ type Options struct {
 	// Overlay finds one that is kept by its name, NAME or NAME@VERSION; "" when there
 	// is none, and OVERLAYS_DIR is looked into. May be nil.
 	Overlay func(name string) (path string, err error)
-	Debug   bool      // each step is told in Log
-	Log     io.Writer // what hooks say; may be nil
+	Debug   bool // each step is told in Log
+	// Progress is told, often, of how many bytes of a long step are done; total is 0 if it is not known. May be nil.
+	Progress func(step string, done, total int64)
+	Log      io.Writer // what hooks say; may be nil
 }
 
 // Report is what was done.

@@ -293,6 +293,25 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestProgress: of the long steps is told how far they are, to the end.
+func TestProgress(t *testing.T) {
+	image, target := archive(t), filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(target, nil, 0o600), os.Truncate(target, 128<<20)); err != nil {
+		t.Fatal(err)
+	}
+	last, total := map[string]int64{}, map[string]int64{}
+	deployTo(t, Options{Image: image, Target: target, Definition: definition(t, "SWAP=no"), Progress: func(step string, done, of int64) {
+		if done < last[step] || of > 0 && done > of {
+			t.Errorf("%s: %d after %d, of %d", step, done, last[step], of)
+		}
+		last[step], total[step] = done, of
+	}})
+	st, err := os.Stat(image)
+	if err != nil || total["unpack the image"] != st.Size() || last["unpack the image"] == 0 || total["write the disk"] != 128<<20 || last["write the disk"] == 0 {
+		t.Errorf("%v of %v, %v", last, total, err)
+	}
+}
+
 func TestHooks(t *testing.T) {
 	hook := t.TempDir()
 	for name, s := range map[string]string{

@@ -118,11 +118,11 @@ func (b *build) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(overwrite(ctx, out, in, b.size), out.Sync(), out.Close())
+	return errors.Join(overwrite(ctx, out, in, b.size, func(n int64) { b.done("write the disk", n, b.size) }), out.Sync(), out.Close())
 }
 
 // overwrite makes out the same as in, zeros where that has holes.
-func overwrite(ctx context.Context, out, in *os.File, size int64) error {
+func overwrite(ctx context.Context, out, in *os.File, size int64, told func(int64)) error {
 	done := int64(0)
 	err := eachData(in, func(from, to int64) error {
 		if err := zero(out, done, from); err != nil {
@@ -136,6 +136,7 @@ func overwrite(ctx context.Context, out, in *os.File, size int64) error {
 			if done += n; err != nil {
 				return err
 			}
+			told(done)
 		}
 		return nil
 	})
