@@ -246,7 +246,7 @@ func (o *oven) overlay(r *rootfs) error {
 		case d.Type() == fs.ModeSymlink:
 			e.link, err = os.Readlink(name)
 		case d.Type().IsRegular():
-			e.data, err = os.ReadFile(name)
+			e.from = name
 		case !d.IsDir():
 			err = fmt.Errorf("%s is neither file, folder nor link", name)
 		}

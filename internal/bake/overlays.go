@@ -131,9 +131,10 @@ func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 		case d.Type() == fs.ModeSymlink:
 			e.link, err = os.Readlink(name)
 		case d.Type().IsRegular():
-			if e.data, err = os.ReadFile(name); err == nil && o.Templates {
-				if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok {
-					e.path = plain
+			e.from = name
+			if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok && o.Templates {
+				e.path, e.from = plain, ""
+				if e.data, err = os.ReadFile(name); err == nil {
 					e.data, err = k.fill(filler, rel, e.data, o.Values)
 				}
 			}
