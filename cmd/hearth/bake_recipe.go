@@ -41,30 +41,44 @@ func newBakeLint() *cobra.Command {
 		Use: "lint RECIPE", Short: "Say what is wrong with a recipe, line by line", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := readRecipe(args[0], "", cmd.ErrOrStderr())
-			if err != nil {
+			var unread recipe.Mistakes
+			if err != nil && !errors.As(err, &unread) {
 				return err
 			}
-			found, problems := r.Check(), 0
+			found, problems := []recipe.Finding(unread), 0
+			if err == nil {
+				found = r.Check()
+			}
 			for _, f := range found {
 				if f.Level == recipe.Problem {
 					problems++
 				}
 			}
 			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), append([]recipe.Finding{}, found...))
+				if err = printJSON(cmd.OutOrStdout(), append([]recipe.Finding{}, found...)); err != nil {
+					return err
+				}
 			} else {
 				for _, f := range found {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", f.Level, f)
 				}
 			}
 			if problems > 0 {
-				return fmt.Errorf("the recipe cannot be baked: %d problems", problems)
+				return fmt.Errorf("the recipe cannot be baked: %s", numbered(problems, "problem"))
 			}
-			return err
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "findings as JSON")
 	return cmd
+}
+
+// numbered is a number with its noun.
+func numbered(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // readRecipe reads a recipe, or a KIWI description in a folder. base, if any, is

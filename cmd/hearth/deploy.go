@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
+	"hearth/internal/disk/convert"
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
 	"hearth/internal/disk/osdef"
@@ -44,10 +47,15 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 			"  hearth deploy --definition default --image debian-12-x86_64.tar.gz --disk web1.raw --size 10G --memory 512 --instance-name web1\n" +
 			"  hearth deploy --os-dir /usr/share/ganeti/os/debootstrap --disk web1.raw --size 10G --instance-name web1",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.fits(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			if err := f.settle(cfg); err != nil {
 				return err
 			}
 			f.opt.Log = cmd.ErrOrStderr()
+			f.opt.Progress = stepProgress(cmd.ErrOrStderr())
+			f.opt.Fetch = toldFetch(f.opt.Progress)
 			if f.osDir != "" {
 				return f.foreign(cmd)
 			}
@@ -130,25 +138,76 @@ func (f *deployFlags) exported() (err error) {
 
 // fetchImage opens an address for a definition's IMAGE_URL.
 func fetchImage(ctx context.Context, address string) (io.ReadCloser, error) {
-	if path, ok := strings.CutPrefix(address, "file://"); ok {
-		return os.Open(path)
+	body, _, err := openImage(ctx, address)
+	return body, err
+}
+
+// openImage opens an address and tells its length, 0 if it is not known.
+func openImage(ctx context.Context, address string) (io.ReadCloser, int64, error) {
+	if name, ok := strings.CutPrefix(address, "file://"); ok {
+		f, err := os.Open(name)
+		return f, 0, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return resp.Body, max(0, resp.ContentLength), nil
 	}
 	resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
-		return nil, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
+		return nil, 0, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
 	}
-	return nil, fmt.Errorf("the server answers %s", resp.Status)
+	return nil, 0, fmt.Errorf("the server answers %s", resp.Status)
+}
+
+// stepProgress shows how far each of several long steps is, as showProgress does with one.
+func stepProgress(w io.Writer) func(step string, done, total int64) {
+	var last string
+	var began time.Time
+	var show func(convert.Progress)
+	return func(step string, done, total int64) {
+		if step != last {
+			last, began, show = step, time.Now(), showProgress(w, step)
+		}
+		p := convert.Progress{Done: done, Total: total}
+		if took := time.Since(began).Seconds(); took > 0 && done > 0 {
+			p.Rate = float64(done) / took
+			p.Left = time.Duration(float64(max(0, total-done)) / p.Rate * float64(time.Second))
+		}
+		show(p)
+	}
+}
+
+// toldFetch is fetchImage with its progress.
+func toldFetch(progress func(step string, done, total int64)) deploy.Fetch {
+	return func(ctx context.Context, address string) (io.ReadCloser, error) {
+		body, length, err := openImage(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		return &toldBody{ReadCloser: body, tell: func(n int64) { progress("fetch "+path.Base(address), n, length) }}, nil
+	}
+}
+
+// toldBody tells how much of a body was read.
+type toldBody struct {
+	io.ReadCloser
+	read int64
+	tell func(read int64)
+}
+
+// Read implements [io.Reader].
+func (b *toldBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	b.tell(b.read)
+	return n, err
 }
 
 // settle makes options of the flags.
@@ -158,7 +217,6 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 		return err
 	}
 	o.Size = f.size.bytes
-	o.Fetch = fetchImage
 	o.Memory, o.Settings = f.memory<<20, map[string]string{}
 	for _, s := range f.set {
 		name, value, ok := strings.Cut(s, "=")
@@ -170,7 +228,11 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 	for i, mac := range f.nics {
 		o.Environ = append(o.Environ, fmt.Sprintf("NIC_%d_MAC=%s", i, mac))
 	}
-	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+o.Target, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
+	disk, err := filepath.Abs(o.Target) // a hook runs elsewhere
+	if err != nil {
+		return err
+	}
+	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+disk, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
 	dir := osdef.Dir(f.dir)
 	if dir == "" {
 		dir = osdef.Dir(cfg.Paths().OSDefs())
@@ -195,18 +257,15 @@ func (f *deployFlags) foreign(cmd *cobra.Command) error {
 	if f.osDir, err = filepath.Abs(f.osDir); err != nil {
 		return err
 	}
-	made := false
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if f.opt.Size == 0 {
-			return fmt.Errorf("%s is not there: say with --size how large it is to be", path)
-		}
-		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, f.opt.Size)); err != nil {
-			return err
-		}
-		made = true
-	}
 	def := &ganeti.Foreign{Dir: f.osDir, Variant: f.variant, Name: f.opt.Name, Disks: []string{path}, Memory: f.opt.Memory, NICs: f.nics, Kernel: f.opt.KernelPath, Serial: f.opt.Serial,
 		Settings: f.opt.Settings, UUID: cloud.NewID(), OldName: f.oldName, Debug: f.opt.Debug, Log: cmd.ErrOrStderr()}
+	if err := def.Check(f.script); err != nil {
+		return err
+	}
+	made, err := f.disk(path)
+	if err != nil {
+		return err
+	}
 	switch f.script {
 	case "import":
 		def.In = cmd.InOrStdin()
@@ -223,9 +282,55 @@ func (f *deployFlags) foreign(cmd *cobra.Command) error {
 	return err
 }
 
+// disk sees to the disk of a foreign definition: create and import want one with nothing on it, which is made if
+// it lacks, and the others one that is there.
+func (f *deployFlags) disk(path string) (made bool, err error) {
+	writes := f.script == "create" || f.script == "import"
+	switch _, err := os.Stat(path); {
+	case err == nil && writes && !f.opt.Overwrite:
+		return false, deploy.Blank(path)
+	case !errors.Is(err, os.ErrNotExist):
+		return false, err
+	case !writes:
+		return false, fmt.Errorf("%s is not there: the script %s is for the disk of an instance", path, f.script)
+	case f.opt.Size == 0:
+		return false, fmt.Errorf("%s is not there: say with --size how large it is to be", path)
+	}
+	return true, errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, f.opt.Size))
+}
+
+// fits refuses flags that would mean nothing: those of --os-dir without it, and with it those of Hearth's own
+// deployment.
+func (f *deployFlags) fits(changed func(string) bool) error {
+	for _, name := range []string{"script", "variant", "old-name"} {
+		if changed(name) && f.osDir == "" {
+			return fmt.Errorf("--%s goes with --os-dir, the folder of a definition of Ganeti's", name)
+		}
+	}
+	for _, name := range []string{"image", "definition", "json"} {
+		if changed(name) && f.osDir != "" {
+			return fmt.Errorf("--%s means nothing with --os-dir, whose scripts do all", name)
+		}
+	}
+	if f.memory < 0 {
+		return fmt.Errorf("--memory %d: it is a number of MB", f.memory)
+	}
+	if f.opt.Name != "" && !hostName.MatchString(f.opt.Name) {
+		return fmt.Errorf("--instance-name %q is no name of a host: letters, digits, hyphens and dots", f.opt.Name)
+	}
+	return nil
+}
+
+// hostName is one or more labels, as RFC 1123 has them; underscores are seen in the wild.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$`)
+
 func printDeployed(cmd *cobra.Command, r *deploy.Report, target string) {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s: %s of type %s, %d MB\n", target, filepath.Base(r.Image), r.Type, r.Size>>20)
+	what := "nothing is on it"
+	if r.Image != "" {
+		what = filepath.Base(r.Image) + " of type " + r.Type
+	}
+	fmt.Fprintf(w, "%s: %s, %d MB\n", target, what, r.Size>>20)
 	for _, p := range r.Partitions {
 		fmt.Fprintf(w, "  %d  %6d MB  %-8s %-5s %s\n", p.Number, p.Size>>20, p.Mount, p.FileSystem, p.UUID)
 	}

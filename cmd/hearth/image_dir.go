@@ -25,6 +25,9 @@ func newImportDir(cfg *config.Config) *cobra.Command {
 			for _, o := range others {
 				fmt.Fprintf(cmd.ErrOrStderr(), "  %s is left out: %s\n", printable(o.Path), printable(o.Why))
 			}
+			if len(list) == 0 {
+				return fmt.Errorf("%s has no image by those names; 'hearth image upload' takes one of any name", args[0])
+			}
 			up, err := newUploader(cmd, cfg)
 			if err != nil {
 				return err

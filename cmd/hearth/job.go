@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,7 +76,10 @@ func jobLog(ctx context.Context, cfg *config.Config, w io.Writer, name, request,
 		return err
 	}
 	var all struct{ InstanceActions []action }
-	if err := history(ctx, nova, id, &all); err != nil {
+	var said refused
+	if err := history(ctx, nova, id, &all); errors.As(err, &said) && said.status == http.StatusNotFound {
+		return fmt.Errorf("there is no server, image or task %q; of one that is deleted name the id", name)
+	} else if err != nil {
 		return err
 	}
 	slices.Reverse(all.InstanceActions) // the oldest first

@@ -241,7 +241,15 @@ func oldLogin(env func(string) string) gophercloud.AuthOptions {
 func refusal(err error) error {
 	var unexpected gophercloud.ErrUnexpectedResponseCode
 	if errors.As(err, &unexpected) {
-		return fmt.Errorf("%s", faultMessage(unexpected.Body))
+		return refused{faultMessage(unexpected.Body), unexpected.Actual}
 	}
 	return err
 }
+
+// refused is what the cloud said, with the status that it said it with.
+type refused struct {
+	text   string
+	status int
+}
+
+func (r refused) Error() string { return r.text }

@@ -232,6 +232,8 @@ func newOSDefDiff(in within) *cobra.Command {
 			before := fmt.Sprintf("%s@%d", b.Name, b.Version-1)
 			if len(args) == 2 {
 				before = args[0]
+			} else if b.Version <= 1 {
+				return fmt.Errorf("%s@%d is the first version, and there is none before it; name another definition to compare it with", b.Name, b.Version)
 			}
 			a, err := kept.Get(before)
 			if err != nil {

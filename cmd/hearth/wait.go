@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,8 @@ func newWait(cfg *config.Config) *cobra.Command {
 	return cmd
 }
 
-// faultMessage is the sentence in a fault's body.
+// faultMessage is the sentence in a fault's body: nova's and its like have it one level down, glance's are
+// {"code", "message", "title"} with HTML in it, or a text below a line with the status.
 func faultMessage(body []byte) string {
 	var fault map[string]struct{ Message string }
 	if json.Unmarshal(body, &fault) == nil {
@@ -37,6 +40,16 @@ func faultMessage(body []byte) string {
 				return f.Message
 			}
 		}
+	}
+	var flat struct{ Message string }
+	text := ""
+	if json.Unmarshal(body, &flat) == nil {
+		text = flat.Message
+	} else if _, after, ok := strings.Cut(string(body), "\n\n"); ok && !strings.HasPrefix(strings.TrimSpace(after), "<") {
+		text = after
+	}
+	if text = strings.TrimSpace(html.UnescapeString(strings.ReplaceAll(text, "<br />", " "))); text != "" {
+		return text
 	}
 	return fmt.Sprintf("the cloud answered: %.200s", body)
 }

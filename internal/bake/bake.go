@@ -15,6 +15,7 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
 	"hearth/internal/disk/bootloader"
+	"hearth/internal/disk/workdir"
 )
 
 // Options says what to bake.
@@ -85,7 +86,8 @@ func Recipes() []string { return slices.Sorted(maps.Keys(recipes())) }
 type oven struct {
 	Options
 	run      disk.Runner
-	work     string // removed at the end
+	work     string // path of scratch
+	scratch  *workdir.Dir
 	steps    steps
 	packages []string
 	mirror   []string          // that mmdebstrap asks; none: its own choice
@@ -106,12 +108,15 @@ func Bake(ctx context.Context, opt Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer os.RemoveAll(o.work)
+	defer o.scratch.Close()
 	sys, err := cook(ctx, o)
-	if err != nil {
-		return Result{}, fmt.Errorf("bake %s: %w", opt.Recipe, err)
+	var res Result
+	if err == nil {
+		res, err = o.images(ctx, sys)
 	}
-	res, err := o.images(ctx, sys)
+	if err != nil && ctx.Err() != nil {
+		return Result{}, fmt.Errorf("bake %s: interrupted; no image was made", opt.Recipe)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("bake %s: %w", opt.Recipe, err)
 	}
@@ -142,11 +147,11 @@ func newOven(opt Options) (*oven, error) {
 			return nil, err
 		}
 	}
-	work, err := os.MkdirTemp(opt.OutDir, ".bake-")
+	scratch, err := workdir.Make(opt.OutDir, ".bake-", discard)
 	if err != nil {
 		return nil, err
 	}
-	return &oven{Options: opt, work: work, steps: steps{tell: opt.Progress, now: time.Now}}, nil
+	return &oven{Options: opt, work: scratch.Path, scratch: scratch, steps: steps{tell: opt.Progress, now: time.Now}}, nil
 }
 
 // images cuts the images from the system and moves them to their place.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,4 +61,18 @@ func runs(pid string) bool {
 	defer unix.Close(fd)
 	events, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000)
 	return err != nil || events == 0
+}
+
+// TestTellerTells: what a program writes to a pipe is told too, not only kept.
+func TestTellerTells(t *testing.T) {
+	var heard strings.Builder
+	log := teller{tell: func(s string) { heard.WriteString(s) }}
+	cmd := exec.Command("sh", "-c", "echo out; echo err >&2")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if heard.String() != "out\nerr\n" || log.said.String() != heard.String() {
+		t.Errorf("heard %q, kept %q", heard.String(), log.said.String())
+	}
 }

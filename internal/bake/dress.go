@@ -228,8 +228,12 @@ func (o *oven) overlay(r *rootfs) error {
 	if !st.IsDir() {
 		return done.end(r.overTar(o.Overlay, "/"))
 	}
-	return done.end(filepath.WalkDir(o.Overlay, func(name string, d fs.DirEntry, err error) error {
-		rel, rerr := filepath.Rel(o.Overlay, name)
+	from, err := filepath.EvalSymlinks(o.Overlay) // a walk does not go through a link that it begins at
+	if err != nil {
+		return done.end(err)
+	}
+	return done.end(filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		rel, rerr := filepath.Rel(from, name)
 		if err = errors.Join(err, rerr); err != nil || rel == "." {
 			return err
 		}
@@ -242,7 +246,7 @@ func (o *oven) overlay(r *rootfs) error {
 		case d.Type() == fs.ModeSymlink:
 			e.link, err = os.Readlink(name)
 		case d.Type().IsRegular():
-			e.data, err = os.ReadFile(name)
+			e.from = name
 		case !d.IsDir():
 			err = fmt.Errorf("%s is neither file, folder nor link", name)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"hearth/internal/bake/guest"
+	"hearth/internal/bake/recipe"
 )
 
 // member is one file of an archive in a test.
@@ -223,7 +224,7 @@ func TestOverlay(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "srv/a"), []byte("a"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	o.Overlay = dir
+	o.Overlay = linkTo(t, dir)
 	if err := o.overlay(r); err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +239,43 @@ func TestOverlay(t *testing.T) {
 	}
 	if last["/etc/motd"] != 7<<16|0o755 || last["/srv/a"] != 0o750 {
 		t.Errorf("owners: %v", last)
+	}
+}
+
+// linkTo is a link to a file or folder.
+func linkTo(t *testing.T, to string) string {
+	t.Helper()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(to, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// TestLinkedOverlays: an overlay may be a link to its folder; its files count, not where the link leads.
+func TestLinkedOverlays(t *testing.T) {
+	dir := t.TempDir()
+	link := linkTo(t, dir)
+	write(t, filepath.Join(dir, "etc/mark"), "a")
+	before, err := digest(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "etc/mark"), "b")
+	if after, err := digest(link); err != nil || after == before {
+		t.Errorf("%s was %s, %v", after, before, err)
+	}
+	r, err := unpackedRoot(t, "", member{name: "etc/motd", data: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kitchen{recipe: &recipe.Recipe{}}
+	if err := k.lay(r, recipe.Overlay{From: link}); err != nil || !r.has("/etc/mark") {
+		t.Errorf("the overlay is not there, %v", err)
+	}
+	err = k.lay(r, recipe.Overlay{From: link, Modes: map[string]string{"/etc/none": "0400"}})
+	if err == nil || !strings.Contains(err.Error(), "/etc/none should get another mode or owner, and the system has no such file") {
+		t.Error(err)
 	}
 }
 

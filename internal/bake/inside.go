@@ -50,6 +50,22 @@ func spaceFor(ctx context.Context) space {
 	return space{[]string{"--user", "--map-root-user"}, "--no-same-owner", false}
 }
 
+// remove takes away a folder of which the guest's users may own parts.
+func (s space) remove(dir string) error {
+	if _, err := os.Lstat(dir); err != nil {
+		return err
+	}
+	return exec.Command("unshare", append(append([]string{}, s.flags...), "rm", "-rf", "--one-file-system", dir)...).Run()
+}
+
+// discard takes away the folder of a bake that was killed.
+func discard(dir string) error {
+	if err := os.RemoveAll(dir); err == nil || os.Geteuid() == 0 {
+		return err
+	}
+	return spaceFor(context.Background()).remove(dir)
+}
+
 // inside runs a job in a tree of layers and makes a layer of what it changed.
 func (o *oven) inside(ctx context.Context, below []*layer.Layer, j job, put func(removed []string, write func(*tar.Writer) error) error) error {
 	work, err := os.MkdirTemp(o.work, "inside-")
@@ -178,22 +194,20 @@ func (o *oven) enter(ctx context.Context, work string, in space, below []*layer.
 	cmd.Stdout, cmd.Stderr = &log, &log
 	err := cmd.Run()
 	if left := filepath.Join(work, "inside"); err != nil && in.flags != nil {
-		if _, serr := os.Stat(left); serr == nil { // the guest's users own parts of it
-			_ = exec.Command("unshare", append(append([]string{}, in.flags...), "rm", "-rf", "--one-file-system", left)...).Run()
-		}
+		_ = in.remove(left) // the guest's users own parts of it
 	}
 	if err != nil && !in.many {
-		return fmt.Errorf("%w: %s (this user has no ids in /etc/subuid, so that the tree has one user only: what wants others fails)", err, lastLines(log.String()))
+		return fmt.Errorf("%w: %s (this user has no ids in /etc/subuid, so that the tree has one user only: what wants others fails)", err, lastLines(log.said.String()))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, lastLines(log.String()))
+		return fmt.Errorf("%w: %s", err, lastLines(log.said.String()))
 	}
 	return nil
 }
 
 // teller keeps what a program says, and tells it as it is said. It is one program's at a time.
 type teller struct {
-	bytes.Buffer
+	said bytes.Buffer // not embedded: its ReadFrom would be the way past Write
 	tell func(string)
 }
 
@@ -202,5 +216,5 @@ func (t *teller) Write(p []byte) (int, error) {
 	if t.tell != nil {
 		t.tell(string(p))
 	}
-	return t.Buffer.Write(p)
+	return t.said.Write(p)
 }

@@ -54,7 +54,7 @@ func Install(ctx context.Context, opt InstallOptions) (*InstallResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(o.work)
+	defer o.scratch.Close()
 	o.log = opt.Say
 	target, ran, err := o.install(ctx, opt)
 	if err != nil {

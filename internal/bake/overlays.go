@@ -52,6 +52,9 @@ func (k *kitchen) overlayPart() part {
 // digest hashes a file, or a folder with the names, modes, links and bytes in it.
 func digest(name string) (string, error) {
 	st, err := os.Stat(name)
+	if err == nil {
+		name, err = filepath.EvalSymlinks(name) // a walk does not go through a link that it begins at
+	}
 	if err != nil {
 		return "", err
 	}
@@ -110,6 +113,10 @@ func (k *kitchen) lay(r *rootfs, o recipe.Overlay) error {
 
 func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 	filler := fill.New()
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
 		rel, rerr := filepath.Rel(from, name)
 		if err = errors.Join(err, rerr); err != nil || rel == "." {
@@ -124,9 +131,10 @@ func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 		case d.Type() == fs.ModeSymlink:
 			e.link, err = os.Readlink(name)
 		case d.Type().IsRegular():
-			if e.data, err = os.ReadFile(name); err == nil && o.Templates {
-				if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok {
-					e.path = plain
+			e.from = name
+			if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok && o.Templates {
+				e.path, e.from = plain, ""
+				if e.data, err = os.ReadFile(name); err == nil {
 					e.data, err = k.fill(filler, rel, e.data, o.Values)
 				}
 			}

@@ -3,6 +3,7 @@ package bake
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -63,8 +64,12 @@ func (r *rootfs) put(e entry) error {
 	if e.same == "" {
 		r.owners = append(r.owners, filetree.Entry{Path: e.path, UID: e.uid, GID: e.gid, Mode: e.unixMode()})
 	}
+	size := int64(len(e.data))
+	if e.from != "" {
+		size = fileLength(e.from)
+	}
 	r.files++
-	r.bytes += (int64(len(e.data)) + blockSize - 1) / blockSize * blockSize
+	r.bytes += (size + blockSize - 1) / blockSize * blockSize
 	return nil
 }
 
@@ -90,8 +95,25 @@ func (r *rootfs) place(e entry) error {
 		return r.root.Link(e.same[1:], name)
 	case e.link != "":
 		return r.root.Symlink(e.link, name)
+	case e.from != "":
+		return r.copyIn(name, e.from)
 	}
 	return r.root.WriteFile(name, e.data, 0o600)
+}
+
+// copyIn copies a file of the host.
+func (r *rootfs) copyIn(name, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := r.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // parents makes the folders on the way, which belong to root.

@@ -78,19 +78,28 @@ func Run(ctx context.Context, opt RunOptions) (*RunResult, error) {
 		return nil, err
 	}
 	defer k.close()
+	res, err := k.bake(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("bake %s: interrupted; no image was made, and the layers that were are kept for the next time", opt.Recipe.Name)
+	}
+	return res, err
+}
+
+// bake makes the layers and cuts the images from them.
+func (k *kitchen) bake(ctx context.Context) (*RunResult, error) {
 	if err := k.inputs(); err != nil {
 		return nil, err
 	}
 	for _, part := range k.parts() {
 		if err := k.layer(ctx, part); err != nil {
-			return nil, fmt.Errorf("bake %s: %s: %w", opt.Recipe.Name, part.name, err)
+			return nil, fmt.Errorf("bake %s: %s: %w", k.recipe.Name, part.name, err)
 		}
 	}
 	res, err := k.finishOrTake(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("bake %s: %w", opt.Recipe.Name, err)
+		return nil, fmt.Errorf("bake %s: %w", k.recipe.Name, err)
 	}
-	if res.Lock = lockFile(k.recipe); !opt.Locked {
+	if res.Lock = lockFile(k.recipe); !k.opt.Locked {
 		err = k.lock.write(res.Lock)
 	}
 	return res, err
@@ -123,7 +132,7 @@ func (k *kitchen) close() {
 	if k.tree != nil {
 		k.tree.root.Close()
 	}
-	os.RemoveAll(k.work)
+	k.scratch.Close()
 }
 
 // part is a layer to be had.

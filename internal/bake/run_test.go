@@ -300,6 +300,39 @@ func TestLockRefusesDrift(t *testing.T) {
 	}
 }
 
+// TestInterrupted: an interrupt is called that, not by what it did to a program; and what a bake that was
+// killed left goes with the next.
+func TestInterrupted(t *testing.T) {
+	dir := tiny(t)
+	left := filepath.Join(dir, "out/.bake-1/inside")
+	write(t, filepath.Join(left, "etc/x"), "x")
+	write(t, filepath.Join(dir, "cache/layers/.layer-1/layer"), "x")
+	r, err := recipe.Load(filepath.Join(dir, "tiny.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	opt := RunOptions{Recipe: r, OutDir: filepath.Join(dir, "out"), CacheDir: filepath.Join(dir, "cache"), Layer: func(l LayerReport) {
+		if l.Name == "overlay" {
+			cancel()
+		}
+	}}
+	if _, err := Run(ctx, opt); err == nil || !strings.Contains(err.Error(), "bake tiny: interrupted; no image was made") {
+		t.Error(err)
+	}
+	for _, folder := range []string{"out", "cache/layers"} {
+		entries, err := os.ReadDir(filepath.Join(dir, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") {
+				t.Errorf("%s has %s", folder, e.Name())
+			}
+		}
+	}
+}
+
 func TestInstallLinks(t *testing.T) {
 	got := installLinks("[Unit]\nWantedBy=no.target\n[Install]\nWantedBy = a.target b.target\nAlias=c.service ../x %i\nRequiredBy=d.target\n", "u.service")
 	want := []string{"a.target.wants/u.service", "b.target.wants/u.service", "c.service", "d.target.requires/u.service"}

@@ -246,6 +246,9 @@ func (r *rootfs) disable(init, name string) error {
 // setOwner changes to whom a file belongs, or its mode, if they are not negative.
 func (r *rootfs) setOwner(name string, uid, gid, mode int) error {
 	st, err := r.root.Lstat(name[1:])
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s should get another mode or owner, and the system has no such file", name)
+	}
 	if err != nil {
 		return err
 	}

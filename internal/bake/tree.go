@@ -24,6 +24,7 @@ type entry struct {
 	mode     fs.FileMode
 	uid, gid int
 	data     []byte
+	from     string // file of the host that the data is in, in place of data: it may be large
 	link     string // target of a symbolic link
 	same     string // path of the file that this is a hard link to
 }

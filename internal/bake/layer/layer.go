@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"hearth/internal/disk/workdir"
 )
 
 // Key hashes what goes into a layer: the layer below (or ""), the name of the
@@ -105,11 +107,15 @@ func (s *Store) Put(l Layer, keep []string, write func(*tar.Writer) error) (*Lay
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(s.Dir, ".layer-")
+	work, err := workdir.Make(s.Dir, ".layer-", nil)
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(f.Name())
+	defer work.Close()
+	f, err := os.Create(filepath.Join(work.Path, "layer"))
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	h := sha256.New()
 	z, err := zstd.NewWriter(io.MultiWriter(f, h), zstd.WithEncoderLevel(zstd.SpeedFastest))

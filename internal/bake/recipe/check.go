@@ -30,8 +30,13 @@ type Finding struct {
 	Text  string `json:"text"`
 }
 
-// String is FILE:LINE: sentence.
-func (f Finding) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text) }
+// String is FILE:LINE: sentence; without a line it is about the file as a whole.
+func (f Finding) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+}
 
 // checker gathers findings.
 type checker struct {
@@ -149,6 +154,8 @@ func (c *checker) file(field, name string, regular bool) {
 		c.problem(field, "%s cannot be read: %v", name, err)
 	case regular && !st.Mode().IsRegular():
 		c.problem(field, "%s is not a file", name)
+	case !st.Mode().IsRegular() && !st.IsDir():
+		c.problem(field, "%s is neither a folder nor a file", name)
 	}
 }
 
@@ -283,6 +290,11 @@ func (c *checker) overlays() {
 		if o.To != "" && (!path.IsAbs(o.To) || path.Clean(o.To) != o.To) {
 			c.problem(field+".to", "%q is no clean absolute path", o.To)
 		}
+		for word, id := range map[string]int{"uid": o.UID, "gid": o.GID} {
+			if id < 0 || id > maxID {
+				c.problem(field+"."+word, "%s is a number from 0 to %d", word, maxID)
+			}
+		}
 		for name, mode := range o.Modes {
 			if _, err := strconv.ParseUint(mode, 8, 12); err != nil || !path.IsAbs(name) {
 				c.problem(field+".modes."+name, "modes are octal, by absolute path, in quotes: \"/etc/sudoers.d/web\": \"0440\"")
@@ -300,6 +312,9 @@ func (c *checker) overlays() {
 	c.moduleNames()
 }
 
+// maxID is the largest number of a user or group: the next one means none.
+const maxID = 1<<32 - 2
+
 // ParseOwner reads UID:GID.
 func ParseOwner(s string) (uid, gid int, err error) {
 	u, g, ok := strings.Cut(s, ":")
@@ -311,6 +326,9 @@ func ParseOwner(s string) (uid, gid int, err error) {
 		return 0, 0, err
 	}
 	b, err := strconv.ParseUint(g, 10, 32)
+	if a > maxID || b > maxID {
+		return 0, 0, fmt.Errorf("%q has a number beyond %d", s, maxID)
+	}
 	return int(a), int(b), err
 }
 

@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func (c *checker) moduleNames() {
 			}
 		}
 		for _, name := range lists {
-			b, err := os.ReadFile(filepath.Join(base, name))
+			b, err := readFile(filepath.Join(base, name), maxRecipe)
 			if err != nil {
 				continue
 			}
@@ -43,7 +42,7 @@ func (c *checker) moduleNames() {
 	for i, s := range c.Scripts {
 		text := s.Run
 		if s.File != "" {
-			b, _ := os.ReadFile(c.Path(s.File))
+			b, _ := readFile(c.Path(s.File), maxRecipe)
 			text = string(b)
 		}
 		for _, module := range echoedModules(text) {

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,16 +22,25 @@ const maxRecipe = 1 << 20
 
 // Read reads a recipe from a file. Errors have the form FILE:LINE: sentence, one a line.
 func Read(file string) (*Recipe, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxRecipe+1))
+	text, err := readFile(file, maxRecipe+1)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(text, file)
+}
+
+// readFile reads at most limit bytes of a file. What is none, a pipe or a device, is an error and not
+// waited for.
+func readFile(name string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is not a file; name one", name))
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // Load reads a recipe from a file and checks it; errors are as Read's.
@@ -53,7 +65,10 @@ func Load(file string) (*Recipe, error) {
 // came from, for messages and for the names of files in it.
 func Parse(text []byte, file string) (*Recipe, error) {
 	if len(text) > maxRecipe {
-		return nil, fmt.Errorf("%s: a recipe has at most %d bytes", file, maxRecipe)
+		return nil, mistake(file, 0, "a recipe has at most %d bytes", maxRecipe)
+	}
+	if at := notText(text); at >= 0 {
+		return nil, mistake(file, 1+bytes.Count(text[:at], []byte("\n")), "this line has bytes that are no UTF-8; write the recipe as UTF-8 text")
 	}
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
@@ -68,15 +83,27 @@ func Parse(text []byte, file string) (*Recipe, error) {
 	d.KnownFields(true)
 	if err := d.Decode(r); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("%s:1: the recipe is empty; hearth bake init makes one to begin with", file)
+			return nil, mistake(file, 1, "the recipe is empty; hearth bake init makes one to begin with")
 		}
 		return nil, plainError(file, err)
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: a recipe is one YAML document, and another follows after ---", file)
+		return nil, mistake(file, 0, "a recipe is one YAML document, and another follows after ---")
 	}
 	r.number("", &root)
 	return r, nil
+}
+
+// notText is where the first byte is that no text of UTF-8 has; -1 if there is none.
+func notText(text []byte) int {
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 || r == 0 {
+			return at
+		}
+		at += n
+	}
+	return -1
 }
 
 // number notes the line of each field.
@@ -125,19 +152,47 @@ func plainError(file string, err error) error {
 	if errors.As(err, &typed) {
 		all = typed.Errors
 	}
-	for i, s := range all {
+	var found Mistakes
+	for _, s := range all {
+		line, text := 0, strings.TrimPrefix(s, "yaml: ")
 		if m := unknown.FindStringSubmatch(s); m != nil {
-			all[i] = fmt.Sprintf("%s:%s: there is no field %q in %s%s", file, m[1], m[2], place(m[3]), didYouMean(m[2], fieldsOf(m[3])))
+			line, text = number(m[1]), fmt.Sprintf("there is no field %q in %s%s", m[2], place(m[3]), didYouMean(m[2], fieldsOf(m[3])))
 		} else if m := wrong.FindStringSubmatch(s); m != nil {
-			all[i] = fmt.Sprintf("%s:%s: %sis a %s where a %s belongs", file, m[1], m[3], kind(m[2]), kind(m[4]))
+			line, text = number(m[1]), fmt.Sprintf("%s is a %s where a %s belongs", cmp.Or(strings.TrimSpace(m[3]), "here"), kind(m[2]), kind(m[4]))
 		} else if m := other.FindStringSubmatch(s); m != nil {
-			all[i] = fmt.Sprintf("%s:%s: %s", file, m[1], m[2])
-		} else {
-			all[i] = file + ": " + s
+			line, text = number(m[1]), m[2]
 		}
+		found = append(found, mistake(file, line, "%s", text)...)
 	}
-	return errors.New(strings.Join(all, "\n"))
+	if more := len(found) - maxErrors; more > 0 {
+		found = append(found[:maxErrors], mistake(file, 0, "and %d more", more)...)
+	}
+	return found
 }
+
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// Mistakes are why a recipe cannot be read at all.
+type Mistakes []Finding
+
+// Error has a line FILE:LINE: sentence for each.
+func (m Mistakes) Error() string {
+	var lines []string
+	for _, f := range m {
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func mistake(file string, line int, format string, args ...any) Mistakes {
+	return Mistakes{{Level: Problem, File: file, Line: line, Text: fmt.Sprintf(format, args...)}}
+}
+
+// maxErrors are told of one recipe.
+const maxErrors = 20
 
 func place(goType string) string {
 	if goType == "Recipe" {

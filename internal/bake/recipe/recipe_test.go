@@ -1,9 +1,11 @@
 package recipe
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -20,11 +22,18 @@ outputs: [qcow2, ami]
 
 func TestMistakesHaveLines(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                                                   "r.yaml:1: the recipe is empty",
+		"":                         "r.yaml:1: the recipe is empty",
+		good + "hostname: a\xff\n": "r.yaml:10: this line has bytes that are no UTF-8",
+		good + "hostname: a\x00\n": "r.yaml:10: this line has bytes that are no UTF-8",
+		good + "overlay:\n- {from: ., uid: -1}\n":                            "r.yaml:11: uid is a number from 0",
+		good + "overlay:\n- {from: ., gid: 4294967295}\n":                    "r.yaml:11: gid is a number from 0",
+		good + "overlay:\n- {from: ., owners: {/a: \"4294967295:0\"}}\n":     "r.yaml:11: owners are UID:GID",
+		good + "overlay:\n- from: /dev/null\n":                               "r.yaml:11: /dev/null is neither a folder nor a file",
+		good + "scripts:\n- file: /dev/zero\n":                               "r.yaml:11: /dev/zero is not a file",
 		good + "---\nname: b\n":                                              "another follows",
 		good + "pakages: []\n":                                               `r.yaml:10: there is no field "pakages" in a recipe; did you mean packages?`,
 		good + "disk: {siez: 4GiB}\n":                                        `r.yaml:10: there is no field "siez" in disk; did you mean size?`,
-		good + "boot: [grub]\n":                                              "r.yaml:10: is a list where a mapping belongs",
+		good + "boot: [grub]\n":                                              "r.yaml:10: here is a list where a mapping belongs",
 		good + "boot:\n  wait: soon\n":                                       "is a text where a number belongs",
 		good + "name: again\n":                                               "r.yaml:10:",
 		good + "boot:\n\ttitle: x\n":                                         "r.yaml:11:",
@@ -144,5 +153,36 @@ func TestScaffolds(t *testing.T) {
 	}
 	if _, err := Scaffold("../recipe", t.TempDir()); err == nil {
 		t.Error("a folder of another kind was taken")
+	}
+}
+
+// TestPipesAreNotWaitedFor: whoever is given a pipe, a device or a file without end says so, at once.
+func TestPipesAreNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "overlay/etc/modules")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(pipe), 0o755), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(pipe); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("%v", err)
+	}
+	file := filepath.Join(dir, "r.yaml")
+	if err := os.WriteFile(file, []byte(good+"overlay:\n- from: overlay\nscripts:\n- file: /dev/zero\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(file); err == nil || strings.Count(err.Error(), "\n") > 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestFewErrorsAreTold: a recipe that unfolds to thousands of mistakes does not fill the screen.
+func TestFewErrorsAreTold(t *testing.T) {
+	_, err := Parse([]byte("packages:\n  install: ["+strings.Repeat("[], ", 5000)+"]\n"), "r.yaml")
+	var found Mistakes
+	if !errors.As(err, &found) || found[0].Line != 2 || found[0].Level != Problem {
+		t.Errorf("%#v", err)
+	}
+	if err == nil || strings.Count(err.Error(), "\n") != maxErrors || !strings.HasSuffix(err.Error(), "and 4980 more") {
+		t.Errorf("%v", err)
 	}
 }

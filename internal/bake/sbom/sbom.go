@@ -17,6 +17,7 @@ import (
 // Package is one that is installed.
 type Package struct {
 	Manager  string // dpkg, apk or portage: the type of its package URL
+	Distro   string // whose package it is, if not the image's own: ID of os-release
 	Name     string
 	Version  string
 	Arch     string
@@ -112,7 +113,9 @@ func Deb(control, copyright string) (p Package, ok bool) {
 	if len(all) == 0 {
 		return p, false
 	}
-	return debian(all[0], copyright), all[0]["Package"] != ""
+	p = debian(all[0], copyright)
+	p.Distro = "debian"
+	return p, p.Name != ""
 }
 
 func debian(s map[string]string, licence string) Package {

@@ -55,8 +55,8 @@ func TestDocument(t *testing.T) {
 		SpdxVersion, DataLicense, SPDXID, Name, DocumentNamespace, Comment string
 		CreationInfo                                                       struct{ Created string }
 		Packages                                                           []struct {
-			SPDXID, Name, DownloadLocation, LicenseDeclared string
-			ExternalRefs                                    []struct{ ReferenceLocator string }
+			SPDXID, Name, DownloadLocation, LicenseDeclared, PrimaryPackagePurpose string
+			ExternalRefs                                                           []struct{ ReferenceLocator string }
 		}
 		Relationships              []struct{ SpdxElementID, RelationshipType, RelatedSpdxElement string }
 		HasExtractedLicensingInfos []struct{ LicenseID, ExtractedText string }
@@ -66,6 +66,10 @@ func TestDocument(t *testing.T) {
 	}
 	if d.SpdxVersion != "SPDX-2.3" || d.DataLicense != "CC0-1.0" || d.SPDXID != "SPDXRef-DOCUMENT" || d.CreationInfo.Created != "1970-01-01T00:00:00Z" || !strings.Contains(d.Comment, "rpmdb") {
 		t.Errorf("%s", b)
+	}
+	// The text of SPDX 2.3 has a hyphen in it, its JSON schema (schemas/spdx-schema.json, 2.3) has none.
+	if got := d.Packages[0].PrimaryPackagePurpose; got != "OPERATING_SYSTEM" {
+		t.Errorf("the image's purpose is %s", got)
 	}
 	ids, refs := map[string]bool{d.SPDXID: true}, map[string]bool{}
 	for _, e := range d.HasExtractedLicensingInfos {
@@ -105,6 +109,10 @@ func TestDeb(t *testing.T) {
 	p, ok := Deb("Package: libc6\nSource: glibc (2.36-9)\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\nDescription: GNU C Library\n it is long\n", "see /usr/share/common-licenses/LGPL-2.1.\n")
 	if !ok || p.Name != "libc6" || p.Source != "glibc" || p.SourceV != "2.36-9" || len(p.Licences) != 1 || p.Licences[0] != "LGPL-2.1" {
 		t.Errorf("%+v, %v", p, ok)
+	}
+	// Ember's programs are Debian's, under whose name whoever looks for known flaws finds them.
+	if got := (&List{Distro: "ember"}).purl(p); got != "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64" {
+		t.Error(got)
 	}
 	if p, ok := Deb("", ""); ok {
 		t.Errorf("of nothing: %+v", p)

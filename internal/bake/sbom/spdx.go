@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -114,7 +115,7 @@ func idPart(s string) string {
 
 // purl is the package URL. Source: https://github.com/package-url/purl-spec .
 func (l *List) purl(p Package) string {
-	space := l.Distro + "/"
+	space := cmp.Or(p.Distro, l.Distro) + "/"
 	if p.Manager == "ebuild" {
 		space = ""
 	}
@@ -132,7 +133,7 @@ func (l *List) document() *document {
 	if len(l.Unread) > 0 {
 		d.Comment = "Not read, so that their packages are missing here: " + strings.Join(l.Unread, ", ")
 	}
-	d.Packages = []spdxPackage{{ID: image, Name: l.Image, Supplier: none, Location: none, Concluded: none, Declared: none, Copyright: none, Purpose: "OPERATING-SYSTEM"}}
+	d.Packages = []spdxPackage{{ID: image, Name: l.Image, Supplier: none, Location: none, Concluded: none, Declared: none, Copyright: none, Purpose: "OPERATING_SYSTEM"}}
 	d.Relationships = []relationship{{d.ID, "DESCRIBES", image}}
 	refs, taken, h := map[string]string{}, map[string]bool{}, sha256.New()
 	for _, p := range l.Packages {

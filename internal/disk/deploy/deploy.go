@@ -24,6 +24,7 @@ import (
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // Options says what is deployed where.
@@ -45,8 +46,10 @@ type Options struct {
 	// Overlay finds one that is kept by its name, NAME or NAME@VERSION; "" when there
 	// is none, and OVERLAYS_DIR is looked into. May be nil.
 	Overlay func(name string) (path string, err error)
-	Debug   bool      // each step is told in Log
-	Log     io.Writer // what hooks say; may be nil
+	Debug   bool // each step is told in Log
+	// Progress is told, often, of how many bytes of a long step are done; total is 0 if it is not known. May be nil.
+	Progress func(step string, done, total int64)
+	Log      io.Writer // what hooks say; may be nil
 }
 
 // Report is what was done.
@@ -126,10 +129,12 @@ func (b *build) deploy(ctx context.Context) (err error) {
 	if st, err := os.Stat(b.opt.Target); err == nil && !st.Mode().IsRegular() {
 		place = ""
 	}
-	if b.work, err = os.MkdirTemp(place, ".hearth-deploy-"); err != nil {
+	work, err := workdir.Make(place, ".hearth-deploy-", nil)
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.work)
+	defer work.Close()
+	b.work = work.Path
 	b.raw = filepath.Join(b.work, "disk-0")
 	if err := b.make(ctx); err != nil {
 		return err

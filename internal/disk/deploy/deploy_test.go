@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -248,6 +249,12 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(full, slices.Repeat([]byte("x"), 64*mib), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	late := filepath.Join(dir, "late") // its first megabytes are blank
+	if f, err := os.Create(late); err != nil || f.Truncate(64<<20) != nil {
+		t.Fatal(err)
+	} else if _, err := f.WriteAt([]byte("x"), 40<<20); errors.Join(err, f.Close()) != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		why string
 		opt Options
@@ -255,6 +262,7 @@ func TestRefusals(t *testing.T) {
 		{"20480 MB of swap, 128 MB of disk", Options{Definition: definition(t, "SWAP_SIZE=20480")}},
 		{"overlay /nowhere is not there", Options{Definition: definition(t, "OVERLAY=/nowhere")}},
 		{"not blank", Options{Target: full}},
+		{"not blank", Options{Target: late}},
 		{"does not fit", Options{Definition: definition(t, "BOOT_SIZE=120")}},
 		{"image is not there", Options{Image: filepath.Join(dir, "none")}},
 		{"how large", Options{Size: -1, Definition: definition(t, "IMAGE_TYPE=tarball\nIMAGE_DIR="+dir), Image: "-"}},
@@ -272,7 +280,7 @@ func TestRefusals(t *testing.T) {
 		if o.Target == "" {
 			o.Target = filepath.Join(dir, "disk")
 		}
-		if o.Size == 0 && o.Target != full {
+		if o.Size == 0 && o.Target != full && o.Target != late {
 			o.Size = 128 << 20
 		}
 		r, err := (&Deployer{Run: &disk.Runner{}}).Deploy(context.Background(), o)
@@ -280,8 +288,27 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.why, r, err)
 		}
 	}
-	if list, _ := os.ReadDir(dir); len(list) != 1 {
+	if list, _ := os.ReadDir(dir); len(list) != 2 {
 		t.Errorf("left behind: %v", list)
+	}
+}
+
+// TestProgress: of the long steps is told how far they are, to the end.
+func TestProgress(t *testing.T) {
+	image, target := archive(t), filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(target, nil, 0o600), os.Truncate(target, 128<<20)); err != nil {
+		t.Fatal(err)
+	}
+	last, total := map[string]int64{}, map[string]int64{}
+	deployTo(t, Options{Image: image, Target: target, Definition: definition(t, "SWAP=no"), Progress: func(step string, done, of int64) {
+		if done < last[step] || of > 0 && done > of {
+			t.Errorf("%s: %d after %d, of %d", step, done, last[step], of)
+		}
+		last[step], total[step] = done, of
+	}})
+	st, err := os.Stat(image)
+	if err != nil || total["unpack the image"] != st.Size() || last["unpack the image"] == 0 || total["write the disk"] != 128<<20 || last["write the disk"] == 0 {
+		t.Errorf("%v of %v, %v", last, total, err)
 	}
 }
 

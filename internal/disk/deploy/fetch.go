@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ type cache struct {
 // check sum is got and held against it each time, as ganeti-instance-image does.
 func (c *cache) get(ctx context.Context, name string) (path string, err error) {
 	if c.fetch == nil {
-		return "", refuse("IMAGE_URL is %s, but nothing is fetched here", c.url)
+		return "", refuse("IMAGE_URL is %s, but nothing is fetched here", redacted(c.url))
 	}
 	path = filepath.Join(c.dir, name)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -80,6 +81,15 @@ func (c *cache) get(ctx context.Context, name string) (path string, err error) {
 
 func (c *cache) address(name string) string { return strings.TrimSuffix(c.url, "/") + "/" + name }
 
+// redacted is an address as logs and other users may see it: a password in it is none of theirs.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "an address that cannot be read"
+	}
+	return u.Redacted()
+}
+
 // download fetches a file, which is there when it is whole.
 func (c *cache) download(ctx context.Context, name, path string) error {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
@@ -87,7 +97,7 @@ func (c *cache) download(ctx context.Context, name, path string) error {
 	}
 	body, err := c.fetch(ctx, c.address(name))
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", c.address(name), err)
+		return fmt.Errorf("fetch %s: %w", redacted(c.address(name)), err)
 	}
 	defer body.Close()
 	f, err := os.CreateTemp(c.dir, ".fetch-")
@@ -97,9 +107,9 @@ func (c *cache) download(ctx context.Context, name, path string) error {
 	defer os.Remove(f.Name())
 	_, err = io.Copy(f, body)
 	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("fetch %s: %w", c.address(name), err)
+		return fmt.Errorf("fetch %s: %w", redacted(c.address(name)), err)
 	}
-	if err := os.WriteFile(path+mark, []byte(c.address(name)+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(path+mark, []byte(redacted(c.address(name))+"\n"), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
@@ -113,11 +123,11 @@ func (c *cache) check(ctx context.Context, name, path string) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("fetch %s: %w", c.address(name+end), err)
+			return fmt.Errorf("fetch %s: %w", redacted(c.address(name+end)), err)
 		}
 		want, err := sumIn(body, name)
 		if err = errors.Join(err, body.Close()); err != nil {
-			return fmt.Errorf("%s: %w", c.address(name+end), err)
+			return fmt.Errorf("%s: %w", redacted(c.address(name+end)), err)
 		}
 		if len(want) == 2*sha1.Size {
 			c.warn("%s has a sum by SHA-1, which proves little; offer %s.sha256 or .sha512 beside the image", name+end, name)
@@ -147,11 +157,11 @@ func (c *cache) checkSigned(ctx context.Context, name, path string) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("fetch %s: %w", c.address(name+end), err)
+			return fmt.Errorf("fetch %s: %w", redacted(c.address(name+end)), err)
 		}
 		signature, err := io.ReadAll(io.LimitReader(body, verify.Most))
 		if err = errors.Join(err, body.Close()); err != nil {
-			return fmt.Errorf("%s: %w", c.address(name+end), err)
+			return fmt.Errorf("%s: %w", redacted(c.address(name+end)), err)
 		}
 		if verify.KindOf(signature) == verify.Sums {
 			continue

@@ -22,7 +22,7 @@ import (
 // beside it one of /boot, if that was a file system of its own.
 func (b *build) source() (tree.Source, error) {
 	if b.report.Type == "tarball" {
-		return tarball.File(b.opt.Image), nil
+		return told{b}, nil
 	}
 	root := dump.File(b.opt.Image)
 	boot, named := strings.CutSuffix(b.opt.Image, "-root.dump")
@@ -37,6 +37,23 @@ func (b *build) source() (tree.Source, error) {
 		return root, nil
 	}
 	return tree.Join(root, "/boot", dump.File(boot)), nil
+}
+
+// told is the tree of the archive, which tells how far it was read.
+type told struct{ *build }
+
+// Walk implements [tree.Source].
+func (t told) Walk(ctx context.Context, visit tree.Visit) error {
+	f, err := os.Open(t.opt.Image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return tarball.Reader(&counted{Reader: f, tell: func(n int64) { t.done("unpack the image", n, st.Size()) }}).Walk(ctx, visit)
 }
 
 // fill lays the disk out and fills its file systems from the image.
@@ -156,7 +173,7 @@ func (b *build) copyDisk(ctx context.Context) error {
 	if b.report.Size = b.size; info.VirtualSize > b.size {
 		return refuse("the image is a disk of %d MB, the target has %d MB", info.VirtualSize/mib, b.size/mib)
 	}
-	if err := b.Run.Convert(ctx, layer, disk.Target{Path: b.raw, Format: disk.Raw}, nil); err != nil {
+	if err := b.Run.Convert(ctx, layer, disk.Target{Path: b.raw, Format: disk.Raw}, func(part float64) { b.done("copy the image", int64(part*float64(info.VirtualSize)), info.VirtualSize) }); err != nil {
 		return err
 	}
 	if b.spec.NoMount || b.spec.Keep {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -33,17 +34,54 @@ func (b *build) targetSize() (int64, error) {
 		return 0, refuse("%s has %d MB, not the %d MB of --size", b.opt.Target, size/mib, b.opt.Size/mib)
 	}
 	if !b.opt.Overwrite {
-		head := make([]byte, min(size, mib))
-		if _, err := f.ReadAt(head, 0); err != nil {
+		if err := blankFile(f, size); err != nil {
 			return 0, err
-		}
-		for _, c := range head {
-			if c != 0 {
-				return 0, refuse("%s is not blank; --overwrite says that what is on it may go", b.opt.Target)
-			}
 		}
 	}
 	return size, nil
+}
+
+// Blank refuses a target that has something on it already.
+func Blank(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	return blankFile(f, size)
+}
+
+// blankFile looks at all of a file, and at both ends of a device: there begin tables, file systems and
+// volumes, and second copies of them end.
+func blankFile(f *os.File, size int64) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	look := func(from, to int64) error {
+		b := make([]byte, mib)
+		for ; from < to; from += mib {
+			n, err := f.ReadAt(b[:min(mib, to-from)], from)
+			if bytes.ContainsFunc(b[:n], func(r rune) bool { return r != 0 }) {
+				return refuse("%s is not blank; --overwrite says that what is on it may go", f.Name())
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if st.Mode().IsRegular() {
+		return eachData(f, look)
+	}
+	if err := look(0, min(size, mib)); err != nil {
+		return err
+	}
+	return look(max(0, size-mib), size)
 }
 
 // blank makes the target a disk without anything.
@@ -80,11 +118,11 @@ func (b *build) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(overwrite(ctx, out, in, b.size), out.Sync(), out.Close())
+	return errors.Join(overwrite(ctx, out, in, b.size, func(n int64) { b.done("write the disk", n, b.size) }), out.Sync(), out.Close())
 }
 
 // overwrite makes out the same as in, zeros where that has holes.
-func overwrite(ctx context.Context, out, in *os.File, size int64) error {
+func overwrite(ctx context.Context, out, in *os.File, size int64, told func(int64)) error {
 	done := int64(0)
 	err := eachData(in, func(from, to int64) error {
 		if err := zero(out, done, from); err != nil {
@@ -98,6 +136,7 @@ func overwrite(ctx context.Context, out, in *os.File, size int64) error {
 			if done += n; err != nil {
 				return err
 			}
+			told(done)
 		}
 		return nil
 	})

@@ -97,6 +97,25 @@ func TestFetch(t *testing.T) {
 }
 
 // TestFetchSigned has images held against signatures by the keys of IMAGE_KEYRING.
+// TestAddressesKeepTheirPasswords: one in IMAGE_URL is in no error and in no file that others read.
+func TestAddressesKeepTheirPasswords(t *testing.T) {
+	dir := t.TempDir()
+	k := &cache{dir: dir, url: "https://ann:hunter2@images/x", verify: true, fetch: (&server{}).fetch, warn: t.Logf}
+	if _, err := k.get(context.Background(), "a.img"); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "https://ann:xxxxx@images/x/a.img") {
+		t.Error(err)
+	}
+	k.fetch, k.verify = (&server{files: map[string][]byte{"a.img": []byte("image")}}).fetch, false
+	if _, err := k.get(context.Background(), "a.img"); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := os.ReadDir(dir)
+	for _, e := range left {
+		if b, err := os.ReadFile(filepath.Join(dir, e.Name())); err != nil || strings.Contains(string(b), "hunter2") {
+			t.Errorf("%s: %q, %v", e.Name(), b, err)
+		}
+	}
+}
+
 func TestFetchSigned(t *testing.T) {
 	data := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join("../verify/testdata", name))

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -47,4 +48,26 @@ func (b *build) tell(format string, args ...any) {
 	if b.opt.Log != nil && (b.opt.Debug || b.spec != nil && b.spec.Debug) {
 		fmt.Fprintf(b.opt.Log, "deploy: "+format+"\n", args...)
 	}
+}
+
+// done tells how far a long step is.
+func (b *build) done(step string, done, total int64) {
+	if b.opt.Progress != nil {
+		b.opt.Progress(step, done, total)
+	}
+}
+
+// counted is a reader that tells how much was read.
+type counted struct {
+	io.Reader
+	read int64
+	tell func(read int64)
+}
+
+// Read implements [io.Reader].
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += int64(n)
+	c.tell(c.read)
+	return n, err
 }

@@ -155,7 +155,8 @@ func TestExportDir(t *testing.T) {
 	}
 	answer(t, settings, "create", nil, environ(a, "OSP_IMAGE="+system(t))...)
 	dir := filepath.Join(t.TempDir(), "web1.lab")
-	if err := WriteExport(context.Background(), &disk.Runner{}, dir, a, "web1.lab", "hearth+default", 256<<20, d, io.Discard); err != nil {
+	t.Chdir(filepath.Dir(dir))
+	if err := WriteExport(context.Background(), &disk.Runner{}, "web1.lab", a, "web1.lab", "hearth+default", 256<<20, d, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if !IsExport(dir) {

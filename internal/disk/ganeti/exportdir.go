@@ -152,6 +152,9 @@ func WriteExport(ctx context.Context, run *disk.Runner, dir, from, name, system 
 		return fmt.Errorf("an instance needs a name and memory; not %q with %d bytes", name, memory)
 	}
 	st, err := os.Stat(from)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
 		return err
 	}

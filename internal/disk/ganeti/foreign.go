@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hearth/internal/disk/hooks"
+	"hearth/internal/disk/osdef"
 )
 
 // Foreign is an instance that the definition of somebody else makes.
@@ -99,6 +100,48 @@ func (f *Foreign) Environ(api, script string) ([]string, error) {
 	}
 	slices.Sort(list)
 	return list, nil
+}
+
+// Check holds what was asked for against what the definition has, as Ganeti does before it
+// starts a script: the script, the variant, the parameters, and the names that it needs.
+func (f *Foreign) Check(script string) error {
+	if _, err := f.api(); err != nil {
+		return err
+	}
+	if !slices.Contains(Scripts(), script) {
+		return fmt.Errorf("there is no script %q; there are %s", script, strings.Join(Scripts(), ", "))
+	}
+	if st, err := os.Stat(filepath.Join(f.Dir, script)); script != "verify" && (err != nil || st.Mode()&0o111 == 0) {
+		return fmt.Errorf("the definition in %s has no script %s that can be run", f.Dir, script)
+	}
+	own := osdef.Foreign{}
+	for _, list := range []struct {
+		file string
+		add  func(string)
+	}{
+		{"variants.list", func(l string) { own.Variants = append(own.Variants, l) }},
+		{"parameters.list", func(l string) {
+			own.Parameters = append(own.Parameters, osdef.Parameter{Name: strings.Fields(l)[0]})
+		}},
+	} {
+		lines, err := words(filepath.Join(f.Dir, list.file))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		for _, l := range lines {
+			list.add(l)
+		}
+	}
+	if _, _, err := own.Choose(f.Variant, f.Settings); err != nil {
+		return fmt.Errorf("the definition in %s: %w", f.Dir, err)
+	}
+	switch {
+	case script != "verify" && f.Name == "":
+		return errors.New("the scripts of a definition want the instance's name")
+	case script == "rename" && f.OldName == "":
+		return errors.New("to rename an instance its old name is needed too")
+	}
+	return nil
 }
 
 // Run runs one of the definition's scripts in namespaces of its own; root's may

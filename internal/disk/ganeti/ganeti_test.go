@@ -212,8 +212,35 @@ func TestForeign(t *testing.T) {
 	if err := f.Run(context.Background(), "rename"); err == nil || !strings.Contains(err.Error(), "no web0") {
 		t.Errorf("%v", err)
 	}
+	checkForeign(t, f)
 	f.Dir = disks
 	if err := f.Run(context.Background(), "create"); err == nil {
 		t.Error("a folder that is no definition")
+	}
+}
+
+// checkForeign asks a definition with the variant old and no parameters for what it has not.
+func checkForeign(t *testing.T, f *Foreign) {
+	t.Helper()
+	for _, c := range []struct {
+		script, variant, param, name, old, want string
+	}{
+		{"create", "", "", "web1", "", ""},
+		{"verify", "old", "", "", "", ""},
+		{"rename", "old", "", "web1", "web0", ""},
+		{"rename", "", "", "web1", "", "its old name is needed"},
+		{"create", "new", "", "web1", "", `there is no variant "new"; there are: old`},
+		{"create", "", "suite", "web1", "", `there is no parameter "suite"; there are: none`},
+		{"create", "", "", "", "", "want the instance's name"},
+		{"export", "", "", "web1", "", "has no script export"},
+		{"remove", "", "", "web1", "", `there is no script "remove"`},
+	} {
+		ask := Foreign{Dir: f.Dir, Variant: c.variant, Name: c.name, OldName: c.old, Settings: map[string]string{}}
+		if c.param != "" {
+			ask.Settings[c.param] = "x"
+		}
+		if err := ask.Check(c.script); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }

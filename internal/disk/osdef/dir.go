@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,13 +175,33 @@ func parse(name, path string, b []byte) (*Definition, error) {
 	d := &Definition{}
 	in := yaml.NewDecoder(bytes.NewReader(b))
 	in.KnownFields(true)
-	if err := in.Decode(d); err != nil {
-		return nil, err
+	if err := in.Decode(d); errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty")
+	} else if err != nil {
+		return nil, plain(err)
 	}
 	if d.Name == "" {
 		d.Name = name
 	}
 	return d, d.Check()
+}
+
+var (
+	unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongKind    = regexp.MustCompile(`cannot unmarshal !!\w+ (.*?) ?into \S+`)
+)
+
+// plain says what the YAML library complains of without the names of Go.
+func plain(err error) error {
+	all := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	var typed *yaml.TypeError
+	if errors.As(err, &typed) {
+		all = typed.Errors
+	}
+	for i, s := range all {
+		all[i] = wrongKind.ReplaceAllString(unknownField.ReplaceAllString(s, "there is no field $1"), "$1 is not what belongs there")
+	}
+	return errors.New(strings.Join(all, "; "))
 }
 
 // Decode reads a definition in JSON.

@@ -221,3 +221,20 @@ func FuzzDefinition(f *testing.F) {
 		}
 	})
 }
+
+func TestMistakesAreSentences(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: web\nfoo: 1\nbar: 2\n": "web.yaml: line 2: there is no field foo; line 3: there is no field bar",
+		"name: web\nsettings: 3\n":    "web.yaml: line 2: `3` is not what belongs there",
+		"":                            "web.yaml: it is empty",
+		"name: [\n":                   "web.yaml: line 1: did not find expected node content",
+	} {
+		path := filepath.Join(t.TempDir(), "web.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
