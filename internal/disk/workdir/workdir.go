@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,11 +53,14 @@ func (d *Dir) Close() error {
 	return err
 }
 
+// made is what os.MkdirTemp adds to a prefix: folders of other names are other people's.
+var made = regexp.MustCompile(`^[0-9]+$`)
+
 func sweep(parent, prefix string, remove func(string) error) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name(), prefix)
-		if !ours || rest == "" || !e.IsDir() {
+		if !ours || !made.MatchString(rest) || !e.IsDir() {
 			continue
 		}
 		path := filepath.Join(parent, e.Name())
