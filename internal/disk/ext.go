@@ -17,10 +17,14 @@ type ExtFS struct {
 	UUID          [16]byte
 	NeedsRecovery bool // the journal was not replayed
 	Clean         bool
+	// GrowsTo is how large it can become, in bytes, before its table of block groups leaves
+	// the room reserved for it; 0 of one that has no such room.
+	GrowsTo int64
 }
 
 const (
 	extHasJournal   = 0x4  // compatible features
+	extResizeInode  = 0x10 // compatible features
 	extNeedsRecover = 0x4  // incompatible features
 	extJournalDev   = 0x8  // incompatible features
 	ext64Bit        = 0x80 // incompatible features
@@ -64,5 +68,23 @@ func ReadExt(r io.ReaderAt, offset, avail int64) (*ExtFS, error) {
 		return nil, fail(Refused, "read ext superblock", "the file system claims %d blocks of %d bytes, its place has %d bytes", blocks, fs.BlockSize, avail)
 	}
 	fs.Size = int64(blocks) * fs.BlockSize
+	if compat&extResizeInode != 0 {
+		fs.GrowsTo = fs.reserved(b)
+	}
 	return fs, nil
+}
+
+// reserved gives the size up to which the table of block groups has room, by the superblock b.
+func (fs *ExtFS) reserved(b []byte) int64 {
+	le := binary.LittleEndian
+	descriptor := int64(32)
+	if le.Uint32(b[0x60:])&ext64Bit != 0 {
+		descriptor = max(descriptor, int64(le.Uint16(b[0xfe:])))
+	}
+	group := int64(le.Uint32(b[0x20:])) * fs.BlockSize // bytes
+	if group == 0 || descriptor > fs.BlockSize {
+		return 0
+	}
+	each := fs.BlockSize / descriptor * group // what one block of the table describes
+	return max(0, ((fs.Size+each-1)/each+int64(le.Uint16(b[0xce:])))*each) // beyond all bounds: none
 }

@@ -92,8 +92,12 @@ func (r *Runner) growAttached(ctx context.Context, path string, size int64) (Gro
 		return g, f.Truncate(size)
 	}
 	g.Content, g.Partition, g.FSSize = Ext, root.partition, root.fs.Size
-	if g.FSSize, g.Grown, err = r.growTo(ctx, f, root); err != nil {
+	st, err := f.Stat()
+	if err != nil {
 		return g, err
+	}
+	if g.FSSize, g.Grown, err = r.growTo(ctx, f, root); err != nil {
+		return g, errors.Join(err, untouched(f, root.fs, st.Size()))
 	}
 	if err := f.Truncate(size); err != nil {
 		return g, err
@@ -104,6 +108,14 @@ func (r *Runner) growAttached(ctx context.Context, path string, size int64) (Gro
 		}
 	}
 	return g, f.Sync()
+}
+
+// untouched gives a disk its size back whose file system could not grow, and did not.
+func untouched(f *os.File, was *ExtFS, size int64) error {
+	if now, err := ReadExt(f, was.Offset, size-was.Offset); err != nil || now == nil || now.Size != was.Size {
+		return nil
+	}
+	return f.Truncate(size)
 }
 
 // growTo lets the file system of root have all its room. resize2fs cuts a file
@@ -161,6 +173,9 @@ func (r *Runner) growExt(ctx context.Context, f *os.File, fs *ExtFS, avail int64
 	if err := r.CheckExt(ctx, f, fs); err != nil {
 		return fs.Size, err
 	}
+	if err := r.ReleaseGroupTable(ctx, f, fs, avail); err != nil {
+		return fs.Size, err
+	}
 	_, err := r.Run(ctx, Command{Name: "resize2fs", Args: []string{inDisk(fs), fmt.Sprintf("%dK", avail/1024)}, Disk: f})
 	if err != nil {
 		return fs.Size, err
@@ -170,6 +185,20 @@ func (r *Runner) growExt(ctx context.Context, f *os.File, fs *ExtFS, avail int64
 		return fs.Size, fail(ToolFailed, "resize2fs", "the file system cannot be read any more: %v", err)
 	}
 	return now.Size, nil
+}
+
+// ReleaseGroupTable lets an ext file system give up the room that is reserved for its table
+// of block groups, if size bytes need more: resize2fs 1.47.0 frees the last of it while the
+// inode that owns it is still there, and leaves a file system that is beyond repair. Linux
+// grows one without it all the same.
+func (r *Runner) ReleaseGroupTable(ctx context.Context, f *os.File, fs *ExtFS, size int64) error {
+	if fs.GrowsTo == 0 || size <= fs.GrowsTo {
+		return nil
+	}
+	if _, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-R", "feature -resize_inode", inDisk(fs)}, Disk: f}); err != nil {
+		return err
+	}
+	return r.CheckExt(ctx, f, fs)
 }
 
 // CheckExt has e2fsck replay the journal of an ext file system of the open disk f and

@@ -119,6 +119,46 @@ func TestGrowRoot(t *testing.T) {
 	}
 }
 
+// TestGrowRootFar grows file systems to more than 1024 times their size, for which mke2fs
+// reserves room: resize2fs 1.47.0 by itself breaks them then.
+func TestGrowRootFar(t *testing.T) {
+	need(t, "mke2fs", "e2fsck", "resize2fs", "debugfs")
+	const mib, far = int64(1 << 20), int64(160 << 30)
+	for _, start := range []int64{0, mib} {
+		path, r := filepath.Join(t.TempDir(), "disk"), &Runner{}
+		extFile(t, path, start, 63*mib)
+		if start > 0 {
+			writeAt(t, path, mbrDisk(mib, start, start+63*mib)[:512])
+		}
+		chain := []Layer{{path, Raw}}
+		if err := r.Inject(t.Context(), chain, []File{{Path: "/root/.ssh/authorized_keys", Mode: 0o600, DirMode: 0o700, Data: []byte("key\n")}}); err != nil {
+			t.Fatal(err)
+		}
+		g, err := r.GrowRoot(t.Context(), chain, far)
+		if err != nil || !g.Grown || g.FSSize < far-4*mib {
+			t.Fatalf("%+v, %v", g, err)
+		}
+		checkInside(t, r, chain)
+	}
+}
+
+// TestGrowRootFails leaves a disk that cannot grow as it was.
+func TestGrowRootFails(t *testing.T) {
+	need(t, "mke2fs", "e2fsck", "resize2fs")
+	path := filepath.Join(t.TempDir(), "disk")
+	extFile(t, path, 0, 64<<20)
+	tool, _ := lookTool("mke2fs")
+	if out, err := exec.Command(tool, "-q", "-F", "-t", "ext2", "-b", "1024", path, "64m").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if _, err := (&Runner{}).GrowRoot(t.Context(), []Layer{{path, Raw}}, 10<<40); err == nil {
+		t.Fatal("ext2 with blocks of 1 KiB grew to 10 TiB")
+	}
+	if st, err := os.Stat(path); err != nil || st.Size() != 64<<20 {
+		t.Errorf("%v, %v", st.Size(), err)
+	}
+}
+
 func writeAt(t *testing.T, path string, head []byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -146,6 +146,9 @@ func resizeExt(ctx context.Context, run *disk.Runner, f *os.File, fs *disk.ExtFS
 	if err := f.Truncate(size); err != nil {
 		return err
 	}
+	if err := run.ReleaseGroupTable(ctx, f, fs, size); err != nil {
+		return err
+	}
 	_, err := run.Run(ctx, disk.Command{Name: "resize2fs", Args: []string{disk.DiskPath, strconv.FormatInt(size/fs.BlockSize, 10)}, Disk: f})
 	return err
 }
