@@ -101,6 +101,9 @@ func (c *conversion) make(cmd *cobra.Command) error {
 	if err := c.aim(); err != nil {
 		return err
 	}
+	if (c.source == "-" || fromWeb(c.source)) && slices.Contains(convert.TreeTargets(), c.to) {
+		return fmt.Errorf("--to %s needs a file to read, not a stream: put it into one first", c.to)
+	}
 	if files, err := c.byTree(); err != nil || files {
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func newInject() *cobra.Command {
 			if err := injectOptions(&opt, keys, files, network); err != nil {
 				return err
 			}
-			layer, _, err := guestfs.Image(args[0])
+			layer, err := guestfs.ToChange(args[0])
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
@@ -95,8 +96,8 @@ func (c conversion) options(cmd *cobra.Command) (opt convert.Options, stop func(
 
 // isTerminal tells whether a person reads what is written.
 func isTerminal(f *os.File) bool {
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // showProgress says every few seconds how far a long work is, at what rate, and when

@@ -56,7 +56,7 @@ func newSysprep() *cobra.Command {
 
 // sysprepFile prepares the image in a file.
 func sysprepFile(ctx context.Context, path string, opt sysprep.Options) (*sysprep.Report, error) {
-	layer, _, err := guestfs.Image(path)
+	layer, err := guestfs.ToChange(path)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ func main() {
 		if errors.As(err, &code) {
 			os.Exit(int(code))
 		}
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			err = errors.New("it was interrupted")
+		}
 		fmt.Fprintln(os.Stderr, "hearth: "+cloud.Message(err))
 		os.Exit(1)
 	}

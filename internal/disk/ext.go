@@ -85,6 +85,6 @@ func (fs *ExtFS) reserved(b []byte) int64 {
 	if group == 0 || descriptor > fs.BlockSize {
 		return 0
 	}
-	each := fs.BlockSize / descriptor * group // what one block of the table describes
+	each := fs.BlockSize / descriptor * group                              // what one block of the table describes
 	return max(0, ((fs.Size+each-1)/each+int64(le.Uint16(b[0xce:])))*each) // beyond all bounds: none
 }

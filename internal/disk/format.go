@@ -40,6 +40,7 @@ const (
 	GPT     Content = "gpt"     // a GUID partition table
 	Kernel  Content = "kernel"  // a Linux kernel: bzImage or ELF
 	Ramdisk Content = "ramdisk" // a bare cpio archive
+	Archive Content = "archive" // a tar archive (of files, or of a machine: an OVA) or a dump of ext
 	Packed  Content = "packed"  // gzip, zstd, xz, lz4, bzip2 or lzma: an initrd or a packed image
 )
 
@@ -57,6 +58,21 @@ type Info struct {
 	VirtualSize int64
 	// QCOW2 is the checked header; nil for other formats.
 	QCOW2 *QCOW2Header
+}
+
+// NoDisk says what an image is that is no disk, and what to do with it; "" of a disk.
+func (i Info) NoDisk() string {
+	switch i.Content {
+	case Kernel:
+		return "it is a kernel, which a root file system boots with: 'hearth image import-ami' takes both"
+	case Ramdisk:
+		return "it is an initial ramdisk, which a root file system boots with: 'hearth image import-ami' takes both"
+	case Packed:
+		return "it is packed with " + i.Packing + ": unpack it first; of an archive 'hearth image manifest' lists the files, and 'hearth image convert' makes a disk"
+	case Archive:
+		return "it is an archive: 'hearth image manifest' lists its files, and 'hearth image convert' makes a disk of them"
+	}
+	return ""
 }
 
 type magic struct {
@@ -187,6 +203,9 @@ func content(p []byte) (Content, string) {
 		if at(p, 0, k.bytes) {
 			return Packed, k.name
 		}
+	}
+	if at(p, 257, "ustar") || at(p, 24, "\x6c\xea\x00\x00") { // pax(1); dump's NFS_MAGIC, protocols/dumprestore.h
+		return Archive, ""
 	}
 	if at(p, 510, "\x55\xaa") {
 		return MBR, ""

@@ -19,6 +19,30 @@ type Source interface {
 	Next(off int64) (from, to int64, err error)
 }
 
+// Open opens the file or block device that an image is in. Anything else is Unsupported, with
+// what to do: a pipe would let whoever opens it wait for a writer.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // which files and disks do not heed
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	switch mode := st.Mode(); {
+	case mode.IsRegular(), mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0:
+		return f, nil
+	case mode.IsDir():
+		err = fail(Unsupported, "open image", "%s is a folder: name the file of an image", path)
+	case mode&os.ModeNamedPipe != 0:
+		err = fail(Unsupported, "open image", "%s is a pipe: 'hearth image convert -' reads an image from standard input", path)
+	default:
+		err = fail(Unsupported, "open image", "%s is neither a file nor a block device", path)
+	}
+	return nil, errors.Join(err, f.Close())
+}
+
 // OpenSource opens the disk in a file or block device of the format Raw or QCOW2,
 // read in process. Unsupported of others.
 func OpenSource(f *os.File, format Format) (Source, error) {
@@ -126,7 +150,10 @@ func batches(s Source) func(*batch) error {
 		b.data = b.buf[:n]
 		b.fill = func(p []byte) error {
 			if n, err := s.ReadAt(p, b.off); n < len(p) {
-				return errors.Join(io.ErrUnexpectedEOF, err)
+				if err == nil || errors.Is(err, io.EOF) && KindOf(err) == "" {
+					err = io.ErrUnexpectedEOF
+				}
+				return err
 			}
 			return nil
 		}

@@ -63,8 +63,8 @@ func Run(ctx context.Context, run *disk.Runner, opt Options) (*Report, error) {
 	if opt.Format != "" && opt.Format != info.Format {
 		return nil, fail("the image was named %s, but its bytes are %s", opt.Format, info.Format)
 	}
-	if info.Content == disk.Kernel || info.Content == disk.Ramdisk || info.Content == disk.Packed {
-		return nil, fail("this is no disk but a %s", info.Content)
+	if what := info.NoDisk(); what != "" {
+		return nil, fail("this is no disk: %s", what)
 	}
 	t := &test{opt: opt, run: run, dir: dir, layer: layer, size: info.VirtualSize}
 	if err := t.prepare(ctx); err != nil {

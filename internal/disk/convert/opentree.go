@@ -58,7 +58,7 @@ func kindOf(name string) (string, error) {
 			return kindAMI, nil
 		}
 	}
-	f, err := os.Open(name)
+	f, err := disk.Open(name)
 	if err != nil {
 		return "", err
 	}

@@ -123,11 +123,16 @@ func (in *input) stream(ctx context.Context, opt Options) (done bool, err error)
 		return false, err
 	}
 	info := disk.Sniff(head[:n])
-	if err := plain(info); err != nil {
-		return false, err
+	packaged := ova.Is(bytes.NewReader(head[:n]))
+	switch what := info.NoDisk(); {
+	case n == 0:
+		return false, refuse("the stream is empty: whatever should have sent an image failed")
+	case packaged || info.Content == disk.Kernel || info.Content == disk.Ramdisk:
+	case what != "":
+		return false, refuse("what came is no disk, and is not unpacked from a stream; put it into a file first: %s", what)
 	}
 	src = io.MultiReader(bytes.NewReader(head[:n]), src)
-	raw := (info.Format == disk.Raw || info.Format == disk.ISO) && !ova.Is(bytes.NewReader(head[:n]))
+	raw := (info.Format == disk.Raw || info.Format == disk.ISO) && !packaged
 	if raw && (opt.Device || opt.Format == disk.Raw || opt.Format == disk.QCOW2) {
 		length := int64(-1)
 		if opt.Length > 0 {

@@ -56,7 +56,7 @@ func Image(path string) (disk.Layer, disk.Info, error) {
 	if err != nil {
 		return disk.Layer{}, disk.Info{}, err
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return disk.Layer{}, disk.Info{}, err
 	}

@@ -119,7 +119,12 @@ func image(ctx context.Context, run *disk.Runner, path string) (*Report, error) 
 	if info.QCOW2 != nil {
 		r.Compression = info.QCOW2.Compression
 	}
-	if info.Content == disk.Kernel || info.Content == disk.Ramdisk || info.Content == disk.Packed {
+	if what := info.NoDisk(); what != "" {
+		r.Checks = append(r.Checks, Check{"disk", Problem, "this is no disk: " + what})
+		return r, nil
+	}
+	if r.VirtualSize == 0 {
+		r.Checks = append(r.Checks, Check{"disk", Problem, "the image is empty: a download or a conversion of it may have failed"})
 		return r, nil
 	}
 	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadOnly)
@@ -127,6 +132,11 @@ func image(ctx context.Context, run *disk.Runner, path string) (*Report, error) 
 		return nil, err
 	}
 	defer d.Close()
+	if q, ok := d.Reader().(*disk.QCOW2Reader); ok {
+		if err := q.Whole(); err != nil {
+			r.Checks = append(r.Checks, Check{"image", Problem, "fetch or make it again: " + err.Error()})
+		}
+	}
 	return r, r.look(d)
 }
 

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
 	"hearth/internal/disk/guestfs"
@@ -40,11 +38,8 @@ type content struct {
 // openToWrite opens the image itself. Refused are images that somebody writes to, as
 // QEMU's locks tell, and what cannot be changed here.
 func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.Layer, opt Options) (err error) {
-	if err := unused(layer.Path); err != nil {
+	if layer, err = guestfs.ToChange(layer.Path); err != nil {
 		return err
-	}
-	if layer.Format != disk.Raw && layer.Format != disk.QCOW2 {
-		return refuse("%s is %s, which cannot be changed in place: 'hearth image convert' makes a raw or qcow2 image of it", layer.Path, layer.Format)
 	}
 	if i.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadWrite); err != nil {
 		return err
@@ -62,21 +57,6 @@ func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.La
 	}
 	i.writer = &writer{ctx: context.WithoutCancel(ctx), tree: i.Tree, volumes: number(i.Tree), tell: opt.Tell, user: uint32(os.Geteuid()), dir: dir, open: map[*changing]*content{}}
 	i.Replayed = i.d.Repaired()
-	return nil
-}
-
-// unused looks for locks of others on an image, as QEMU holds them (fcntl_locking(2),
-// F_OFD_GETLK).
-func unused(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	l := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err == nil && l.Type != unix.F_UNLCK {
-		return refuse("%s is in use, by a guest that runs or a tool: shut that down first, or mount it for reading", path)
-	}
 	return nil
 }
 

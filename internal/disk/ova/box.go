@@ -45,7 +45,7 @@ var boxFirst = []string{"metadata.json", "Vagrantfile", "box.img", "box_0.img", 
 // IsBox tells whether a file begins as a box of Vagrant does: a tar archive, packed by
 // gzip or not, whose first file has one of the names that are a box's only.
 func IsBox(path string) (bool, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return false, err
 	}

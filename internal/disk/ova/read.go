@@ -45,7 +45,7 @@ func Is(r io.ReaderAt) bool {
 
 // IsFile is [Is] of a file by its path.
 func IsFile(path string) (bool, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return false, err
 	}

@@ -30,12 +30,9 @@ func Grow(ctx context.Context, run *disk.Runner, opt Options) (r *Result, note s
 // inPlace grows an image that needs nothing moved. A nil Result without an error says
 // that it is not one, or that this user cannot work on it in place.
 func inPlace(ctx context.Context, run *disk.Runner, opt Options) (*Result, string, error) {
-	layer, _, err := guestfs.Image(opt.Source)
+	layer, err := guestfs.ToChange(opt.Source)
 	if err != nil {
 		return nil, "", err
-	}
-	if layer.Format != disk.Raw && layer.Format != disk.QCOW2 {
-		return nil, "", refuse("an image of format %s cannot be changed; convert it to raw or qcow2 first", layer.Format)
 	}
 	d, err := guestfs.Open(ctx, bare(run), []disk.Layer{layer}, guestfs.ReadOnly)
 	if err != nil {

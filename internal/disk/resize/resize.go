@@ -101,8 +101,8 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 	if err != nil {
 		return nil, err
 	}
-	if info.Content == disk.Packed {
-		return nil, refuse("the image is packed with %s; unpack it first", info.Packing)
+	if what := info.NoDisk(); what != "" {
+		return nil, refuse("%s is no disk: %s", opt.Source, what)
 	}
 	j := &job{Options: opt, run: run, layer: layer}
 	if err := j.target(); err != nil {
@@ -142,7 +142,7 @@ func (j *job) target() (err error) {
 			return refuse("an image of another format needs a name of its own: say -o FILE")
 		}
 		j.Target = j.layer.Path
-		return nil
+		return guestfs.Unused(j.Target)
 	}
 	if j.Target, err = filepath.Abs(j.Target); err != nil { // tools run in another folder
 		return err
