@@ -66,6 +66,13 @@ func TestStreams(t *testing.T) {
 }
 
 func TestStreamsRefused(t *testing.T) {
+	tar := make([]byte, 4096)
+	copy(tar[257:], "ustar")
+	for want, b := range map[string][]byte{"archive": tar, "is empty": nil, "packed with gzip": []byte("\x1f\x8b\x08")} {
+		if _, err := Disk(t.Context(), &disk.Runner{}, Options{Input: bytes.NewReader(b), Target: filepath.Join(t.TempDir(), "made"), Format: disk.Raw}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
 	ctx, run := context.Background(), &disk.Runner{}
 	t.Setenv("TMPDIR", t.TempDir())
 	for name, c := range map[string]struct {

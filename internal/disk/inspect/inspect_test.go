@@ -23,6 +23,42 @@ func inspect(t *testing.T, path string) *Report {
 	return r
 }
 
+// TestWhatIsNoDisk finds a problem in what cannot boot because it is no disk, or not all of one.
+func TestWhatIsNoDisk(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tar := make([]byte, 4096)
+	copy(tar[257:], "ustar")
+	for path, want := range map[string]string{file("tar", tar): "an archive", file("gz", []byte("\x1f\x8b\x08")): "packed with gzip", file("empty", nil): "empty"} {
+		if l, text := level(inspect(t, path), "disk"); l != Problem || !strings.Contains(text, want) {
+			t.Errorf("%s: %s %s", path, l, text)
+		}
+	}
+	raw, cut := file("raw", bytes.Repeat([]byte("data"), 1<<20)), filepath.Join(dir, "cut") // as qemu-img writes it, with the tables first
+	err := (&disk.Runner{}).Convert(t.Context(), disk.Layer{Path: raw, Format: disk.Raw}, disk.Target{Path: cut, Format: disk.QCOW2}, nil)
+	if disk.KindOf(err) == disk.ToolMissing {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, _ := level(inspect(t, cut), "image"); l != "" {
+		t.Error("a whole image has a problem")
+	}
+	if err := os.Truncate(cut, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	if l, text := level(inspect(t, cut), "image"); l != Problem || !strings.Contains(text, "cut short") {
+		t.Errorf("%s %s", l, text)
+	}
+}
+
 // level gives what a check found.
 func level(r *Report, name string) (level, text string) {
 	for _, c := range r.Checks {
