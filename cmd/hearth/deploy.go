@@ -191,22 +191,26 @@ func toldFetch(progress func(step string, done, total int64)) deploy.Fetch {
 		if err != nil {
 			return nil, err
 		}
-		return &toldBody{ReadCloser: body, tell: func(n int64) { progress("fetch "+path.Base(address), n, length) }}, nil
+		told := &toldReader{Reader: body, tell: func(n int64) { progress("fetch "+path.Base(address), n, length) }}
+		return struct {
+			io.Reader
+			io.Closer
+		}{told, body}, nil
 	}
 }
 
-// toldBody tells how much of a body was read.
-type toldBody struct {
-	io.ReadCloser
+// toldReader tells how much was read.
+type toldReader struct {
+	io.Reader
 	read int64
 	tell func(read int64)
 }
 
 // Read implements [io.Reader].
-func (b *toldBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.read += int64(n)
-	b.tell(b.read)
+func (r *toldReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.read += int64(n)
+	r.tell(r.read)
 	return n, err
 }
 

@@ -24,8 +24,9 @@ func newConvert() *cobra.Command {
 		Long: "Make of an image one of another form, as any user; the image itself is only read, and its\n" +
 			"format is what its bytes say. What is made gets its name when it is whole.\n\n" +
 			"The image is a file, a block device, an http or https address, or - for standard input. A raw\n" +
-			"disk is worked on as it comes; a stream of another format is put into a file first, in the\n" +
-			"folder for temporary files (TMPDIR). '-o -' writes a raw or qcow2 to standard output. With\n" +
+			"disk is worked on as it comes; a stream of anything else is put into a file first, in the\n" +
+			"folder for temporary files (TMPDIR). '-o -' writes what is one file, but a disk of another\n" +
+			"hypervisor, to standard output. With\n" +
 			"'--device' the disk is written over the block device that -o names.\n\n" +
 			"'--compress zlib' packs a qcow2 for every reader, 'zstd' for QEMU 5.1 and later, faster.\n\n" +
 			"'--to ami' takes a disk with an ext root file system apart into OUT.vmlinuz and OUT.initrd,\n" +
@@ -87,8 +88,10 @@ func (c *conversion) aim() error {
 type conversion struct {
 	run                       *disk.Runner
 	source, to, out, compress string
-	loader                    string // of a disk that is made of files
-	fs                        string // of the root of a disk that is made of files
+	input                     *convert.Stream // in place of the source, if that is no file
+	length                    int64           // of input, bytes; 0 or less if it is not known
+	loader                    string          // of a disk that is made of files
+	fs                        string          // of the root of a disk that is made of files
 	device, shrink, asJSON    bool
 	size, limit               sizeFlag // of what goes by way of the file tree
 	machine                   machine
@@ -101,8 +104,15 @@ func (c *conversion) make(cmd *cobra.Command) error {
 	if err := c.aim(); err != nil {
 		return err
 	}
-	if (c.source == "-" || fromWeb(c.source)) && slices.Contains(convert.TreeTargets(), c.to) {
-		return fmt.Errorf("--to %s needs a file to read, not a stream: put it into one first", c.to)
+	if c.source == "-" || fromWeb(c.source) {
+		if err := c.settle(); err != nil {
+			return err
+		}
+		done, err := c.connect(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
 	}
 	if files, err := c.byTree(); err != nil || files {
 		if err != nil {
@@ -134,18 +144,18 @@ func (c *conversion) make(cmd *cobra.Command) error {
 	return c.disk(cmd)
 }
 
-// byTree tells whether the conversion goes by way of the file tree, which reads and
-// writes files only. An OVA is an archive, but not of a tree.
+// byTree tells whether the conversion goes by way of the file tree, which reads files
+// only. An OVA is an archive, but not of a tree.
 func (c conversion) byTree() (bool, error) {
 	if !slices.Contains(convert.TreeTargets(), c.to) {
-		if c.source == "-" || fromWeb(c.source) {
+		if c.input != nil {
 			return false, nil
 		}
 		if packed, err := ova.IsFile(c.source); err != nil || packed {
 			return packed && c.to == "ami", err
 		}
 	}
-	if c.source != "-" && !fromWeb(c.source) {
+	if c.input == nil {
 		box, err := ova.IsBox(c.source)
 		if box && slices.Contains(convert.TreeTargets(), c.to) && c.to != "ova" {
 			err = fmt.Errorf("%s is a box of Vagrant; make a qcow2 of it first", c.source)
@@ -161,7 +171,7 @@ func (c conversion) byTree() (bool, error) {
 	if err == nil && files && c.to == "box" {
 		err = fmt.Errorf("%s is converted by way of its files: a box needs a disk to begin with; make a qcow2 of it first", c.source)
 	}
-	if err == nil && files && (c.out == "-" || c.device) {
+	if err == nil && files && (c.device || c.out == "-" && !oneFile(c.to)) {
 		err = fmt.Errorf("%s is converted by way of its files: --to %s needs a file for -o", c.source, c.to)
 	}
 	if err == nil && !files && c.loader != "" {
@@ -174,6 +184,12 @@ func (c conversion) byTree() (bool, error) {
 		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")
 	}
 	return files, err
+}
+
+// oneFile tells whether what is made by way of the file tree can be written from its
+// beginning on: not a disk for a hypervisor, nor what is several files.
+func oneFile(to string) bool {
+	return to == "raw" || to == "qcow2" || to != "dump" && slices.Contains(convert.TreeTargets(), to)
 }
 
 // tree is what the file tree's conversion is told.
@@ -196,19 +212,18 @@ func (c conversion) ami(cmd *cobra.Command) error {
 
 // shrunk makes a disk that is as small as what is on it.
 func (c conversion) shrunk(cmd *cobra.Command) error {
-	if c.source == "-" || c.out == "-" || fromWeb(c.source) || c.device {
-		return errors.New("--shrink needs files to read and to write, not a stream or a device")
+	if c.out == "-" || c.device {
+		return errors.New("--shrink needs a file to write, not a stream or a device")
 	}
 	return shrinkTo(cmd, c.source, c.out, c.to, c.compress, c.asJSON)
 }
 
 // disk makes a disk of another format.
 func (c conversion) disk(cmd *cobra.Command) error {
-	opt, stop, err := c.options(cmd)
+	opt, err := c.options(cmd)
 	if err != nil {
 		return err
 	}
-	defer stop()
 	made, err := convert.Disk(cmd.Context(), c.run, opt)
 	if err != nil {
 		return err

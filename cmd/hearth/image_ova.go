@@ -55,11 +55,10 @@ func (c conversion) ova(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	opt, stop, err := c.options(cmd)
+	opt, err := c.options(cmd)
 	if err != nil {
 		return err
 	}
-	defer stop()
 	var made *convert.Result
 	if c.to == "box" {
 		made, err = convert.Box(cmd.Context(), c.run, opt, m, c.provider)

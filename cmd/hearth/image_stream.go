@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +41,9 @@ func fromWeb(source string) bool {
 
 // settle finds the name of what is made, where none was given.
 func (c *conversion) settle() error {
-	streams := c.source == "-" || fromWeb(c.source) || c.out == "-"
 	switch {
-	case streams && c.to == "ami":
-		return fmt.Errorf("--to %s needs files to read and to write, not a stream", c.to)
+	case c.out == "-" && (c.to == "ami" || c.to == "dump"):
+		return fmt.Errorf("--to %s makes several files, which standard output does not take", c.to)
 	case c.device && c.out == "":
 		return fmt.Errorf("--device: say with --out which one is written over")
 	case c.out != "":
@@ -51,47 +53,79 @@ func (c *conversion) settle() error {
 	}
 	base := c.source
 	if fromWeb(base) {
-		u, err := url.Parse(base)
-		if err != nil || path.Base(u.Path) == "/" || path.Base(u.Path) == "." {
+		if base = webName(base); base == "" {
 			return fmt.Errorf("say with --out what file is made: the address has no name for it")
 		}
-		base = path.Base(u.Path)
 	}
-	c.out = strings.TrimSuffix(base, filepath.Ext(base))
-	if c.to != "ami" {
-		c.out += "." + c.to
-	}
+	c.out = convert.DefaultTarget(filepath.Base(base), c.to)
 	return nil
 }
 
-// options opens what is streamed. stop lets it go.
-func (c conversion) options(cmd *cobra.Command) (opt convert.Options, stop func(), err error) {
-	name := filepath.Base(c.out)
-	opt = convert.Options{Source: c.source, Target: c.out, Disk: c.number, Device: c.device, Format: disk.Format(c.to), Compress: c.compress}
-	stop = func() {}
-	if c.out == "-" {
-		opt.Output, opt.Target, name = cmd.OutOrStdout(), "", "standard output"
-		if out, ok := opt.Output.(*os.File); ok && isTerminal(out) {
-			return opt, stop, fmt.Errorf("an image is not written to a terminal: send standard output to a file or a program")
-		}
+// webName is the name of the file at an address; "" if it has none.
+func webName(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || path.Base(u.Path) == "/" || path.Base(u.Path) == "." {
+		return ""
 	}
-	opt.Progress = showProgress(cmd.ErrOrStderr(), name)
-	switch {
-	case c.source == "-":
-		opt.Source, opt.Input = "", cmd.InOrStdin()
-	case fromWeb(c.source):
+	return path.Base(u.Path)
+}
+
+// connect opens a source that is a stream. One that is read by way of its files, or cut
+// to size, is put into a file, which is the source from then on. done lets all go.
+func (c *conversion) connect(cmd *cobra.Command) (done func(), err error) {
+	body, name := io.NopCloser(cmd.InOrStdin()), "source"
+	if fromWeb(c.source) {
 		web, err := fromAnywhere()
 		if err != nil {
-			return opt, stop, err
+			return nil, err
 		}
-		body, length, err := web.Open(cmd.Context(), c.source)
-		if err != nil {
-			return opt, stop, err
+		if body, c.length, err = web.Open(cmd.Context(), c.source); err != nil {
+			return nil, err
 		}
-		opt.Source, opt.Input, opt.Length = "", body, length
-		stop = func() { _ = body.Close() }
+		name = cmp.Or(webName(c.source), name)
 	}
-	return opt, stop, nil
+	c.input, err = convert.NewStream(cmd.Context(), body)
+	if err != nil {
+		return nil, errors.Join(err, body.Close())
+	}
+	done = func() { c.input.Close(); _ = body.Close() }
+	if !c.input.HoldsFiles() && !c.shrink && c.to != "ami" && !slices.Contains(convert.TreeTargets(), c.to) {
+		return done, nil
+	}
+	told := stepProgress(cmd.ErrOrStderr())
+	c.input.Reader = &toldReader{Reader: c.input.Reader, tell: func(n int64) { told("read "+name, n, max(0, c.length)) }}
+	file, remove, err := c.input.Spool(cmd.Context(), name)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	c.source, c.input = file, nil
+	return remove, nil
+}
+
+// options says what is made of what; a stream is open.
+func (c conversion) options(cmd *cobra.Command) (convert.Options, error) {
+	name := filepath.Base(c.out)
+	opt := convert.Options{Source: c.source, Target: c.out, Disk: c.number, Device: c.device, Format: disk.Format(c.to), Compress: c.compress}
+	if c.out == "-" {
+		if err := noTerminal(cmd.OutOrStdout()); err != nil {
+			return opt, err
+		}
+		opt.Output, opt.Target, name = cmd.OutOrStdout(), "", "standard output"
+	}
+	opt.Progress = showProgress(cmd.ErrOrStderr(), name)
+	if c.input != nil {
+		opt.Source, opt.Input, opt.Length = "", c.input, c.length
+	}
+	return opt, nil
+}
+
+// noTerminal refuses to write an image where a person reads.
+func noTerminal(w io.Writer) error {
+	if out, ok := w.(*os.File); ok && isTerminal(out) {
+		return errors.New("an image is not written to a terminal: send standard output to a file or a program")
+	}
+	return nil
 }
 
 // isTerminal tells whether a person reads what is written.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -44,7 +46,7 @@ func newManifest() *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), line)
 			}
 			if n := len(list); n > 0 {
-				return fmt.Errorf("the trees differ: %d differences", n)
+				return fmt.Errorf("the trees differ: %s", numbered(n, "difference"))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "equal: %d files\n", len(m.Items))
 			return nil
@@ -76,25 +78,65 @@ func bare(run *disk.Runner, source string) (bool, error) {
 
 // convertTree is 'hearth image convert' where the source or the target is no disk.
 func convertTree(cmd *cobra.Command, opt convert.TreeOptions, asJSON bool) error {
+	if opt.Target == "-" {
+		return streamTree(cmd, opt, asJSON)
+	}
 	if opt.Target == "" {
 		opt.Target = convert.DefaultTarget(opt.Source, opt.To)
 	}
-	made, err := convert.Tree(cmd.Context(), imageRunner(24*time.Hour), opt)
+	made, err := makeTree(cmd, opt)
 	if err != nil {
 		return err
 	}
+	return printTree(cmd.OutOrStdout(), made, asJSON)
+}
+
+// streamTree is convertTree to standard output, by way of the folder for temporary files:
+// what is made is known to be whole at its end only.
+func streamTree(cmd *cobra.Command, opt convert.TreeOptions, asJSON bool) error {
+	if err := noTerminal(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "hearth-convert-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	opt.Target = filepath.Join(dir, "image")
+	made, err := makeTree(cmd, opt)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(opt.Target)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := io.Copy(cmd.OutOrStdout(), f); err != nil {
+		return err
+	}
+	made.Files = []string{"standard output"}
+	return printTree(cmd.ErrOrStderr(), made, asJSON)
+}
+
+func makeTree(cmd *cobra.Command, opt convert.TreeOptions) (*convert.TreeResult, error) {
+	opt.Progress = showProgress(cmd.ErrOrStderr(), filepath.Base(opt.Source))
+	return convert.Tree(cmd.Context(), imageRunner(24*time.Hour), opt)
+}
+
+func printTree(w io.Writer, made *convert.TreeResult, asJSON bool) error {
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), made)
+		return printJSON(w, made)
 	}
 	if made.AMI != nil {
-		printAMI(cmd.OutOrStdout(), made.AMI)
+		printAMI(w, made.AMI)
 		return nil
 	}
 	for _, f := range made.Files {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s, from %s\n", f, made.To, made.From)
+		fmt.Fprintf(w, "%s  %s, from %s\n", f, made.To, made.From)
 	}
 	for _, n := range made.Notes {
-		fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", n)
+		fmt.Fprintf(w, "note: %s\n", n)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/dump"
@@ -38,6 +39,7 @@ type opened struct {
 	path   string        // of that disk; of the one in an OVA, a file that Close removes
 	beside string        // of the root of an Amazon image: the beginning of its kernel's and ramdisk's names
 	image  string        // the whole disk in an export of Ganeti's
+	used   int64         // of a disk: bytes that its file systems use
 	close  []func() error
 }
 
@@ -226,6 +228,9 @@ func (o *opened) disk(ctx context.Context, run *disk.Runner, name string) error 
 			return err
 		}
 	}
+	for _, v := range d.Volumes {
+		o.used += v.Used
+	}
 	o.close = append(o.close, d.Close)
 	if o.guest, err = d.Tree(); err != nil {
 		return err
@@ -345,3 +350,59 @@ type bounded struct {
 func (b bounded) Walk(ctx context.Context, visit tree.Visit) error {
 	return b.Source.Walk(ctx, tree.Bounded(b.limits, visit))
 }
+
+// tell has the progress of each walk of the tree told: of an archive by the bytes of its
+// file, else by those of the files in it, of which a disk is known to have about as many
+// as it uses.
+func (o *opened) tell(name string, progress func(Progress)) {
+	switch {
+	case progress == nil:
+	case o.kind == kindTar:
+		var told func(int64)
+		o.Source = tarball.Told(name, func(done, total int64) {
+			if told == nil {
+				told = meter(progress, total, time.Now)
+			}
+			told(done)
+		})
+	case o.Source != nil:
+		o.Source = metered{o.Source, o.used, progress}
+	}
+}
+
+// metered is a source that tells how many bytes of its files were read.
+type metered struct {
+	tree.Source
+	total int64 // about; 0 if nobody knows
+	tell  func(Progress)
+}
+
+// Walk implements [tree.Source].
+func (m metered) Walk(ctx context.Context, visit tree.Visit) error {
+	told, done := meter(m.tell, m.total, time.Now), int64(0)
+	return m.Source.Walk(ctx, func(e *tree.Entry, content io.Reader) error {
+		if content == nil {
+			return visit(e, nil)
+		}
+		read := readerFunc(func(p []byte) (int, error) {
+			n, err := content.Read(p)
+			if done += int64(n); m.total > 0 {
+				done = min(done, m.total)
+			}
+			told(done)
+			return n, err
+		})
+		if seek, ok := content.(io.Seeker); ok { // whose holes need not be read
+			return visit(e, struct {
+				io.Reader
+				io.Seeker
+			}{read, seek})
+		}
+		return visit(e, read)
+	})
+}
+
+type readerFunc func(p []byte) (int, error)
+
+// Read implements [io.Reader].
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }

@@ -1,10 +1,7 @@
 package convert
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -115,24 +112,22 @@ func (in *input) temp() (string, error) {
 // stream takes a stream as the disk if it is a raw one and need not be a file; any
 // other is put into one.
 func (in *input) stream(ctx context.Context, opt Options) (done bool, err error) {
-	src, stop := interruptible(ctx, opt.Input)
-	in.closes = append(in.closes, stop)
-	head := make([]byte, disk.SniffLen)
-	n, err := io.ReadFull(src, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, err
+	src, looked := opt.Input.(*Stream)
+	if !looked {
+		if src, err = NewStream(ctx, opt.Input); err != nil {
+			return false, err
+		}
+		in.closes = append(in.closes, src.Close)
 	}
-	info := disk.Sniff(head[:n])
-	packaged := ova.Is(bytes.NewReader(head[:n]))
+	info := disk.Sniff(src.head)
 	switch what := info.NoDisk(); {
-	case n == 0:
+	case len(src.head) == 0:
 		return false, refuse("the stream is empty: whatever should have sent an image failed")
-	case packaged || info.Content == disk.Kernel || info.Content == disk.Ramdisk:
+	case src.packaged() || info.Content == disk.Kernel || info.Content == disk.Ramdisk:
 	case what != "":
-		return false, refuse("what came is no disk, and is not unpacked from a stream; put it into a file first: %s", what)
+		return false, refuse("what came is no disk: %s", what)
 	}
-	src = io.MultiReader(bytes.NewReader(head[:n]), src)
-	raw := (info.Format == disk.Raw || info.Format == disk.ISO) && !packaged
+	raw := (info.Format == disk.Raw || info.Format == disk.ISO) && !src.packaged()
 	if raw && (opt.Device || opt.Format == disk.Raw || opt.Format == disk.QCOW2) {
 		length := int64(-1)
 		if opt.Length > 0 {
@@ -141,34 +136,12 @@ func (in *input) stream(ctx context.Context, opt Options) (done bool, err error)
 		in.format, in.whole, in.feed = info.Format, true, disk.FeedStream(src, length)
 		return true, nil
 	}
-	return false, in.spool(ctx, src)
-}
-
-// spool puts a stream into a file, in the folder for temporary files.
-func (in *input) spool(ctx context.Context, src io.Reader) error {
-	dir, err := in.temp()
+	path, remove, err := src.Spool(ctx, "source")
 	if err != nil {
-		return err
+		return false, err
 	}
-	in.layer.Path = filepath.Join(dir, "source")
-	return disk.CopySparse(ctx, in.layer.Path, atMost(src))
-}
-
-// atMost ends a stream that is longer than any image.
-func atMost(r io.Reader) io.Reader { return &bound{r, disk.DefaultMaxVirtualSize} }
-
-type bound struct {
-	r    io.Reader
-	left int64
-}
-
-// Read reads on.
-func (b *bound) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, &disk.Error{Kind: disk.TooBig, Op: "convert image", Reason: "the stream is longer than any image may be"}
-	}
-	return n, err
+	in.layer.Path, in.closes = path, append(in.closes, remove)
+	return false, nil
 }
 
 func plain(info disk.Info) error {
@@ -236,16 +209,4 @@ func toStream(ctx context.Context, run *disk.Runner, in *input, opt Options, r *
 		r.Stored, err = disk.StreamRaw(ctx, opt.Output, disk.FeedOf(src), nil)
 	}
 	return err
-}
-
-// interruptible reads r until ctx ends, though a read of r may not: of a terminal, or
-// of a pipe to which nobody writes.
-func interruptible(ctx context.Context, r io.Reader) (io.Reader, func()) {
-	out, in := io.Pipe()
-	go func() {
-		_, err := io.CopyBuffer(in, struct{ io.Reader }{r}, make([]byte, 256<<10))
-		in.CloseWithError(err)
-	}()
-	stop := context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
-	return out, func() { stop(); out.Close() }
 }

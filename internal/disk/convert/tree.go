@@ -18,17 +18,18 @@ import (
 
 // TreeOptions says what is made of a tree.
 type TreeOptions struct {
-	Source   string      // a disk, an OVA, a file system, an archive, NAME-root.dump (and NAME-boot.dump), Ganeti's export, or NAME.ext4 of an AMI
-	Disk     int         // which of those in an OVA, from 1 on; 0: the only one
-	Target   string      // the file to be made, or for dump and ami the beginning of its files' names
-	To       string      // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", "fs", "ova", or a format of a disk
-	Compress string      // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
-	Size     int64       // bytes of a disk; 0: what the tree needs and a third
-	Loader   string      // of a disk, see package bootloader; "": grub
-	Firmware string      // that a disk boots under, see package bootloader; "": the loader's own
-	FS       string      // of a disk or of fs: "ext4", "xfs", "btrfs" or "f2fs"; "": ext4
-	Machine  ova.Machine // of an OVA
-	Limits   tree.Limits // of the source
+	Source   string         // a disk, an OVA, a file system, an archive, NAME-root.dump (and NAME-boot.dump), Ganeti's export, or NAME.ext4 of an AMI
+	Disk     int            // which of those in an OVA, from 1 on; 0: the only one
+	Target   string         // the file to be made, or for dump and ami the beginning of its files' names
+	To       string         // "tar", "tar.gz", "tar.zst", "dump", "ganeti", "ganeti-disk", "ami", "fs", "ova", or a format of a disk
+	Compress string         // of a qcow2: "zstd" or "zlib"; of dump and ganeti: "zlib" or "none"; "": zlib for these
+	Size     int64          // bytes of a disk; 0: what the tree needs and a third
+	Loader   string         // of a disk, see package bootloader; "": grub
+	Firmware string         // that a disk boots under, see package bootloader; "": the loader's own
+	FS       string         // of a disk or of fs: "ext4", "xfs", "btrfs" or "f2fs"; "": ext4
+	Machine  ova.Machine    // of an OVA
+	Limits   tree.Limits    // of the source
+	Progress func(Progress) // of reading the files, and of what is made of them; each begins at 0. May be nil
 }
 
 // TreeResult is what was made.
@@ -66,6 +67,7 @@ func Tree(ctx context.Context, run *disk.Runner, opt TreeOptions) (*TreeResult, 
 	if err != nil {
 		return nil, err
 	}
+	src.tell(opt.Source, opt.Progress)
 	m := &maker{run: run, opt: opt, work: work, src: src, out: &TreeResult{From: src.kind, To: opt.To, Notes: []string{}}}
 	return m.out, errors.Join(m.make(ctx), src.Close())
 }
@@ -140,10 +142,11 @@ func (m *maker) leftOut(sockets []string) {
 	}
 }
 
-// dumps writes boot.dump and root.dump into the folder for work.
-func (m *maker) dumps(ctx context.Context) error {
+// dumps writes boot.dump and root.dump into the folder for work, and gives their names. A
+// tree without /boot has no boot.dump.
+func (m *maker) dumps(ctx context.Context) (made []string, err error) {
 	if !slices.Contains([]string{"", "zlib", "none"}, m.opt.Compress) {
-		return refuse("a dump is compressed by zlib or not at all (none), not by %s", m.opt.Compress)
+		return nil, refuse("a dump is compressed by zlib or not at all (none), not by %s", m.opt.Compress)
 	}
 	opt := dump.Options{Compress: m.opt.Compress != "none"}
 	for _, p := range []struct {
@@ -152,11 +155,16 @@ func (m *maker) dumps(ctx context.Context) error {
 	}{{"boot", "/boot", tree.Under(bounded{m.src, m.opt.Limits}, "/boot")}, {"root", "/", tree.Without(bounded{m.src, m.opt.Limits}, "/boot")}} {
 		opt.Label, opt.Dir = p.name, p.dir
 		err := m.file(p.name+".dump", func(f *os.File) error { return dump.Write(ctx, f, opt, p.tree) })
-		if err != nil {
-			return fmt.Errorf("%s.dump: %w", p.name, err)
+		if p.name == "boot" && errors.Is(err, dump.ErrNoRoot) {
+			m.out.Notes = append(m.out.Notes, "there is no /boot, and so no boot.dump")
+			continue
 		}
+		if err != nil {
+			return nil, fmt.Errorf("%s.dump: %w", p.name, err)
+		}
+		made = append(made, p.name+".dump")
 	}
-	return nil
+	return made, nil
 }
 
 func (m *maker) file(name string, write func(*os.File) error) error {
@@ -168,14 +176,18 @@ func (m *maker) file(name string, write func(*os.File) error) error {
 }
 
 func (m *maker) dump(ctx context.Context) error {
-	made := [][2]string{{filepath.Join(m.work, "boot.dump"), m.opt.Target + "-boot.dump"}, {filepath.Join(m.work, "root.dump"), m.opt.Target + "-root.dump"}}
-	for _, f := range made {
-		if err := free(f[1]); err != nil {
+	for _, name := range []string{"boot.dump", "root.dump"} {
+		if err := free(m.opt.Target + "-" + name); err != nil {
 			return err
 		}
 	}
-	if err := m.dumps(ctx); err != nil {
+	names, err := m.dumps(ctx)
+	if err != nil {
 		return err
+	}
+	var made [][2]string
+	for _, name := range names {
+		made = append(made, [2]string{filepath.Join(m.work, name), m.opt.Target + "-" + name})
 	}
 	return m.publish(made...)
 }
@@ -186,11 +198,12 @@ func (m *maker) ganeti(ctx context.Context) error {
 	if err := free(m.opt.Target); err != nil {
 		return err
 	}
-	if err := m.dumps(ctx); err != nil {
+	dumps, err := m.dumps(ctx)
+	if err != nil {
 		return err
 	}
 	name := filepath.Join(m.work, "export")
-	err := m.file("export", func(f *os.File) error { return tarball.Bundle(f, m.work, "boot.dump", "root.dump") })
+	err = m.file("export", func(f *os.File) error { return tarball.Bundle(f, m.work, dumps...) })
 	if err != nil {
 		return err
 	}
@@ -206,7 +219,7 @@ func (m *maker) wholeDisk(ctx context.Context) error {
 	if err := free(m.opt.Target); err != nil {
 		return err
 	}
-	opt := Options{Source: m.opt.Source, Target: filepath.Join(m.work, "disk.img"), Format: disk.QCOW2, Compress: m.opt.Compress}
+	opt := Options{Source: m.opt.Source, Target: filepath.Join(m.work, "disk.img"), Format: disk.QCOW2, Compress: m.opt.Compress, Progress: m.opt.Progress}
 	if _, err := Disk(ctx, m.run, opt); err != nil {
 		return err
 	}
@@ -262,7 +275,7 @@ func (m *maker) disk(ctx context.Context) error {
 
 // whole makes the target of a whole disk.
 func (m *maker) whole(ctx context.Context, source string) error {
-	made, err := Disk(ctx, m.run, Options{Source: source, Target: m.opt.Target, Format: disk.Format(m.opt.To), Compress: m.opt.Compress})
+	made, err := Disk(ctx, m.run, Options{Source: source, Target: m.opt.Target, Format: disk.Format(m.opt.To), Compress: m.opt.Compress, Progress: m.opt.Progress})
 	if err == nil {
 		m.out.Files = append(m.out.Files, made.File)
 	}
@@ -284,7 +297,7 @@ func (m *maker) ova(ctx context.Context) error {
 			return err
 		}
 	}
-	made, err := OVA(ctx, m.run, Options{Source: source, Target: m.opt.Target}, m.opt.Machine)
+	made, err := OVA(ctx, m.run, Options{Source: source, Target: m.opt.Target, Progress: m.opt.Progress}, m.opt.Machine)
 	if err == nil {
 		m.out.Files = append(m.out.Files, made.File)
 	}

@@ -22,7 +22,7 @@ import (
 // beside it one of /boot, if that was a file system of its own.
 func (b *build) source() (tree.Source, error) {
 	if b.report.Type == "tarball" {
-		return told{b}, nil
+		return tarball.Told(b.opt.Image, func(done, total int64) { b.done("unpack the image", done, total) }), nil
 	}
 	root := dump.File(b.opt.Image)
 	boot, named := strings.CutSuffix(b.opt.Image, "-root.dump")
@@ -37,23 +37,6 @@ func (b *build) source() (tree.Source, error) {
 		return root, nil
 	}
 	return tree.Join(root, "/boot", dump.File(boot)), nil
-}
-
-// told is the tree of the archive, which tells how far it was read.
-type told struct{ *build }
-
-// Walk implements [tree.Source].
-func (t told) Walk(ctx context.Context, visit tree.Visit) error {
-	f, err := os.Open(t.opt.Image)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return tarball.Reader(&counted{Reader: f, tell: func(n int64) { t.done("unpack the image", n, st.Size()) }}).Walk(ctx, visit)
 }
 
 // fill lays the disk out and fills its file systems from the image.

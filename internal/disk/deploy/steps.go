@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -55,19 +54,4 @@ func (b *build) done(step string, done, total int64) {
 	if b.opt.Progress != nil {
 		b.opt.Progress(step, done, total)
 	}
-}
-
-// counted is a reader that tells how much was read.
-type counted struct {
-	io.Reader
-	read int64
-	tell func(read int64)
-}
-
-// Read implements [io.Reader].
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.read += int64(n)
-	c.tell(c.read)
-	return n, err
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Date     time.Time // of the dump; zero: the newest time of a file, so that the same tree gives the same bytes
 }
 
+// ErrNoRoot is Write's error of a tree with nothing in it, not even its root folder.
+var ErrNoRoot error = &disk.Error{Kind: disk.Refused, Op: "write dump", Reason: "the tree has no root folder"}
+
 // Write dumps a tree, at level 0 and as the root of a file system. The tree is
 // walked twice, and must be the same both times.
 func Write(ctx context.Context, w io.Writer, opt Options, from tree.Source) error {
@@ -104,7 +107,7 @@ func (d *dumper) number() error {
 	d.last = firstInode - 1
 	root := d.files["/"]
 	if root == nil || root.Type() != tree.TypeDir {
-		return &disk.Error{Kind: disk.Refused, Op: "write dump", Reason: "the tree has no root folder"}
+		return ErrNoRoot
 	}
 	for _, i := range d.order {
 		parent, name := split(i.Path)

@@ -27,6 +27,36 @@ func File(name string) tree.Source {
 	return &source{func() (io.ReadCloser, error) { return os.Open(name) }}
 }
 
+// Told is File, which tells as it is read how many of the file's bytes were, and how many there are.
+func Told(name string, tell func(done, total int64)) tree.Source {
+	return &source{func() (io.ReadCloser, error) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		st, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return &told{f, 0, func(done int64) { tell(done, st.Size()) }}, nil
+	}}
+}
+
+// told is a file that tells how much of it was read.
+type told struct {
+	*os.File
+	done int64
+	tell func(done int64)
+}
+
+// Read implements [io.Reader].
+func (t *told) Read(p []byte) (int, error) {
+	n, err := t.File.Read(p)
+	t.done += int64(n)
+	t.tell(t.done)
+	return n, err
+}
+
 // Reader is the tree in an archive that comes once.
 func Reader(r io.Reader) tree.Source {
 	return &source{func() (io.ReadCloser, error) { return io.NopCloser(r), nil }}
