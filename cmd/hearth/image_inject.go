@@ -90,6 +90,9 @@ func injectOptions(opt *inject.Options, keys, files []string, network string) er
 		}
 		opt.Files = append(opt.Files, file)
 	}
+	if opt.Hostname != "" && !hostName.MatchString(opt.Hostname) {
+		return fmt.Errorf("--hostname %q is no name of a host: letters, digits, hyphens and dots", opt.Hostname)
+	}
 	var err error
 	if opt.Network, err = injectNetwork(network, opt.Hostname); err != nil {
 		return err
@@ -127,7 +130,10 @@ func injectNetwork(name, hostname string) (*netconf.Network, error) {
 		return nil, err
 	}
 	n, err := netconf.Parse(b)
-	return &n, err
+	if err != nil {
+		return nil, fmt.Errorf("--network %s is no description of a network (%w); 'dhcp' needs none", name, err)
+	}
+	return &n, nil
 }
 
 // injectFile reads SRC:DST[:MODE[:USER[:GROUP]]].

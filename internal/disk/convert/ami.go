@@ -63,7 +63,7 @@ func AMI(ctx context.Context, run *disk.Runner, source, prefix string) (*AMIResu
 		}
 	}
 	for _, m := range moves {
-		if err := publish(filepath.Join(dir, m.name), m.to); err != nil {
+		if err := disk.Publish(filepath.Join(dir, m.name), m.to); err != nil {
 			return nil, err
 		}
 	}

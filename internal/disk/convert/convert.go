@@ -116,7 +116,7 @@ func toFile(ctx context.Context, run *disk.Runner, in *input, opt Options, r *Re
 	if r.VirtualSize, err = write(ctx, run, in, opt, made); err != nil {
 		return err
 	}
-	if err := publish(made, opt.Target); err != nil {
+	if err := disk.Publish(made, opt.Target); err != nil {
 		return err
 	}
 	st, err := os.Stat(opt.Target)
@@ -167,17 +167,6 @@ func free(path string) error {
 		return err
 	}
 	return nil
-}
-
-// publish gives a whole file its name; one that came there meanwhile stays.
-func publish(made, name string) error {
-	if err := os.Chmod(made, 0o644); err != nil {
-		return err
-	}
-	if err := os.Link(made, name); err == nil || errors.Is(err, os.ErrExist) {
-		return err
-	}
-	return os.Rename(made, name) // a file system without hard links
 }
 
 // meter makes of the bytes that are done what people want to know; total is 0 or

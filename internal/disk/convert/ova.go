@@ -56,7 +56,7 @@ func packaged(ctx context.Context, run *disk.Runner, opt Options, format disk.Fo
 	if err := errors.Join(fill(f, &m, image, r.VirtualSize), f.Close()); err != nil {
 		return nil, err
 	}
-	if err := publish(made, opt.Target); err != nil {
+	if err := disk.Publish(made, opt.Target); err != nil {
 		return nil, err
 	}
 	st, err := os.Stat(opt.Target)

@@ -107,7 +107,7 @@ func (m *maker) publish(made ...[2]string) error {
 		}
 	}
 	for _, f := range made {
-		if err := publish(f[0], f[1]); err != nil {
+		if err := disk.Publish(f[0], f[1]); err != nil {
 			return err
 		}
 		m.out.Files = append(m.out.Files, f[1])

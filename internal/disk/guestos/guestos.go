@@ -149,14 +149,14 @@ func Variables(text string) map[string]string {
 	return all
 }
 
-// SetVariable has one line NAME="value" in such a text, in place of the first that there was,
-// or at the end. The value has no quotes.
+// SetVariable has one line NAME="value" in such a text, in place of the first that there was
+// and without the others, or at the end. The value has no quotes.
 func SetVariable(text, name, value string) string {
 	line := name + `="` + value + `"` + "\n"
 	var out strings.Builder
 	done := false
 	for l := range strings.Lines(text) {
-		if strings.HasPrefix(l, name+"=") {
+		if strings.HasPrefix(strings.TrimSpace(l), name+"=") {
 			if !done {
 				out.WriteString(line)
 			}

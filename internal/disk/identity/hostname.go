@@ -79,7 +79,7 @@ func SetHostname(t guestos.Files, family guestos.Family, name string) []Change {
 		case file.key == "":
 			w.put(file.path, own+"\n")
 		case file.path == main || strings.Contains(now, file.key+"="):
-			w.put(file.path, assign(now, file.key, own))
+			w.put(file.path, guestos.SetVariable(now, file.key, own))
 		}
 	}
 	loopback := "127.0.1.1"
@@ -132,29 +132,6 @@ func (w *writer) oldNames() (names []string) {
 	add(guestos.Variables(w.read("/etc/conf.d/hostname"))["hostname"])
 	add(guestos.Variables(w.read("/etc/sysconfig/network"))["HOSTNAME"])
 	return names
-}
-
-// assign sets a variable of a file that a shell reads, in its own place.
-func assign(text, key, value string) string {
-	var b strings.Builder
-	done := false
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(line), key+"=") {
-			if !done {
-				b.WriteString(key + `="` + value + "\"\n")
-			}
-			done = true
-			continue
-		}
-		b.WriteString(line)
-	}
-	if !done {
-		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
-			b.WriteByte('\n')
-		}
-		b.WriteString(key + `="` + value + "\"\n")
-	}
-	return b.String()
 }
 
 // hosts is /etc/hosts with the new name in place of the old ones on addresses of

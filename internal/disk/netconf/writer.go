@@ -150,31 +150,9 @@ func (w *writer) keepFromCloudInit() {
 // own place.
 func assign(text string, values ...string) string {
 	for i := 0; i+1 < len(values); i += 2 {
-		text = assignOne(text, values[i], values[i+1])
+		text = guestos.SetVariable(text, values[i], values[i+1])
 	}
 	return text
-}
-
-func assignOne(text, key, value string) string {
-	var b strings.Builder
-	line, done := key+`="`+value+"\"\n", false
-	for l := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(l), key+"=") {
-			if !done {
-				b.WriteString(line)
-			}
-			done = true
-			continue
-		}
-		b.WriteString(l)
-	}
-	if !done {
-		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
-			b.WriteByte('\n')
-		}
-		b.WriteString(line)
-	}
-	return b.String()
 }
 
 // join writes a list of anything that has a text.

@@ -213,7 +213,6 @@ func (j *job) finish(made string) (*Result, error) {
 // publish names a whole file. A name that was free and is taken meanwhile is not
 // taken over; the image itself is replaced at once.
 func (j *job) publish(made string) error {
-	mode := os.FileMode(0o644)
 	if j.Target == j.layer.Path {
 		st, err := os.Stat(j.Target)
 		if err != nil {
@@ -227,11 +226,5 @@ func (j *job) publish(made string) error {
 		}
 		return os.Rename(made, j.Target)
 	}
-	if err := os.Chmod(made, mode); err != nil {
-		return err
-	}
-	if err := os.Link(made, j.Target); err == nil || errors.Is(err, os.ErrExist) {
-		return err
-	}
-	return os.Rename(made, j.Target) // a file system without hard links
+	return disk.Publish(made, j.Target)
 }

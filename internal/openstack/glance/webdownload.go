@@ -149,7 +149,7 @@ func (d *Downloads) openWeb(ctx context.Context, uri string) (io.ReadCloser, int
 	if err := d.checkWeb(uri); err != nil {
 		return nil, 0, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	f := &fetched{d: d, ctx: ctx, cancel: cancel, uri: uri}
 	resp, err := f.get("", "")
 	if err == nil && resp.StatusCode != http.StatusOK {
@@ -157,14 +157,14 @@ func (d *Downloads) openWeb(ctx context.Context, uri string) (io.ReadCloser, int
 		err = unreachable(fmt.Errorf("the server answers %s", resp.Status))
 	}
 	if err != nil {
-		cancel()
+		cancel(nil)
 		return nil, 0, err
 	}
 	f.body, f.length = resp.Body, resp.ContentLength
 	if tag := resp.Header.Get("ETag"); !strings.HasPrefix(tag, "W/") {
 		f.tag = tag
 	}
-	f.watch = time.AfterFunc(d.stall, cancel)
+	f.watch = time.AfterFunc(d.stall, func() { cancel(fmt.Errorf("no byte came for %s", d.stall)) })
 	return f, f.length, nil
 }
 
@@ -176,7 +176,7 @@ func unreachable(err error) error {
 type fetched struct {
 	d          *Downloads
 	ctx        context.Context
-	cancel     context.CancelFunc
+	cancel     context.CancelCauseFunc
 	uri, tag   string
 	body       io.ReadCloser
 	at, length int64
@@ -216,7 +216,7 @@ func (f *fetched) Read(p []byte) (int, error) {
 		case n > 0:
 			return n, nil // the next Read meets the error again
 		case f.ctx.Err() != nil:
-			return 0, fmt.Errorf("no byte came for %s: %w", f.d.stall, f.ctx.Err())
+			return 0, context.Cause(f.ctx)
 		}
 		if f.tries++; f.tries > resumes || f.tag == "" {
 			return 0, fmt.Errorf("the server broke off after %d bytes: %w", f.at, err)
@@ -244,6 +244,6 @@ func (f *fetched) resume() error {
 // Close ends the download.
 func (f *fetched) Close() error {
 	f.watch.Stop()
-	f.cancel()
+	f.cancel(nil)
 	return f.body.Close()
 }
