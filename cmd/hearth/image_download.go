@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
+	"hearth/internal/disk/convert"
 )
 
 // newDownload is 'hearth image download'.
@@ -42,8 +43,11 @@ func newDownload(cfg *config.Config) *cobra.Command {
 			if algorithm, _ := image.Properties["os_hash_algo"].(string); algorithm != "sha512" {
 				digest = ""
 			}
-			c.source = "-"
-			cmd.SetIn(&verified{Reader: body, sum: sha512.New(), want: digest})
+			c.length = image.SizeBytes
+			if c.input, err = convert.NewStream(cmd.Context(), &verified{Reader: body, sum: sha512.New(), want: digest}); err != nil {
+				return err
+			}
+			defer c.input.Close()
 			if c.machine.name = strings.Map(plainName, image.Name); c.machine.name == "" {
 				c.machine.name = image.ID
 			}

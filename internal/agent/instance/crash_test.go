@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -137,12 +138,14 @@ func TestKilledAnywhere(t *testing.T) {
 func killedAt(t *testing.T, at int) bool {
 	w := newWorld(t)
 	// Killed: whoever comes to the point goes no further, and nobody cleans up.
-	dead, end := make(chan struct{}), make(chan struct{})
+	dead, end := make(chan bool, 1), make(chan struct{})
 	var calls atomic.Int32
 	m := w.agent(func(c *Config) {
 		c.Hook = func(string) {
 			if calls.Add(1) == int32(at)+1 {
-				close(dead)
+				stack := make([]byte, 64<<10)
+				stack = stack[:runtime.Stack(stack, false)]
+				dead <- bytes.Contains(stack, []byte(".undisturbed."))
 				<-end
 				runtime.Goexit()
 			}
@@ -172,13 +175,15 @@ func killedAt(t *testing.T, at int) bool {
 	return killed
 }
 
-// undisturbed does a stage and tells whether the agent lived through it.
-func undisturbed(t *testing.T, s stage, m *Manager, dead chan struct{}) bool {
+// undisturbed does a stage and tells whether the agent lived through it. dead tells
+// of its end, and whether that was while it heard the wish.
+func undisturbed(t *testing.T, s stage, m *Manager, dead chan bool) bool {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan error, 1)
+	heard, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		err := s.wish(m)
+		close(heard)
 		if err == nil {
 			err = s.await(ctx, m)
 		}
@@ -188,7 +193,10 @@ func undisturbed(t *testing.T, s stage, m *Manager, dead chan struct{}) bool {
 	case err := <-done:
 		must(t, err)
 		return true
-	case <-dead:
+	case whileHearing := <-dead:
+		if !whileHearing { // all of a process ends at once: nothing of it writes beside the next one
+			<-heard
+		}
 		return false
 	}
 }
