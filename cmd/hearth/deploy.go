@@ -18,6 +18,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/config"
+	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
@@ -169,18 +170,12 @@ func openImage(ctx context.Context, address string) (io.ReadCloser, int64, error
 // stepProgress shows how far each of several long steps is, as showProgress does with one.
 func stepProgress(w io.Writer) func(step string, done, total int64) {
 	var last string
-	var began time.Time
-	var show func(convert.Progress)
+	var tell func(done int64)
 	return func(step string, done, total int64) {
 		if step != last {
-			last, began, show = step, time.Now(), showProgress(w, step)
+			last, tell = step, convert.Meter(showProgress(w, step), total, time.Now)
 		}
-		p := convert.Progress{Done: done, Total: total}
-		if took := time.Since(began).Seconds(); took > 0 && done > 0 {
-			p.Rate = float64(done) / took
-			p.Left = time.Duration(float64(max(0, total-done)) / p.Rate * float64(time.Second))
-		}
-		show(p)
+		tell(done)
 	}
 }
 
@@ -191,27 +186,12 @@ func toldFetch(progress func(step string, done, total int64)) deploy.Fetch {
 		if err != nil {
 			return nil, err
 		}
-		told := &toldReader{Reader: body, tell: func(n int64) { progress("fetch "+path.Base(address), n, length) }}
+		told := disk.Told(body, func(n int64) { progress("fetch "+path.Base(address), n, length) })
 		return struct {
 			io.Reader
 			io.Closer
 		}{told, body}, nil
 	}
-}
-
-// toldReader tells how much was read.
-type toldReader struct {
-	io.Reader
-	read int64
-	tell func(read int64)
-}
-
-// Read implements [io.Reader].
-func (r *toldReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.read += int64(n)
-	r.tell(r.read)
-	return n, err
 }
 
 // settle makes options of the flags.
@@ -232,11 +212,11 @@ func (f *deployFlags) settle(cfg *config.Config) (err error) {
 	for i, mac := range f.nics {
 		o.Environ = append(o.Environ, fmt.Sprintf("NIC_%d_MAC=%s", i, mac))
 	}
-	disk, err := filepath.Abs(o.Target) // a hook runs elsewhere
+	target, err := filepath.Abs(o.Target) // a hook runs elsewhere
 	if err != nil {
 		return err
 	}
-	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+disk, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
+	o.Environ = append(o.Environ, fmt.Sprintf("NIC_COUNT=%d", len(f.nics)), "DISK_COUNT=1", "DISK_0_PATH="+target, "DISK_0_ACCESS=rw", fmt.Sprintf("INSTANCE_BE_maxmem=%d", f.memory))
 	dir := osdef.Dir(f.dir)
 	if dir == "" {
 		dir = osdef.Dir(cfg.Paths().OSDefs())

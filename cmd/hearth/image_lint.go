@@ -38,7 +38,7 @@ func newImageLint() *cobra.Command {
 				}
 			}
 			if problems > 0 {
-				return fmt.Errorf("%s has %d problem%s", args[0], problems, map[bool]string{true: "s"}[problems > 1])
+				return fmt.Errorf("%s has %s", args[0], numbered(problems, "problem"))
 			}
 			return err
 		},

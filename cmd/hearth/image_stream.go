@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
@@ -93,7 +93,7 @@ func (c *conversion) connect(cmd *cobra.Command) (done func(), err error) {
 		return done, nil
 	}
 	told := stepProgress(cmd.ErrOrStderr())
-	c.input.Reader = &toldReader{Reader: c.input.Reader, tell: func(n int64) { told("read "+name, n, max(0, c.length)) }}
+	c.input.Reader = disk.Told(c.input.Reader, func(n int64) { told("read "+name, n, max(0, c.length)) })
 	file, remove, err := c.input.Spool(cmd.Context(), name)
 	done()
 	if err != nil {
@@ -122,16 +122,10 @@ func (c conversion) options(cmd *cobra.Command) (convert.Options, error) {
 
 // noTerminal refuses to write an image where a person reads.
 func noTerminal(w io.Writer) error {
-	if out, ok := w.(*os.File); ok && isTerminal(out) {
+	if out, ok := w.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
 		return errors.New("an image is not written to a terminal: send standard output to a file or a program")
 	}
 	return nil
-}
-
-// isTerminal tells whether a person reads what is written.
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // showProgress says every few seconds how far a long work is, at what rate, and when

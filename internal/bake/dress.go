@@ -3,7 +3,6 @@ package bake
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -228,33 +227,7 @@ func (o *oven) overlay(r *rootfs) error {
 	if !st.IsDir() {
 		return done.end(r.overTar(o.Overlay, "/"))
 	}
-	from, err := filepath.EvalSymlinks(o.Overlay) // a walk does not go through a link that it begins at
-	if err != nil {
-		return done.end(err)
-	}
-	return done.end(filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
-		rel, rerr := filepath.Rel(from, name)
-		if err = errors.Join(err, rerr); err != nil || rel == "." {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		e := entry{path: "/" + rel, mode: info.Mode()}
-		switch {
-		case d.Type() == fs.ModeSymlink:
-			e.link, err = os.Readlink(name)
-		case d.Type().IsRegular():
-			e.from = name
-		case !d.IsDir():
-			err = fmt.Errorf("%s is neither file, folder nor link", name)
-		}
-		if err != nil {
-			return err
-		}
-		return r.put(e)
-	}))
+	return done.end(r.putFolder(o.Overlay, entry{path: "/"}, nil))
 }
 
 // shadowLine is how a password is locked in /etc/shadow: no password matches it.

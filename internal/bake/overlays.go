@@ -113,38 +113,18 @@ func (k *kitchen) lay(r *rootfs, o recipe.Overlay) error {
 
 func (k *kitchen) layFolder(r *rootfs, o recipe.Overlay, from string) error {
 	filler := fill.New()
-	from, err := filepath.EvalSymlinks(from)
-	if err != nil {
+	return r.putFolder(from, entry{path: path.Join("/", o.To), uid: o.UID, gid: o.GID}, func(rel string, e *entry) error {
+		plain, ok := strings.CutSuffix(e.path, ".tmpl")
+		if !ok || !o.Templates {
+			return nil
+		}
+		text, err := os.ReadFile(e.from)
+		if err != nil {
+			return err
+		}
+		e.path, e.from = plain, ""
+		e.data, err = k.fill(filler, rel, text, o.Values)
 		return err
-	}
-	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
-		rel, rerr := filepath.Rel(from, name)
-		if err = errors.Join(err, rerr); err != nil || rel == "." {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		e := entry{path: path.Join("/", o.To, filepath.ToSlash(rel)), mode: info.Mode(), uid: o.UID, gid: o.GID}
-		switch {
-		case d.Type() == fs.ModeSymlink:
-			e.link, err = os.Readlink(name)
-		case d.Type().IsRegular():
-			e.from = name
-			if plain, ok := strings.CutSuffix(e.path, ".tmpl"); ok && o.Templates {
-				e.path, e.from = plain, ""
-				if e.data, err = os.ReadFile(name); err == nil {
-					e.data, err = k.fill(filler, rel, e.data, o.Values)
-				}
-			}
-		case !d.IsDir():
-			err = fmt.Errorf("%s is neither file, folder nor link", name)
-		}
-		if err != nil {
-			return err
-		}
-		return r.put(e)
 	})
 }
 

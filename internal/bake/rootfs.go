@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"hearth/internal/bake/guest"
@@ -99,6 +100,40 @@ func (r *rootfs) place(e entry) error {
 		return r.copyIn(name, e.from)
 	}
 	return r.root.WriteFile(name, e.data, 0o600)
+}
+
+// putFolder puts what is in a folder of the host below a place, for its owner. edit, unless
+// nil, may change a regular file before, of which it gets the name in the folder.
+func (r *rootfs) putFolder(from string, below entry, edit func(rel string, e *entry) error) error {
+	from, err := filepath.EvalSymlinks(from) // a walk does not go through a link that it begins at
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		rel, rerr := filepath.Rel(from, name)
+		if err = errors.Join(err, rerr); err != nil || rel == "." {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		e := entry{path: path.Join(below.path, filepath.ToSlash(rel)), mode: info.Mode(), uid: below.uid, gid: below.gid}
+		switch {
+		case d.Type() == fs.ModeSymlink:
+			e.link, err = os.Readlink(name)
+		case d.Type().IsRegular():
+			if e.from = name; edit != nil {
+				err = edit(rel, &e)
+			}
+		case !d.IsDir():
+			err = fmt.Errorf("%s is neither file, folder nor link", name)
+		}
+		if err != nil {
+			return err
+		}
+		return r.put(e)
+	})
 }
 
 // copyIn copies a file of the host.

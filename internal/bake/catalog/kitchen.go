@@ -145,7 +145,11 @@ func (k *Kitchen) fetch(ctx context.Context, f Found, address, path string) (str
 		return "", err
 	}
 	defer os.Remove(part.Name())
-	_, err = io.Copy(part, &told{Reader: body, total: length, tell: k.Tell})
+	var tell func(done int64)
+	if k.Tell != nil {
+		tell = func(done int64) { k.Tell(done, length) }
+	}
+	_, err = io.Copy(part, disk.Told(body, tell))
 	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return "", err
 	}
@@ -154,23 +158,6 @@ func (k *Kitchen) fetch(ctx context.Context, f Found, address, path string) (str
 		return "", err
 	}
 	return sum, os.Rename(part.Name(), path)
-}
-
-// told says how far a download is.
-type told struct {
-	io.Reader
-	done, total int64
-	tell        func(done, total int64)
-}
-
-// Read reads on.
-func (t *told) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	t.done += int64(n)
-	if t.tell != nil {
-		t.tell(t.done, t.total)
-	}
-	return n, err
 }
 
 // baked gives the image that was baked last, or bakes it.

@@ -75,7 +75,7 @@ func Disk(ctx context.Context, run *disk.Runner, opt Options) (*Result, error) {
 	case opt.Output != nil:
 		err = toStream(ctx, run, in, opt, r)
 	case opt.Device:
-		if r.VirtualSize, err = disk.FillDevice(ctx, opt.Target, in.feed, meter(opt.Progress, in.feed.Size, time.Now)); err == nil {
+		if r.VirtualSize, err = disk.FillDevice(ctx, opt.Target, in.feed, Meter(opt.Progress, in.feed.Size, time.Now)); err == nil {
 			r.Stored = r.VirtualSize
 		}
 	default:
@@ -141,16 +141,16 @@ func write(ctx context.Context, run *disk.Runner, in *input, opt Options, made s
 	}
 	var size int64
 	if opt.Format == disk.Raw {
-		size, err = disk.MakeRaw(ctx, f, in.feed, meter(opt.Progress, in.feed.Size, time.Now))
+		size, err = disk.MakeRaw(ctx, f, in.feed, Meter(opt.Progress, in.feed.Size, time.Now))
 	} else {
-		size, err = disk.MakeQCOW2(ctx, f, in.feed, opt.Compress, meter(opt.Progress, in.feed.Size, time.Now))
+		size, err = disk.MakeQCOW2(ctx, f, in.feed, opt.Compress, Meter(opt.Progress, in.feed.Size, time.Now))
 	}
 	return size, errors.Join(err, f.Close())
 }
 
 // byTool has qemu-img make the image, in the sandbox.
 func byTool(ctx context.Context, run *disk.Runner, in *input, opt Options, made string) error {
-	done := meter(opt.Progress, in.size, time.Now)
+	done := Meter(opt.Progress, in.size, time.Now)
 	target := disk.Target{Path: made, Format: opt.Format, Compress: opt.Compress != "", Method: opt.Compress}
 	return run.Convert(ctx, in.layer, target, func(part float64) {
 		if done != nil {
@@ -169,9 +169,9 @@ func free(path string) error {
 	return nil
 }
 
-// meter makes of the bytes that are done what people want to know; total is 0 or
+// Meter makes of the bytes that are done what people want to know; total is 0 or
 // less when it is not known.
-func meter(tell func(Progress), total int64, now func() time.Time) func(int64) {
+func Meter(tell func(Progress), total int64, now func() time.Time) func(int64) {
 	if tell == nil {
 		return nil
 	}

@@ -172,19 +172,19 @@ func freeIn(t *testing.T, path string, size int64) int64 {
 func TestMeter(t *testing.T) {
 	now := time.Unix(0, 0)
 	var got Progress
-	m := meter(func(p Progress) { got = p }, 1000, func() time.Time { return now })
+	m := Meter(func(p Progress) { got = p }, 1000, func() time.Time { return now })
 	now = now.Add(2 * time.Second)
 	m(250)
 	if want := (Progress{250, 1000, 125, 6 * time.Second}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	m = meter(func(p Progress) { got = p }, -1, func() time.Time { return now })
+	m = Meter(func(p Progress) { got = p }, -1, func() time.Time { return now })
 	now = now.Add(time.Second)
 	m(300)
 	if want := (Progress{300, 0, 300, 0}); got != want {
 		t.Errorf("of a stream: %+v, want %+v", got, want)
 	}
-	if meter(nil, 1, time.Now) != nil {
+	if Meter(nil, 1, time.Now) != nil {
 		t.Error("nobody listens, and is told")
 	}
 }

@@ -358,13 +358,7 @@ func (o *opened) tell(name string, progress func(Progress)) {
 	switch {
 	case progress == nil:
 	case o.kind == kindTar:
-		var told func(int64)
-		o.Source = tarball.Told(name, func(done, total int64) {
-			if told == nil {
-				told = meter(progress, total, time.Now)
-			}
-			told(done)
-		})
+		o.Source = tarball.Told(name, func(total int64) func(int64) { return Meter(progress, total, time.Now) })
 	case o.Source != nil:
 		o.Source = metered{o.Source, o.used, progress}
 	}
@@ -379,18 +373,17 @@ type metered struct {
 
 // Walk implements [tree.Source].
 func (m metered) Walk(ctx context.Context, visit tree.Visit) error {
-	told, done := meter(m.tell, m.total, time.Now), int64(0)
+	tell, done := Meter(m.tell, m.total, time.Now), int64(0)
 	return m.Source.Walk(ctx, func(e *tree.Entry, content io.Reader) error {
 		if content == nil {
 			return visit(e, nil)
 		}
-		read := readerFunc(func(p []byte) (int, error) {
-			n, err := content.Read(p)
-			if done += int64(n); m.total > 0 {
+		before := done
+		read := disk.Told(content, func(n int64) {
+			if done = before + n; m.total > 0 {
 				done = min(done, m.total)
 			}
-			told(done)
-			return n, err
+			tell(done)
 		})
 		if seek, ok := content.(io.Seeker); ok { // whose holes need not be read
 			return visit(e, struct {
@@ -401,8 +394,3 @@ func (m metered) Walk(ctx context.Context, visit tree.Visit) error {
 		return visit(e, read)
 	})
 }
-
-type readerFunc func(p []byte) (int, error)
-
-// Read implements [io.Reader].
-func (r readerFunc) Read(p []byte) (int, error) { return r(p) }

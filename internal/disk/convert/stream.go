@@ -186,7 +186,7 @@ func (in *input) open(path string) error {
 // with is known at its end only, so it is made in the folder for temporary files.
 func toStream(ctx context.Context, run *disk.Runner, in *input, opt Options, r *Result) (err error) {
 	if in.whole && opt.Format == disk.Raw {
-		r.VirtualSize, err = disk.StreamRaw(ctx, opt.Output, in.feed, meter(opt.Progress, in.feed.Size, time.Now))
+		r.VirtualSize, err = disk.StreamRaw(ctx, opt.Output, in.feed, Meter(opt.Progress, in.feed.Size, time.Now))
 		r.Stored = r.VirtualSize
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 // beside it one of /boot, if that was a file system of its own.
 func (b *build) source() (tree.Source, error) {
 	if b.report.Type == "tarball" {
-		return tarball.Told(b.opt.Image, func(done, total int64) { b.done("unpack the image", done, total) }), nil
+		return tarball.Told(b.opt.Image, func(total int64) func(int64) { return func(done int64) { b.done("unpack the image", done, total) } }), nil
 	}
 	root := dump.File(b.opt.Image)
 	boot, named := strings.CutSuffix(b.opt.Image, "-root.dump")

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"hearth/internal/disk/hooks"
-	"hearth/internal/disk/osdef"
 )
 
 // Foreign is an instance that the definition of somebody else makes.
@@ -114,23 +113,9 @@ func (f *Foreign) Check(script string) error {
 	if st, err := os.Stat(filepath.Join(f.Dir, script)); script != "verify" && (err != nil || st.Mode()&0o111 == 0) {
 		return fmt.Errorf("the definition in %s has no script %s that can be run", f.Dir, script)
 	}
-	own := osdef.Foreign{}
-	for _, list := range []struct {
-		file string
-		add  func(string)
-	}{
-		{"variants.list", func(l string) { own.Variants = append(own.Variants, l) }},
-		{"parameters.list", func(l string) {
-			own.Parameters = append(own.Parameters, osdef.Parameter{Name: strings.Fields(l)[0]})
-		}},
-	} {
-		lines, err := words(filepath.Join(f.Dir, list.file))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		for _, l := range lines {
-			list.add(l)
-		}
+	own, err := choices(f.Dir)
+	if err != nil {
+		return err
 	}
 	if _, _, err := own.Choose(f.Variant, f.Settings); err != nil {
 		return fmt.Errorf("the definition in %s: %w", f.Dir, err)

@@ -32,8 +32,10 @@ var (
 // Describe reads what the folder of a definition says of itself. Its archive's digest
 // is not known yet.
 func Describe(dir string) (*osdef.Foreign, error) {
-	f := &osdef.Foreign{}
-	var err error
+	f, err := choices(dir)
+	if err != nil {
+		return nil, err
+	}
 	if f.API, err = words(filepath.Join(dir, "ganeti_api_version")); err != nil {
 		return nil, fmt.Errorf("%s is no definition of Ganeti's: %w", dir, err)
 	}
@@ -54,6 +56,12 @@ func Describe(dir string) (*osdef.Foreign, error) {
 	if !slices.Contains(f.Scripts, "create") {
 		return nil, fmt.Errorf("%s has no script create, by which servers are made", dir)
 	}
+	return f, nil
+}
+
+// choices are the variants and parameters that the definition in a folder has.
+func choices(dir string) (f *osdef.Foreign, err error) {
+	f = &osdef.Foreign{}
 	if f.Variants, err = words(filepath.Join(dir, "variants.list")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -27,8 +27,9 @@ func File(name string) tree.Source {
 	return &source{func() (io.ReadCloser, error) { return os.Open(name) }}
 }
 
-// Told is File, which tells as it is read how many of the file's bytes were, and how many there are.
-func Told(name string, tell func(done, total int64)) tree.Source {
+// Told is File, and tells at the beginning of each walk how many bytes the file has, and
+// what that gives, as it is read, how many were.
+func Told(name string, begin func(total int64) (tell func(done int64))) tree.Source {
 	return &source{func() (io.ReadCloser, error) {
 		f, err := os.Open(name)
 		if err != nil {
@@ -38,23 +39,11 @@ func Told(name string, tell func(done, total int64)) tree.Source {
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		return &told{f, 0, func(done int64) { tell(done, st.Size()) }}, nil
+		return struct {
+			io.Reader
+			io.Closer
+		}{disk.Told(f, begin(st.Size())), f}, nil
 	}}
-}
-
-// told is a file that tells how much of it was read.
-type told struct {
-	*os.File
-	done int64
-	tell func(done int64)
-}
-
-// Read implements [io.Reader].
-func (t *told) Read(p []byte) (int, error) {
-	n, err := t.File.Read(p)
-	t.done += int64(n)
-	t.tell(t.done)
-	return n, err
 }
 
 // Reader is the tree in an archive that comes once.
