@@ -1,10 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,21 +57,42 @@ const pollEvery = 20 * time.Millisecond
 func waitReady(ctx context.Context, cfg *config.Config) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	for {
+	for lacks := "no cloud answers there: start it with 'hearth up', whose log says more"; ; {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(cfg)+"/hearth/v1/ready?wait=5s", nil)
 		if err != nil {
 			return err
 		}
 		if resp, err := http.DefaultClient.Do(req); err == nil {
+			unready := partsMissing(resp.Body)
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
 			}
+			lacks = cmp.Or(unready, resp.Status) + "; its log says why"
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cloud at %s is not ready: %w; its log says why", baseURL(cfg), ctx.Err())
+			return fmt.Errorf("the cloud at %s is not ready (%w): %s", baseURL(cfg), ctx.Err(), lacks)
 		case <-tick.C:
 		}
 	}
+}
+
+// partsMissing names the parts that an answer of /ready says are not up, or nothing where it says no such thing.
+func partsMissing(answer io.Reader) string {
+	var said struct{ Parts map[string]bool }
+	if json.NewDecoder(io.LimitReader(answer, 1<<16)).Decode(&said) != nil {
+		return ""
+	}
+	var lacks []string
+	for part, up := range said.Parts {
+		if !up {
+			lacks = append(lacks, part)
+		}
+	}
+	if lacks == nil {
+		return ""
+	}
+	slices.Sort(lacks)
+	return "it answers, but what is not up yet is " + strings.Join(lacks, ", ")
 }

@@ -114,12 +114,34 @@ func freePort(t *testing.T) string {
 func (c *theCloud) up(failpoint ...string) {
 	c.t.Helper()
 	c.start(failpoint...)
-	c.hearth("wait", "ready", "--timeout", slowly(5*time.Minute).String())
+	c.awaitReady()
 	c.env = append(os.Environ(), "PATH=/usr/bin:/usr/sbin:/bin:/sbin", "PYTHONWARNINGS=ignore")
 	for _, line := range strings.Split(c.hearth("openrc"), "\n") {
 		if v, ok := strings.CutPrefix(line, "export "); ok {
 			c.env = append(c.env, v)
 		}
+	}
+}
+
+// awaitReady waits until every part is ready, and no longer than the process lives.
+func (c *theCloud) awaitReady() {
+	c.t.Helper()
+	ready := make(chan string, 1)
+	go func() {
+		out, err := c.try(append(os.Environ(), c.conf...), c.bin, "wait", "ready", "--timeout", slowly(5*time.Minute).String())
+		if err != nil {
+			out += err.Error()
+		}
+		ready <- out
+	}()
+	select {
+	case out := <-ready:
+		if out != "" {
+			c.t.Fatalf("hearth wait ready: %s", out)
+		}
+	case err := <-c.gone:
+		c.gone <- err
+		c.t.Fatalf("hearth up ended before it was ready: %v", err)
 	}
 }
 
