@@ -14,6 +14,7 @@ import (
 
 	"hearth/internal/disk/bootdisk"
 	"hearth/internal/disk/sdboot"
+	"hearth/internal/disk/workdir"
 )
 
 //go:embed debian
@@ -57,7 +58,7 @@ func debian(ctx context.Context, o *oven) (*system, error) {
 		return nil, err
 	}
 	done := o.steps.begin("unpack the system", fileLength(archive))
-	s, err := stageTar(archive, filepath.Join(o.work, "tree"), over, done.at)
+	s, err := stageTar(archive, workdir.Tree(o.work), over, done.at)
 	if done.end(err) != nil {
 		return nil, err
 	}

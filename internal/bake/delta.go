@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -17,12 +16,13 @@ import (
 	"hearth/internal/bake/layer"
 	tarfile "hearth/internal/disk/tarball"
 	filetree "hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // materialise unpacks the layers into a folder, or those that are not in it yet.
 func (k *kitchen) materialise() (*rootfs, error) {
 	if k.tree == nil {
-		s, err := newTree().stage(filepath.Join(k.work, "layered"))
+		s, err := newTree().stage(workdir.Tree(k.work))
 		if err != nil {
 			return nil, err
 		}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/workdir"
 )
 
 // dressing is what a system without cloud-init is made ready with.
@@ -27,7 +27,7 @@ type dressing struct {
 // the user, and Hearth's agent, started by whatever starts services there.
 func (o *oven) dress(ctx context.Context, archive string, d dressing) (*system, error) {
 	done := o.steps.begin("unpack the system", fileLength(archive))
-	s, err := stageTar(archive, filepath.Join(o.work, "tree"), newTree(), done.at)
+	s, err := stageTar(archive, workdir.Tree(o.work), newTree(), done.at)
 	if done.end(err) != nil {
 		return nil, err
 	}

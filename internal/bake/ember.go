@@ -13,6 +13,7 @@ import (
 	"hearth/internal/bake/guest"
 	"hearth/internal/disk"
 	"hearth/internal/disk/bootdisk"
+	"hearth/internal/disk/workdir"
 )
 
 //go:embed ember
@@ -54,7 +55,7 @@ func ember(ctx context.Context, o *oven) (*system, error) {
 	if err := emberTree(t, progs, agent, user); err != nil {
 		return nil, err
 	}
-	s, err := t.stage(o.work + "/tree")
+	s, err := t.stage(workdir.Tree(o.work))
 	if err != nil {
 		return nil, err
 	}

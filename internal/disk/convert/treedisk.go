@@ -21,6 +21,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // treeLabel is that of the root file system.
@@ -37,7 +38,7 @@ type rootImage struct {
 // the UUID by which the tree's /etc/fstab names its root, if it does, so that nothing in it
 // needs a change.
 func (m *maker) rootFile(ctx context.Context, gap int64) (*rootImage, error) {
-	dir := filepath.Join(m.work, "tree")
+	dir := workdir.Tree(m.work)
 	s, err := tree.Stage(ctx, m.src, m.opt.Limits, dir)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // source is the tree that the image has. A dump has one of its root file system, and
@@ -56,7 +57,7 @@ func (b *build) fill(ctx context.Context) error {
 	if err := b.table.write(f, b.size); err != nil {
 		return err
 	}
-	staged, err := tree.Stage(ctx, from, tree.Limits{Bytes: b.size}, filepath.Join(b.work, "tree"))
+	staged, err := tree.Stage(ctx, from, tree.Limits{Bytes: b.size}, workdir.Tree(b.work))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/hooks"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // runHooks gives the hooks the guest's tree in a folder, and brings what they did
@@ -33,7 +34,7 @@ func (b *build) hooksIn(ctx context.Context, d *guestfs.Disk) error {
 	if err != nil {
 		return err
 	}
-	target := filepath.Join(b.work, "target")
+	target := workdir.Tree(b.work)
 	staged, err := tree.Stage(ctx, tree.FromDisk(t), tree.Limits{Bytes: b.size}, target)
 	if err != nil {
 		return err

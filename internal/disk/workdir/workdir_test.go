@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func names(t *testing.T, dir string) (list []string) {
@@ -60,5 +62,32 @@ func TestMake(t *testing.T) {
 	}
 	if _, err := Make(filepath.Join(parent, "none"), ".work-", nil); err == nil {
 		t.Error("a folder was made in one that is not there")
+	}
+}
+
+// TestTree has names that differ, of which each can be made, and a folder that ext4 takes for the top of many trees.
+func TestTree(t *testing.T) {
+	parent := t.TempDir()
+	one, other := Tree(parent), Tree(parent)
+	if one == other || filepath.Dir(one) != parent {
+		t.Errorf("%s and %s", one, other)
+	}
+	if err := os.Mkdir(one, 0o755); err != nil {
+		t.Error(err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(parent, &fs); err != nil || fs.Type != unix.EXT4_SUPER_MAGIC {
+		t.Skipf("no ext4: %x, %v", fs.Type, err)
+	}
+	dir, err := os.Open(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if flags, err := unix.IoctlGetUint32(int(dir.Fd()), unix.FS_IOC_GETFLAGS); err != nil || flags&topDir == 0 {
+		t.Errorf("the flags are %x, %v", flags, err)
+	}
+	if Tree(filepath.Join(parent, "none")) == "" {
+		t.Error("a folder that is not there is whoever makes it to say")
 	}
 }
