@@ -4,7 +4,7 @@ import "fmt"
 
 // emberTools are small scripts for what Debian's busybox has not. Scripts that
 // log in to cloud guests, Tempest's among them, ask for these.
-var emberTools = []string{"blkid", "curl", "lsblk"}
+var emberTools = []string{"blkid", "curl", "lsblk", "shutdown"}
 
 // mke2fsPackages hold mke2fs, since busybox' own knows ext2 only.
 var mke2fsPackages = []string{"e2fsprogs", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1"}

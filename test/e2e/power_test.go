@@ -39,7 +39,7 @@ func (g *stage) power() {
 		eventually(g.t, "the guest is another boot", func() bool { return g.status(g.one) == "ACTIVE" && rebooted(g, boot) })
 		again(string(kind) + " reboot")
 	}
-	_, _ = in.try("sudo poweroff")
+	_, _ = in.try("sudo shutdown -h now")
 	g.await(g.one, "SHUTOFF")
 	g.do(servers.Start(g.ctx, g.compute, g.one.id).ExtractErr())
 	g.await(g.one, "ACTIVE")
