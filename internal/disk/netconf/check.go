@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -86,6 +87,11 @@ func (c NIC) check() error {
 	}
 	if g := c.Gateway6; g.IsValid() && (!g.Is6() || !plain(g)) {
 		return refuse("the gateway %s is no IPv6 address", g)
+	}
+	for _, g := range []netip.Addr{c.Gateway4, c.Gateway6} {
+		if g.IsValid() && !slices.ContainsFunc(c.Addresses, func(a netip.Prefix) bool { return a.Addr().Is4() == g.Is4() }) {
+			return refuse("the gateway %s is for fixed addresses of its kind, and there is none; DHCP and router advertisements bring their own", g)
+		}
 	}
 	for _, r := range c.Routes {
 		if !r.To.IsValid() || !plain(r.Via) || r.To.Addr().Is4() != r.Via.Is4() || r.To.Masked() != r.To || r.Metric < 0 {

@@ -9,10 +9,16 @@ import (
 )
 
 // keyfile writes connections of NetworkManager (nm-settings-keyfile(5)). They
-// come before others of the same card by their priority.
+// come before others of the same card by their priority: cloud-init's have 120, in
+// RedHat 9.0 the highest.
 func keyfile(w *writer) {
 	for _, c := range w.cards {
 		w.put("/etc/NetworkManager/system-connections/hearth-"+c.name+".nmconnection", connection(c), 0o600)
+		for _, six := range []bool{false, true} {
+			if dns := c.servers(six); len(dns) > 0 && !c.speaks(six) {
+				w.warn(fmt.Sprintf("DNS servers %s were left out: NetworkManager takes those of %s only where the card %s has an address of it", join(dns, ", "), map[bool]string{false: "IPv4", true: "IPv6"}[six], c.name))
+			}
+		}
 	}
 	w.rename(false)
 }
@@ -21,7 +27,7 @@ func connection(c card) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	b.WriteString("# Written by Hearth.\n")
-	line("[connection]\nid=hearth-%s\nuuid=%s\ntype=ethernet\nautoconnect-priority=100", c.name, uuid.NewSHA1(uuid.NameSpaceOID, []byte("hearth/netconf/"+c.name)))
+	line("[connection]\nid=hearth-%s\nuuid=%s\ntype=ethernet\nautoconnect-priority=999", c.name, uuid.NewSHA1(uuid.NameSpaceOID, []byte("hearth/netconf/"+c.name)))
 	if c.MAC == "" && !c.any {
 		line("interface-name=%s", c.name)
 	}
@@ -58,7 +64,8 @@ func connection(c card) string {
 }
 
 // keyfileFamily writes what both families have in the same form. Search domains
-// stand with IPv4 if there is any.
+// stand with IPv4 if there is any. A connection with servers or domains of a family
+// that it does not speak is invalid as a whole (verify of nm-setting-ip4-config.c).
 func keyfileFamily(line func(string, ...any), c card, six bool) {
 	for i, a := range c.of(six) {
 		line("address%d=%s", i+1, a)
@@ -74,10 +81,13 @@ func keyfileFamily(line func(string, ...any), c card, six bool) {
 		}
 		line("%s", text)
 	}
+	if !c.speaks(six) {
+		return
+	}
 	if dns := c.servers(six); len(dns) > 0 {
 		line("dns=%s;", join(dns, ";"))
 	}
-	if v4 := c.DHCP4 || len(c.of(false)) > 0; len(c.Search) > 0 && six == !v4 {
+	if len(c.Search) > 0 && six == !c.speaks(false) {
 		line("dns-search=%s;", strings.Join(c.Search, ";"))
 	}
 }

@@ -196,6 +196,14 @@ func (c card) deaf() bool { return !c.SLAAC && !c.DHCP6 && c.Gateway6.IsValid() 
 // v6 tells whether IPv6 is spoken of at all.
 func (c card) v6() bool { return c.SLAAC || c.DHCP6 || len(c.of(true)) > 0 }
 
+// speaks tells whether the card has addresses of a family, or asks for some.
+func (c card) speaks(six bool) bool {
+	if six {
+		return c.v6()
+	}
+	return c.DHCP4 || len(c.of(false)) > 0
+}
+
 // servers gives the DNS servers of a family.
 func (c card) servers(six bool) (list []netip.Addr) {
 	for _, a := range c.DNS {

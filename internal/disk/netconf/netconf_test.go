@@ -49,7 +49,9 @@ var cases = map[string]Network{
 		DNS: []netip.Addr{addr("8.8.8.8"), addr("4.4.4.4")}, Search: []string{"example.org", "example.net"}},
 	"static46": {NICs: []NIC{{MAC: "52:54:00:AA:bb:01", MTU: 1400, Addresses: prefixes("192.0.2.5/24", "2001:db8::5/64", "2001:db8::6/64"), Gateway4: addr("192.0.2.1"), Gateway6: addr("2001:db8::1"),
 		Routes: []Route{{To: netip.MustParsePrefix("2001:db8:1::/48"), Via: addr("2001:db8::2")}}, DNS: []netip.Addr{addr("192.0.2.53"), addr("2001:db8::53")}, Search: []string{"example.org"}}}},
-	"slaac": {NICs: []NIC{{MAC: "52:54:00:aa:bb:01", SLAAC: true}}},
+	"only6":   {NICs: []NIC{{Name: "eth0", Addresses: prefixes("2001:db8::5/64"), Gateway6: addr("fe80::1"), DNS: []netip.Addr{addr("2001:db8::53"), addr("192.0.2.53")}, Search: []string{"example.org"}}}},
+	"outside": {NICs: []NIC{{MAC: "52:54:00:aa:bb:01", Addresses: prefixes("203.0.113.7/32", "2001:db8::7/128"), Gateway4: addr("198.51.100.1"), Gateway6: addr("2001:db8:ffff::1")}}},
+	"slaac":   {NICs: []NIC{{MAC: "52:54:00:aa:bb:01", SLAAC: true}}},
 	"two": {NICs: []NIC{{MAC: "52:54:00:aa:bb:01", DHCP4: true, SLAAC: true}, {Name: "back", MAC: "52:54:00:aa:bb:02", Addresses: prefixes("203.0.113.7/32"),
 		Gateway4: netip.Addr{}, Routes: []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: addr("203.0.113.1")}}}}},
 }
@@ -169,7 +171,7 @@ func TestFind(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for _, bad := range []Network{{}, {NICs: []NIC{{Name: "eth0\nx"}}}, {NICs: []NIC{{Name: "$(reboot)"}}}, {NICs: []NIC{{MAC: "nonsense"}}}, {NICs: []NIC{{}, {}}}, {NICs: []NIC{{Name: "a"}, {Name: "a"}}},
-		{NICs: []NIC{{DHCP4: true}}, Search: []string{"a; reboot"}}, {NICs: []NIC{{Gateway4: addr("::1")}}}, {NICs: []NIC{{Addresses: []netip.Prefix{{}}}}}, {NICs: []NIC{{MTU: 1}}},
+		{NICs: []NIC{{DHCP4: true}}, Search: []string{"a; reboot"}}, {NICs: []NIC{{Gateway4: addr("::1")}}}, {NICs: []NIC{{DHCP4: true, Gateway4: addr("192.0.2.1")}}}, {NICs: []NIC{{Addresses: prefixes("192.0.2.5/24"), Gateway6: addr("fe80::1")}}}, {NICs: []NIC{{Addresses: []netip.Prefix{{}}}}}, {NICs: []NIC{{MTU: 1}}},
 		{NICs: []NIC{{DNS: []netip.Addr{addr("fe80::1%eth0")}}}}, {NICs: []NIC{{Routes: []Route{{To: netip.MustParsePrefix("10.0.0.1/8"), Via: addr("10.0.0.1")}}}}}} {
 		if p, err := Write(guests[Netplan], nil, bad); disk.KindOf(err) != disk.Refused {
 			t.Errorf("%+v gave %v, %v", bad, p, err)

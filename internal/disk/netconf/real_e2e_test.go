@@ -93,6 +93,7 @@ func realNetplan(t *testing.T, root, dir, name string) {
 	}
 	need(t, made, map[string][]string{"dhcp4": {"DHCP=ipv4", "Name=e*"}, "static4": {"Name=eth0", "Address=192.168.1.101/24", "Gateway=192.168.1.1\n", "Metric=50", "DNS=4.4.4.4", "Domains=example.org example.net"},
 		"static46": {"MACAddress=52:54:00:aa:bb:01", "MTUBytes=1400", "Address=2001:db8::6/64", "Gateway=2001:db8::1\n", "Destination=2001:db8:1::/48", "IPv6AcceptRA=no"}, "slaac": {"IPv6AcceptRA=yes"},
+		"only6": {"Address=2001:db8::5/64", "Gateway=fe80::1\n", "DNS=2001:db8::53\nDNS=192.0.2.53", "Domains=example.org"}, "outside": {"Gateway=198.51.100.1\nGatewayOnLink=true", "Gateway=2001:db8:ffff::1\nGatewayOnLink=true"},
 		"two": {"DHCP=ipv4", "Address=203.0.113.7/32", "GatewayOnLink=true"}}[name]...)
 }
 
@@ -112,6 +113,7 @@ func realIfup(t *testing.T, root, dir, name string) {
 	}
 	need(t, out, map[string][]string{"dhcp4": {"configuring interface eth0=eth0 (inet)", "No DHCP client"}, "static4": {"ip addr add 192.168.1.100/255.255.255.0", "ip addr add 192.168.1.101/24", "route add default via 192.168.1.1", "10.0.0.0/8 via 192.168.1.254"},
 		"static46": {"mtu 1400", "accept_ra=0", "addr add 2001:db8::5/64", "default via 2001:db8::1", "2001:db8:1::/48 via 2001:db8::2"}, "slaac": {"accept_ra=2", "autoconf=1"},
+		"only6": {"addr add 2001:db8::5/64", "default via fe80::1"}, "outside": {"203.0.113.7/255.255.255.255", "default via 198.51.100.1 dev eth0 onlink", "2001:db8::7/128", "default via 2001:db8:ffff::1 dev eth0 onlink"},
 		"two": {"ip addr add 203.0.113.7/255.255.255.255", "via 203.0.113.1 dev back onlink"}}[name]...)
 }
 
@@ -127,6 +129,7 @@ func realNM(t *testing.T, root, dir, name string) {
 	}
 	need(t, out, map[string][]string{"dhcp4": {"method=auto"}, "static4": {"interface-name=eth0", "address1=192.168.1.100/24,192.168.1.1", "address2=192.168.1.101/24", "route1=10.0.0.0/8,192.168.1.254,50", "dns=8.8.8.8;4.4.4.4;", "dns-search=example.org;example.net;"},
 		"static46": {"mac-address=52:54:00:AA:BB:01", "mtu=1400", "address1=2001:db8::5/64,2001:db8::1", "route1=2001:db8:1::/48,2001:db8::2"}, "slaac": {"method=disabled", "[ipv6]\nmethod=auto"},
+		"only6": {"method=disabled", "address1=2001:db8::5/64,fe80::1", "dns=2001:db8::53;", "dns-search=example.org;"}, "outside": {"address1=203.0.113.7/32,198.51.100.1", "address1=2001:db8::7/128,2001:db8:ffff::1"},
 		"two": {"mac-address=52:54:00:AA:BB:02", "address1=203.0.113.7/32"}}[name]...)
 }
 
@@ -162,6 +165,8 @@ func realNetworkd(t *testing.T, _, dir, name string) {
 	}
 	need(t, out, map[string][]string{"static4": {"192.168.1.100/24", "192.168.1.101/24", "default via 192.168.1.1 dev eth0", "10.0.0.0/8 via 192.168.1.254 dev eth0 proto static metric 50"},
 		"static46": {"192.0.2.5/24", "2001:db8::5/64", "2001:db8::6/64", "default via 2001:db8::1", "2001:db8:1::/48 via 2001:db8::2", "mtu 1400"},
+		"only6":    {"2001:db8::5/64", "default via fe80::1"},
+		"outside":  {"203.0.113.7/32", "default via 198.51.100.1 dev eth0", "2001:db8::7", "default via 2001:db8:ffff::1"},
 		"two":      {"203.0.113.7/32", "198.51.100.0/24 via 203.0.113.1 dev back"}}[name]...)
 	need(t, string(b), "eth0: Configuring with /etc/systemd/network/05-hearth-eth0.network")
 }

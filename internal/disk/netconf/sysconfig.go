@@ -85,8 +85,10 @@ func ifcfgFile(c card) string {
 				line("IPV6ADDR_SECONDARIES=%q", join(six[1:], " "))
 			}
 		}
-		if c.Gateway6.IsValid() {
-			line("IPV6_DEFAULTGW=%s", c.Gateway6)
+		if g := c.Gateway6; g.IsLinkLocalUnicast() { // the scripts want its card
+			line("IPV6_DEFAULTGW=%s%%%s", g, c.name)
+		} else if g.IsValid() && !c.onLink(g) {
+			line("IPV6_DEFAULTGW=%s", g)
 		}
 	}
 	for i, a := range c.DNS {
@@ -102,7 +104,7 @@ func ifcfgFile(c card) string {
 func ifcfgRoutes(c card, six bool) string {
 	var b strings.Builder
 	for _, r := range c.routes(six) {
-		if isDefault(r.To) && (six || !c.onLink(r.Via)) {
+		if isDefault(r.To) && !c.onLink(r.Via) {
 			continue // the file of the card has it
 		}
 		if c.onLink(r.Via) {
