@@ -9,8 +9,13 @@ import (
 // fs of the open disk f. Names in them went through [QuoteExt]; the files of
 // the host that they name lie in the folder dir. What debugfs complains of is
 // an error of kind ToolFailed, unless it is a folder that is there already or
-// a file to be removed that is not.
+// a file to be removed that is not. Once begun, they are brought to their end,
+// whether ctx is done meanwhile or this process killed: half of them would be
+// neither what was nor what is to be.
 func (r *Runner) EditExt(ctx context.Context, f *os.File, fs *ExtFS, dir, commands string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	script := dir + "/commands"
 	if err := os.WriteFile(script, []byte(commands), 0o600); err != nil {
 		return err
@@ -18,7 +23,7 @@ func (r *Runner) EditExt(ctx context.Context, f *os.File, fs *ExtFS, dir, comman
 	if err := handOver(dir, f.Name()); err != nil {
 		return err
 	}
-	out, err := r.Run(ctx, Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f})
+	out, err := r.Run(context.WithoutCancel(ctx), Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f, Whole: true})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Runner starts the tools that read and write images, each in a sandbox: a
-// process group of its own that dies with it, limits on time, memory and file
+// process group of its own that dies with it (but see [Command.Whole]), limits on time, memory and file
 // size, no new rights, no capabilities, no network, a clean environment, and,
 // where the kernel has Landlock, no file but those named. The zero Runner has
 // the defaults of the fields.
@@ -39,6 +39,7 @@ type Command struct {
 	OK       []int        // exit codes that are no failure besides 0
 	Progress func(string) // is given each piece of standard output up to \r or \n
 	Stdout   io.Writer    // is given standard output, all of it, in place of Output
+	Whole    bool         // it lives on if this process is killed: what it writes is whole then
 }
 
 // DiskPath is how a tool names [Command.Disk]. A file handed over open needs no
@@ -82,7 +83,7 @@ func (r *Runner) Run(ctx context.Context, c Command) (Output, error) {
 		if err := confine(c.Read, write); err != nil {
 			return fmt.Errorf("confine %s: %w", c.Name, err)
 		}
-		return start(ctx, argv, c.Disk, sink, &stderr)
+		return c.start(ctx, argv, sink, &stderr)
 	})
 	out := Output{Stdout: stdout.String(), Stderr: stderr.String()}
 	return c.judge(ctx, out, err)
@@ -118,22 +119,25 @@ func inThread(fn func() error) error {
 	return <-done
 }
 
-func start(ctx context.Context, argv []string, disk *os.File, stdout, stderr io.Writer) error {
-	err := startWith(ctx, argv, disk, stdout, stderr, noNetwork())
+func (c Command) start(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
+	err := c.startWith(ctx, argv, stdout, stderr, noNetwork())
 	if errors.Is(err, syscall.EPERM) { // root without the right to make namespaces
-		err = startWith(ctx, argv, disk, stdout, stderr, 0)
+		err = c.startWith(ctx, argv, stdout, stderr, 0)
 	}
 	return err
 }
 
-func startWith(ctx context.Context, argv []string, disk *os.File, stdout, stderr io.Writer, flags uintptr) error {
+func (c Command) startWith(ctx context.Context, argv []string, stdout, stderr io.Writer, flags uintptr) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = "/", []string{"PATH=" + toolPath, "LC_ALL=C", "E2FSPROGS_LIBMAGIC_SUPPRESS=1"}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	if disk != nil {
-		cmd.ExtraFiles = []*os.File{disk}
+	if c.Disk != nil {
+		cmd.ExtraFiles = []*os.File{c.Disk}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: flags}
+	if c.Whole {
+		cmd.SysProcAttr.Pdeathsig = 0
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
 	return cmd.Run()

@@ -54,6 +54,7 @@ type FS struct {
 	roCompat  uint32
 	backups   [2]uint32
 	free      uint64
+	unused    uint32 // inodes
 }
 
 func refuse(format string, args ...any) error {
@@ -130,7 +131,7 @@ func (f *FS) geometry(b []byte) error {
 	if f.groups > maxGroups || uint64(f.inodes) > f.groups*uint64(f.inodesPer) {
 		return refuse("%d groups and %d inodes", f.groups, f.inodes)
 	}
-	f.free = min(f.free, f.blocks)
+	f.free, f.unused = min(f.free, f.blocks), min(le.Uint32(b[0x10:]), f.inodes)
 	return nil
 }
 
@@ -149,6 +150,9 @@ func (f *FS) Flavour() string {
 // Used is how many bytes the file system has given away, its own structures
 // among them.
 func (f *FS) Used() int64 { return int64(f.blocks-f.free) * f.BlockSize }
+
+// Free is how many bytes and files more it can have, what it keeps for root among them.
+func (f *FS) Free() (bytes, files int64) { return int64(f.free) * f.BlockSize, int64(f.unused) }
 
 // read reads within the file system.
 func (f *FS) read(p []byte, at int64) error {

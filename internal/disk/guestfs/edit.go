@@ -24,6 +24,7 @@ type Edit struct {
 	t       *Tree
 	scripts map[*Volume][]command
 	order   []*Volume
+	demands map[*Volume][]demand
 	files   []content
 	made    map[string]place // folders that will be there
 	put     map[place]bool   // files that will be there
@@ -68,7 +69,7 @@ type Owner struct {
 // Edit begins changes. They can be committed if the disk was opened ReadWrite or
 // Scratch.
 func (t *Tree) Edit() *Edit {
-	return &Edit{t: t, scripts: map[*Volume][]command{}, made: map[string]place{}, put: map[place]bool{}}
+	return &Edit{t: t, scripts: map[*Volume][]command{}, demands: map[*Volume][]demand{}, made: map[string]place{}, put: map[place]bool{}}
 }
 
 func (e *Edit) fail(err error) {
@@ -99,6 +100,9 @@ func (e *Edit) add(v *Volume, c command) {
 func (e *Edit) clear(p place, old *Node) {
 	if old != nil || e.put[p] {
 		e.say(p.volume, "rm %s", quote(p.inner))
+	}
+	if old != nil && !e.put[p] {
+		e.gives(old)
 	}
 	e.put[p] = true
 }
@@ -160,6 +164,7 @@ func (e *Edit) Mkdir(name string, o Owner) {
 		return
 	}
 	e.say(p.volume, "mkdir %s", q)
+	e.takes(p.volume, 1)
 	e.owner(p, 0o40000, o)
 	e.label(p, nil, 0o40000)
 }
@@ -182,6 +187,7 @@ func (e *Edit) write(name string, c content, o Owner) {
 	e.clear(p, old)
 	e.say(p.volume, "cd %s", quote(path.Clean(dir)))
 	e.stage(p.volume, "write ", c, " "+quote(base))
+	e.takes(p.volume, c.size())
 	e.say(p.volume, "cd /")
 	e.owner(p, 0o100000, o)
 	e.label(p, old, 0o100000)
@@ -214,6 +220,7 @@ func (e *Edit) Symlink(name, target string) {
 	}
 	e.clear(p, old)
 	e.say(p.volume, "symlink %s %s", quote(p.inner), quote(target))
+	e.takes(p.volume, max(0, int64(len(target))-59)) // a shorter one lies in its inode
 	e.label(p, old, 0o120000)
 }
 
@@ -246,6 +253,7 @@ func (e *Edit) Remove(name string) {
 			verb = "rmdir"
 		}
 		e.say(n.Volume, "%s %s", verb, quote(n.inner))
+		e.gives(n)
 	}
 }
 
@@ -346,8 +354,10 @@ func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`
 // Empty tells whether there is nothing to do.
 func (e *Edit) Empty() bool { return len(e.order) == 0 && e.err == nil }
 
-// Commit carries all out. Each file system is changed by one run of debugfs;
-// what that complains of is an error, and part of the changes may be made then.
+// Commit carries all out. Each file system is changed by one run of debugfs, which
+// is brought to its end though ctx is done meanwhile; what that complains of is an
+// error, and part of the changes may be made then. TooBig for what has no room: then
+// nothing was changed.
 func (e *Edit) Commit(ctx context.Context) error {
 	if e.err == nil && e.t.d.file == nil {
 		return &disk.Error{Kind: disk.Unsupported, Op: "change files", Reason: "the disk was opened to be read only"}
@@ -355,6 +365,15 @@ func (e *Edit) Commit(ctx context.Context) error {
 	if e.err != nil || len(e.order) == 0 {
 		return e.err
 	}
+	for _, v := range e.order {
+		if err := e.fits(v); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
 	dir, err := os.MkdirTemp("", "hearth-edit-")
 	if err != nil {
 		return err

@@ -117,6 +117,7 @@ func (e *Edit) Fifo(name string, o Owner) {
 		return
 	}
 	e.say(p.volume, "cd %s\nmknod %s p\ncd /", quote(path.Dir(p.inner)), quote(path.Base(p.inner)))
+	e.takes(p.volume, 0)
 	e.owner(p, 0o010000, o)
 	e.label(p, nil, 0o010000)
 }

@@ -89,6 +89,8 @@ func (w *writer) result(name string, err error) syscall.Errno {
 		return syscall.EPERM
 	case guestfs.Missing(err):
 		return syscall.ENOENT
+	case disk.KindOf(err) == disk.TooBig:
+		return syscall.ENOSPC
 	}
 	if w.tell != nil {
 		w.tell(errors.Join(errors.New("change "+name), err))
