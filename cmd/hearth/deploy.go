@@ -299,7 +299,7 @@ func (f *deployFlags) fits(changed func(string) bool) error {
 	if f.memory < 0 {
 		return fmt.Errorf("--memory %d: it is a number of MB", f.memory)
 	}
-	if f.opt.Name != "" && !hostName.MatchString(f.opt.Name) {
+	if f.opt.Name != "" && !isHostName(f.opt.Name) {
 		return fmt.Errorf("--instance-name %q is no name of a host: letters, digits, hyphens and dots", f.opt.Name)
 	}
 	return nil
@@ -307,6 +307,8 @@ func (f *deployFlags) fits(changed func(string) bool) error {
 
 // hostName is one or more labels, as RFC 1123 has them; underscores are seen in the wild.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$`)
+
+func isHostName(name string) bool { return len(name) <= 253 && hostName.MatchString(name) }
 
 func printDeployed(cmd *cobra.Command, r *deploy.Report, target string) {
 	w := cmd.OutOrStdout()

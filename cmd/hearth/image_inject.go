@@ -24,9 +24,9 @@ func newInject() *cobra.Command {
 		Use: "inject FILE", Short: "Put ssh keys, a hostname, a network and files into an image; make its identity new", Args: cobra.ExactArgs(1),
 		Long: "Put ssh keys, a hostname, a network and files into an image in place, without mounting it, as any\n" +
 			"user. The hostname is written as the distribution has it: Debian, RedHat, SUSE, Gentoo, Arch, Alpine;\n" +
-			"the network as the guest keeps it: netplan, systemd-networkd, NetworkManager, ifupdown, ifcfg, netifrc.\n" +
-			"ext2, ext3 and ext4 are changed; other file systems are left alone. Nobody else may use the\n" +
-			"image meanwhile.\n\n" +
+			"the network as the guest keeps it: netplan, systemd-networkd, NetworkManager, ifupdown, ifcfg (RedHat's\n" +
+			"and SUSE's), netifrc. ext2, ext3 and ext4 are changed, XFS, btrfs and f2fs by a small guest of Hearth's own;\n" +
+			"other file systems are left alone. Nobody else may use the image meanwhile.\n\n" +
 			"  hearth image inject --ssh-key ~/.ssh/id_ed25519.pub --hostname web1 --file motd:/etc/motd disk.qcow2",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := injectOptions(&opt, keys, files, network); err != nil {
@@ -70,18 +70,11 @@ func newInject() *cobra.Command {
 // injectOptions reads the files that the options name.
 func injectOptions(opt *inject.Options, keys, files []string, network string) error {
 	for _, k := range keys {
-		if !strings.ContainsAny(strings.TrimSpace(k), " \t") {
-			b, err := os.ReadFile(k)
-			if err != nil {
-				return err
-			}
-			k = string(b)
+		list, err := publicKeys(k)
+		if err != nil {
+			return err
 		}
-		for line := range strings.Lines(k) {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-				opt.Keys = append(opt.Keys, line)
-			}
-		}
+		opt.Keys = append(opt.Keys, list...)
 	}
 	for _, f := range files {
 		file, err := injectFile(f)
@@ -90,8 +83,8 @@ func injectOptions(opt *inject.Options, keys, files []string, network string) er
 		}
 		opt.Files = append(opt.Files, file)
 	}
-	if opt.Hostname != "" && !hostName.MatchString(opt.Hostname) {
-		return fmt.Errorf("--hostname %q is no name of a host: letters, digits, hyphens and dots", opt.Hostname)
+	if opt.Hostname != "" && !isHostName(opt.Hostname) {
+		return fmt.Errorf("--hostname %q is no name of a host: letters, digits, hyphens and dots, 253 in all", opt.Hostname)
 	}
 	var err error
 	if opt.Network, err = injectNetwork(network, opt.Hostname); err != nil {
@@ -101,6 +94,29 @@ func injectOptions(opt *inject.Options, keys, files []string, network string) er
 		return errors.New("say what goes into the image: --ssh-key, --hostname, --network, --fstab, --file or --new-identity")
 	}
 	return nil
+}
+
+// publicKeys reads the keys in a file, or the key itself.
+func publicKeys(arg string) (list []string, err error) {
+	text := arg
+	if _, err := os.Stat(arg); err == nil || !strings.ContainsAny(strings.TrimSpace(arg), " \t") {
+		b, err := os.ReadFile(arg)
+		if err != nil {
+			return nil, err
+		}
+		if text = strings.TrimPrefix(string(b), "\ufeff"); strings.Contains(text, "PRIVATE KEY-----") {
+			return nil, fmt.Errorf("--ssh-key %s is a private key, which stays with its owner: give the public one, %s.pub", arg, arg)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			list = append(list, line)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("--ssh-key %q has no key in it", arg)
+	}
+	return list, nil
 }
 
 // injectNetwork reads what --network says: "dhcp", a file, or a networks/ folder of

@@ -21,8 +21,8 @@ func newSysprep() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sysprep FILE", Short: "Take out of an image what makes it one guest: host keys, machine-id, seeds, history, logs, leases",
 		Long: "Take out of an image what makes it one guest, so that many can boot from it. The image is\n" +
-			"changed in place, without mounting it, as any user. ext2, ext3 and ext4 are changed; other\n" +
-			"file systems are left alone, and named. Nobody else may use the image meanwhile.",
+			"changed in place, without mounting it, as any user. ext2, ext3 and ext4 are changed, XFS, btrfs and f2fs by\n" +
+			"a small guest of Hearth's own; other file systems are left alone, and named. Nobody else may use the image meanwhile.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {

@@ -75,7 +75,7 @@ func (d *Disk) noFiles() error {
 		have = append(have, fmt.Sprintf("partition %d (%s)", v.Partition, orUnknown(v.Content)))
 	}
 	return &disk.Error{Kind: disk.Unsupported, Op: "open disk",
-		Reason: "the disk has no ext2, ext3 or ext4 file system, and others are not touched; it has: " + orUnknown(strings.Join(have, ", "))}
+		Reason: "the disk has no file system whose files are read here, and others are not touched; it has: " + orUnknown(strings.Join(have, ", "))}
 }
 
 func orUnknown(s string) string {

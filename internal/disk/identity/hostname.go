@@ -16,7 +16,10 @@ type Change struct {
 	Data []byte
 }
 
-const maxFile = 1 << 20
+const (
+	maxFile     = 1 << 20
+	maxHostname = 64 // of Linux (HOST_NAME_MAX): systemd takes no longer one, and calls the guest localhost
+)
 
 // Host is a name as it can be written: Short is the first label, FQDN all of
 // them, or Short again.
@@ -67,7 +70,7 @@ func SetHostname(t guestos.Files, family guestos.Family, name string) []Change {
 		main = "/etc/sysconfig/network"
 	}
 	own := w.host.Short
-	if family == guestos.RedHat || family == guestos.SUSE { // these keep the whole name
+	if (family == guestos.RedHat || family == guestos.SUSE) && len(w.host.FQDN) <= maxHostname { // these keep the whole name
 		own = w.host.FQDN
 	}
 	for _, file := range []struct{ path, key string }{{"/etc/hostname", ""}, {"/etc/HOSTNAME", ""}, {"/etc/conf.d/hostname", "hostname"}, {"/etc/sysconfig/network", "HOSTNAME"}} {

@@ -41,7 +41,6 @@ func (w *worker) replace(made *identity.Made, steps ...string) error {
 			own = append(own, n.Path)
 		}
 	}
-	gone := map[string]bool{}
 	for _, pattern := range sysprep.Patterns(steps...) {
 		found, err := w.tree.Glob(pattern)
 		if err != nil {
@@ -49,22 +48,36 @@ func (w *worker) replace(made *identity.Made, steps ...string) error {
 		}
 		for _, name := range found {
 			n, err := w.tree.Lstat(name)
-			if err != nil || gone[n.Path] || slices.Contains(own, name) || slices.Contains(own, n.Path) {
+			if err != nil || w.gone[n.Path] || slices.Contains(own, name) || slices.Contains(own, n.Path) {
 				continue
 			}
-			gone[n.Path] = true
+			w.gone[n.Path] = true
 			w.edit.Remove(n.Path)
 			w.out.Changed = append(w.out.Changed, n.Path)
 		}
 	}
+	written := map[string]bool{"": true}
 	for _, f := range made.Files {
-		if n, err := w.tree.Lstat(f.Path); err == nil && n.IsLink() {
+		name := w.end(f.Path)
+		if written[name] {
 			continue // it leads to another of these, as D-Bus's machine-id does
 		}
-		w.edit.Write(f.Path, f.Data, guestfs.Owner{Mode: f.Mode})
-		w.out.Changed = append(w.out.Changed, f.Path)
+		written[name] = true
+		w.edit.Write(name, f.Data, guestfs.Owner{Mode: f.Mode})
+		w.out.Changed = append(w.out.Changed, name)
 	}
 	w.out.HostKeys = append(w.out.HostKeys, made.HostKeys...)
 	w.out.Warnings = append(w.out.Warnings, made.Warnings...)
 	return nil
+}
+
+// end is where a file lies whose name may be a symbolic link; "" for one to nowhere.
+func (w *worker) end(name string) string {
+	if n, err := w.tree.Stat(name); err == nil {
+		return n.Path
+	}
+	if _, err := w.tree.Lstat(name); err == nil {
+		return ""
+	}
+	return name
 }

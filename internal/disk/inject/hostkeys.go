@@ -59,7 +59,7 @@ func renew(ctx context.Context, d *guestfs.Disk) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{}}
+	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{}, gone: map[string]bool{}}
 	w.labels()
 	made, err := identity.HostKeys(tree)
 	if err == nil {

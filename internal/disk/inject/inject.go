@@ -64,7 +64,7 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{System: "an unknown system", Changed: []string{}, Warnings: []string{}}}
+	w := &worker{tree: tree, edit: tree.Edit(), out: &Report{System: "an unknown system", Changed: []string{}, Warnings: []string{}}, gone: map[string]bool{}}
 	family, system := guestos.Unknown, guestos.Identify(tree)
 	if system != nil {
 		w.out.System, family = system.Name, system.Family
@@ -104,6 +104,7 @@ type worker struct {
 	tree *guestfs.Tree
 	edit *guestfs.Edit
 	out  *Report
+	gone map[string]bool // files that go, by [guestfs.Node].Path
 }
 
 // account is a line of /etc/passwd.
@@ -168,6 +169,21 @@ func (w *worker) keys(user string, keys []string) error {
 	return nil
 }
 
+// publicKey reads the one line of authorized_keys that a key is.
+func publicKey(line string) (ssh.PublicKey, error) {
+	if strings.Contains(line, "PRIVATE KEY-----") {
+		return nil, refuse("a private key was given: it stays with its owner, and the public one (.pub) goes into the guest")
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return nil, refuse("%.40q is no public key of ssh: %v", line, err)
+	}
+	if strings.ContainsAny(line, "\r\n") {
+		return nil, refuse("%.40q has more lines than one: give each key by itself", line)
+	}
+	return key, nil
+}
+
 // withKeys adds lines to authorized_keys. What is no key is Unsupported.
 func withKeys(now string, keys []string) (string, error) {
 	if now != "" && !strings.HasSuffix(now, "\n") {
@@ -183,13 +199,14 @@ func withKeys(now string, keys []string) (string, error) {
 		rest = next
 	}
 	for _, line := range keys {
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		line = strings.TrimSpace(line)
+		key, err := publicKey(line)
 		if err != nil {
-			return "", refuse("%.40q is no public key of ssh: %v", line, err)
+			return "", err
 		}
 		if !have[string(key.Marshal())] {
 			have[string(key.Marshal())] = true
-			now += strings.TrimSpace(line) + "\n"
+			now += line + "\n"
 		}
 	}
 	return now, nil

@@ -47,6 +47,15 @@ func TestImage(t *testing.T) {
 	if n, err := tree.Stat("/home/ann/.ssh/authorized_keys"); err != nil || n.UID != 1000 || n.GID != 1001 || n.Mode != 0o100600 {
 		t.Errorf("%+v, %v", n, err)
 	}
+	encoded := strings.Fields(key1)[1]
+	for _, line := range []string{"-----BEGIN OPENSSH PRIVATE KEY-----", "words " + encoded, "\ufeff" + key1, "ssh-rsa " + encoded, key1 + "\n" + key2} {
+		if r, err := Image(ctx, run, layer, Options{Keys: []string{line}, User: "ann"}); disk.KindOf(err) != disk.Unsupported {
+			t.Errorf("%q did %+v, %v", line, r, err)
+		}
+	}
+	if r, err := Image(ctx, run, layer, Options{Keys: []string{"from=\"10.0.0.0/8\",no-pty \t" + strings.Replace(key1, " ", "  ", 1) + "\r\n"}}); err != nil || len(r.Changed) != 1 {
+		t.Errorf("a key with options: %+v, %v", r, err)
+	}
 	for _, bad := range []Options{{Keys: []string{key1}, User: "eve"}, {Keys: []string{"no key"}}, {Files: []File{{Path: "/etc/hostname/x"}}}, {Files: []File{{Path: "/etc"}}}, {Files: []File{{Path: "/a\nb"}}}} {
 		if r, err := Image(ctx, run, layer, bad); err == nil {
 			t.Errorf("%+v did %+v", bad, r)

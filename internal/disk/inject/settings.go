@@ -1,7 +1,9 @@
 package inject
 
 import (
+	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +14,7 @@ import (
 
 // network writes the network in the guest's own way.
 func (w *worker) network(system *guestos.OS, n netconf.Network) error {
-	plan, err := netconf.Write(w.tree, system, n)
+	plan, err := netconf.Write(after{w.tree, w.gone}, system, n)
 	if err != nil {
 		return err
 	}
@@ -22,6 +24,32 @@ func (w *worker) network(system *guestos.OS, n netconf.Network) error {
 	}
 	w.out.Warnings = append(w.out.Warnings, plan.Warnings...)
 	return nil
+}
+
+// after is a guest without the files that go: what is to be there is written anew,
+// though it was the same before.
+type after struct {
+	*guestfs.Tree
+	gone map[string]bool
+}
+
+func (a after) without(name string) bool {
+	n, err := a.Tree.Lstat(name)
+	return err == nil && a.gone[n.Path]
+}
+
+// ReadFile implements [guestos.Files].
+func (a after) ReadFile(name string, limit int64) ([]byte, error) {
+	if a.without(name) {
+		return nil, fs.ErrNotExist
+	}
+	return a.Tree.ReadFile(name, limit)
+}
+
+// Glob implements [guestos.Files].
+func (a after) Glob(pattern string) ([]string, error) {
+	found, err := a.Tree.Glob(pattern)
+	return slices.DeleteFunc(found, a.without), err
 }
 
 // fstab enters lines of fstab(5). A line whose folder has one takes its place;

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestfs/guestfstest"
@@ -88,6 +90,46 @@ func TestClone(t *testing.T) {
 	}
 	if guestos, err := tree.Glob("/.autorelabel"); len(guestos) > 0 || err != nil {
 		t.Error("the guest was asked to label its files, which are labelled")
+	}
+}
+
+// TestLinkedIdentity: what is new is at the end of symbolic links, and the fingerprint that
+// is told is of the key that the guest has.
+func TestLinkedIdentity(t *testing.T) {
+	r, tree := injected(t, Options{Identity: true}, []string{"etc/os-release=ID=debian\n", "etc/ssh/sshd_config=HostKey /etc/ssh/ssh_host_ed25519_key\n", "data/key=OLD", "data/id=OLD\n",
+		"etc/ssh/ssh_host_ed25519_key->../../data/key", "etc/machine-id->/data/id", "var/lib/dbus/machine-id->/etc/machine-id"})
+	private, err := tree.ReadFile("/data/key", 1<<16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.ParsePrivateKey(private)
+	if err != nil || len(r.HostKeys) != 1 || !strings.Contains(r.HostKeys[0], ssh.FingerprintSHA256(key.PublicKey())) {
+		t.Errorf("%.40q, %v; told were %q", private, err, r.HostKeys)
+	}
+	if id, err := tree.ReadFile("/data/id", 100); len(id) != 33 || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+	for _, name := range []string{"/etc/ssh/ssh_host_ed25519_key", "/etc/machine-id", "/var/lib/dbus/machine-id"} {
+		if n, err := tree.Lstat(name); err != nil || !n.IsLink() {
+			t.Errorf("%s is no link any more: %v", name, err)
+		}
+	}
+}
+
+// TestAgain: the rules that name the cards are there though they were the same before the
+// old ones went.
+func TestAgain(t *testing.T) {
+	opt := Options{Identity: true, Network: &netconf.Network{NICs: []netconf.NIC{{Name: "wan", MAC: "52:54:00:aa:bb:01", DHCP4: true}}}}
+	image := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, append(lived, "usr/lib/udev/x=")...) })
+	layer := disk.Layer{Path: image, Format: disk.Raw}
+	for range 2 {
+		if _, err := Image(t.Context(), &disk.Runner{}, layer, opt); err != nil {
+			t.Fatal(err)
+		}
+		rules := guestFile(t, &disk.Runner{}, []disk.Layer{layer}, "/etc/udev/rules.d/70-persistent-net-hearth.rules")
+		if !strings.Contains(string(rules), `NAME="wan"`) {
+			t.Fatalf("the rules are %q", rules)
+		}
 	}
 }
 

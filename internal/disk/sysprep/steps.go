@@ -6,7 +6,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
@@ -36,13 +35,13 @@ func Steps() []Step {
 	return []Step{
 		{Name: "host-keys", What: "ssh host keys of every type", Default: true, remove: []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/dropbear_*_host_key", "/etc/dropbear/dropbear_*_host_key.pub", "/etc/openssh/ssh_host_*"}, also: remake},
 		{Name: "machine-id", What: "machine-id of systemd and D-Bus", Default: true, empty: []string{"/etc/machine-id"}, remove: []string{"/var/lib/dbus/machine-id"}, also: nil},
-		{Name: "duid", What: "DHCP unique identifiers", Default: true, remove: []string{"/var/lib/dhcpcd/duid", "/etc/dhcpcd.duid", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/etc/wicked/duid.xml", "/var/lib/dhcpv6/dhcp6c_duid", "/var/lib/NetworkManager/secret_key"}},
+		{Name: "duid", What: "DHCP unique identifiers", Default: true, remove: []string{"/var/lib/dhcpcd/duid", "/etc/dhcpcd.duid", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/etc/wicked/duid.xml", "/var/lib/dhcpv6/dhcp6c_duid", "/var/lib/NetworkManager/secret_key", "/var/db/dhcpcd/duid", "/etc/dhcpcd.secret", "/var/lib/dhcpcd/secret", "/var/db/dhcpcd/secret"}},
 		{Name: "random-seed", What: "saved random seeds", Default: true, remove: []string{"/var/lib/systemd/random-seed", "/var/lib/random-seed", "/var/lib/urandom/random-seed", "/var/lib/misc/random-seed", "/var/lib/seedrng/*", "/var/lib/systemd/credential.secret"}},
 		{Name: "history", What: "histories of shells and editors", Default: true, remove: home(".bash_history", ".ash_history", ".sh_history", ".zsh_history", ".histfile", ".local/share/fish/fish_history", ".viminfo", ".lesshst", ".python_history", ".mysql_history", ".psql_history", ".sqlite_history", ".wget-hsts", ".rnd")},
 		{Name: "logs", What: "logs and the journal; log files stay, empty", Default: true, remove: []string{"/var/log/journal/*", "/var/lib/systemd/coredump/*", "/var/crash/*"}, also: logs},
 		{Name: "cloud-init", What: "cloud-init's and Hearth's agent's memory of the instance", Default: true, remove: []string{"/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem", "/var/lib/cloud/handlers",
 			"/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init", "/etc/network/interfaces.d/50-cloud-init.cfg", "/etc/systemd/network/10-cloud-init-*.network", "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection", "/etc/udev/rules.d/70-persistent-net-cloud-init.rules", "/var/lib/hearth-guest/*"}},
-		{Name: "leases", What: "DHCP leases", Default: true, remove: []string{"/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*", "/var/lib/dhcp3/*", "/var/lib/dhcpcd/*.lease*", "/var/lib/NetworkManager/*.lease", "/var/lib/wicked/lease-*", "/var/lib/dhcp/dhclient.*"}},
+		{Name: "leases", What: "DHCP leases", Default: true, remove: []string{"/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*", "/var/lib/dhcp3/*", "/var/lib/dhcpcd/*.lease*", "/var/lib/dhcpcd5/*.lease*", "/var/db/dhcpcd/*.lease*", "/var/lib/NetworkManager/*.lease", "/var/lib/wicked/lease-*", "/var/lib/dhcp/dhclient.*"}},
 		{Name: "net-rules", What: "udev rules that tie names to the old network cards", Default: true, remove: []string{"/etc/udev/rules.d/*persistent-net.rules", "/etc/udev/rules.d/*persistent-net-*.rules"}},
 		{Name: "mail", What: "mail that lies about", Default: true, remove: []string{"/var/mail/*", "/var/spool/mail/*"}},
 		{Name: "tmp", What: "temporary files", Default: true, remove: []string{"/tmp/*", "/tmp/.[!.]*", "/var/tmp/*", "/var/tmp/.[!.]*"}},
@@ -69,9 +68,16 @@ var rotated = regexp.MustCompile(`(\.gz|\.xz|\.bz2|\.zst|\.old|\.[0-9]+|-[0-9]{8
 
 // logs empties the files under /var/log and removes those put aside.
 func logs(r *run) error {
-	err := r.tree.Walk("/var/log", func(n *guestfs.Node) error {
+	top, err := r.tree.Stat("/var/log") // it may be a link
+	if guestfs.Missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.tree.Walk(top.Path, func(n *guestfs.Node) error {
 		switch {
-		case n.IsDir() && strings.HasPrefix(n.Path, "/var/log/journal"):
+		case n.IsDir() && n.Path == path.Join(top.Path, "journal"):
 			return fs.SkipDir // it is removed
 		case n.IsRegular() && rotated.MatchString(path.Base(n.Path)):
 			return r.removeFile(n.Path)
@@ -80,10 +86,6 @@ func logs(r *run) error {
 		}
 		return nil
 	})
-	if guestfs.Missing(err) {
-		return nil
-	}
-	return err
 }
 
 // jitter moves the jobs of /etc/crontab.
@@ -119,21 +121,34 @@ ExecStartPre=/bin/sh -c 'ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 || ssh-keyge
 ExecStartPre=/usr/sbin/sshd -t
 `
 
+const dropbearUnit = `# An image has no host keys; nothing else in this guest makes them.
+[Service]
+ExecStartPre=/bin/sh -c 'for t in rsa ecdsa ed25519; do f=/etc/dropbear/dropbear_$${t}_host_key; test -e $$f || dropbearkey -t $$t -f $$f; done'
+`
+
 // remake sees to it that host keys are made anew at the next boot. Those of
-// RedHat, SUSE, Arch, Alpine and Gentoo start sshd so; Debian does not.
+// RedHat, SUSE, Arch, Alpine and Gentoo start sshd and Dropbear so; Debian does not.
 func remake(r *run) error {
 	t := r.tree
-	switch {
-	case !guestos.Has(t, "/etc/ssh/sshd_config"), guestos.Has(t, "/usr/bin/cloud-init", "/usr/sbin/hearth-guest", "/etc/systemd/system/ssh.service.d/hearth.conf"):
+	if r.family != guestos.Debian || guestos.Has(t, "/usr/sbin/hearth-guest") {
 		return nil
-	case r.family != guestos.Debian:
-		return nil
-	case guestos.Has(t, "/lib/systemd/system/ssh.service"):
-		name := "/etc/systemd/system/ssh.service.d/hearth-host-keys.conf"
-		r.edit.Write(name, []byte(hostKeyUnit), guestfs.Owner{Mode: 0o644})
-		r.report("added", name)
-	default:
-		r.warn("nothing in this guest makes host keys anew: run ssh-keygen -A in it at its first boot")
+	}
+	if guestos.Has(t, "/etc/ssh/sshd_config") && !guestos.Has(t, "/usr/bin/cloud-init", "/etc/systemd/system/ssh.service.d/hearth.conf") {
+		r.remakeBy("ssh", hostKeyUnit, "ssh-keygen -A")
+	}
+	if guestos.Has(t, "/usr/sbin/dropbear") && guestos.Has(t, "/etc/dropbear") {
+		r.remakeBy("dropbear", dropbearUnit, "dropbearkey")
 	}
 	return nil
+}
+
+// remakeBy adds to a service of systemd what makes host keys.
+func (r *run) remakeBy(service, unit, command string) {
+	if !guestos.Has(r.tree, "/lib/systemd/system/"+service+".service", "/usr/lib/systemd/system/"+service+".service") {
+		r.warn("nothing in this guest makes host keys anew: run " + command + " in it at its first boot")
+		return
+	}
+	name := "/etc/systemd/system/" + service + ".service.d/hearth-host-keys.conf"
+	r.edit.Write(name, []byte(unit), guestfs.Owner{Mode: 0o644})
+	r.report("added", name)
 }

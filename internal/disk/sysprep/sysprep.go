@@ -122,7 +122,7 @@ func (r *run) step(s Step) error {
 			return err
 		}
 		for _, name := range found {
-			if n, err := r.tree.Lstat(name); err == nil && n.IsRegular() && n.Size > 0 {
+			if n, err := r.tree.Stat(name); err == nil && n.IsRegular() && n.Size > 0 {
 				r.emptyFile(n)
 			}
 		}

@@ -16,7 +16,7 @@ var used = []string{
 	"etc/os-release=ID=debian\n", "etc/ssh/sshd_config=x", "lib/systemd/system/ssh.service=x", "usr/sbin/sshd=x",
 	"etc/ssh/ssh_host_rsa_key=1", "etc/ssh/ssh_host_rsa_key.pub=1", "etc/ssh/ssh_host_dsa_key=1", "etc/ssh/ssh_host_ecdsa_key=1", "etc/ssh/ssh_host_ed25519_key=1",
 	"etc/dropbear/dropbear_ed25519_host_key=1", "etc/machine-id=0123\n", "var/lib/dbus/machine-id->/etc/machine-id",
-	"var/lib/dhcpcd/duid=1", "var/lib/systemd/random-seed=1", "root/.bash_history=secret", "home/ann/.bash_history=secret", "home/ann/.ssh/authorized_keys=key", "home/ann/keep=1",
+	"var/lib/dhcpcd/duid=1", "var/lib/dhcpcd/secret=1", "var/lib/systemd/credential.secret=1", "var/lib/systemd/random-seed=1", "root/.bash_history=secret", "home/ann/.bash_history=secret", "home/ann/.ssh/authorized_keys=key", "home/ann/keep=1",
 	"var/log/syslog=old", "var/log/syslog.1=old", "var/log/apt/history.log=old", "var/log/dpkg.log-20260101=old", "var/log/journal/0123/system.journal=old", "var/log/empty=",
 	"var/lib/cloud/instances/i-1/user-data.txt=old", "var/lib/cloud/instance->instances/i-1", "var/lib/cloud/seed/nocloud/meta-data=keep",
 	"var/lib/dhcp/dhclient.eth0.leases=1", "etc/udev/rules.d/70-persistent-net.rules=1", "etc/udev/rules.d/z25_persistent-net.rules=1", "etc/udev/rules.d/99-keep.rules=1",
@@ -27,8 +27,46 @@ var used = []string{
 var staying = map[string]string{"/etc/machine-id": "", "/var/log/syslog": "", "/var/log/apt/history.log": "", "/home/ann/.ssh/authorized_keys": "key",
 	"/home/ann/keep": "1", "/var/lib/cloud/seed/nocloud/meta-data": "keep", "/etc/udev/rules.d/99-keep.rules": "1", "/etc/ssh/sshd_config": "x", "/etc/os-release": "ID=debian\n"}
 
-var leaving = []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/*", "/var/lib/dhcpcd/duid", "/var/lib/systemd/random-seed", "/root/.bash_history", "/home/ann/.bash_history",
+var leaving = []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/*", "/var/lib/dhcpcd/*", "/var/lib/systemd/credential.secret", "/var/lib/systemd/random-seed", "/root/.bash_history", "/home/ann/.bash_history",
 	"/var/log/syslog.1", "/var/log/dpkg.log-20260101", "/var/log/journal/*", "/var/lib/cloud/inst*", "/var/lib/dhcp/*", "/etc/udev/rules.d/*persistent*", "/tmp/*", "/tmp/.X*", "/var/cache/apt/archives/*.deb", "/var/cache/apt/*.bin"}
+
+// TestLinks: what lies elsewhere, by symbolic links, goes too.
+func TestLinks(t *testing.T) {
+	path := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
+		guestfstest.Tree(t, dir, "etc/os-release=ID=gentoo\n", "data/log/messages=old", "data/log/messages.1=old", "data/log/journal/1/a=old", "var/log->../data/log", "data/id=0123\n", "etc/machine-id->/data/id")
+	})
+	prepare(t, path, Options{})
+	guestfstest.Clean(t, path, 0)
+	tree := look(t, path)
+	for _, name := range []string{"/var/log/messages", "/data/log/messages", "/etc/machine-id"} {
+		if got, err := tree.ReadFile(name, 100); len(got) > 0 || err != nil {
+			t.Errorf("%s has %q, %v", name, got, err)
+		}
+	}
+	for _, pattern := range []string{"/data/log/messages.1", "/data/log/journal/*"} {
+		if got, err := tree.Glob(pattern); len(got) > 0 || err != nil {
+			t.Errorf("%s is there: %v, %v", pattern, got, err)
+		}
+	}
+}
+
+// TestDropbear: Debian's does not start without host keys, and makes none but when it is
+// installed.
+func TestDropbear(t *testing.T) {
+	guest := []string{"etc/os-release=ID=debian\n", "usr/sbin/dropbear=x", "usr/bin/cloud-init=x", "etc/dropbear/dropbear_rsa_host_key=1"}
+	for _, unit := range []bool{true, false} {
+		files := guest
+		if unit {
+			files = append(files, "lib/systemd/system/dropbear.service=x")
+		}
+		path := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, files...) })
+		r := prepare(t, path, Options{})
+		got, err := look(t, path).ReadFile("/etc/systemd/system/dropbear.service.d/hearth-host-keys.conf", 1000)
+		if (err == nil) != unit || strings.Contains(string(got), "dropbearkey -t $$t -f $$f") != unit || (len(r.Warnings) == 0) != unit {
+			t.Errorf("unit %v: %s, %v, %q", unit, got, err, r.Warnings)
+		}
+	}
+}
 
 func prepare(t *testing.T, path string, opt Options) *Report {
 	t.Helper()
