@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,6 +28,20 @@ func imageRunner(timeout time.Duration) *disk.Runner {
 		return caps.Accel
 	}}
 	return &disk.Runner{Timeout: timeout, FileSystems: a}
+}
+
+// toldRunner is imageRunner whose appliance says how far it is with copying files.
+func toldRunner(w io.Writer, timeout time.Duration) *disk.Runner {
+	run := imageRunner(timeout)
+	if a, ok := run.FileSystems.(*appliance.Appliance); ok {
+		tell := stepProgress(w)
+		a.Tell = func(_, bytes int64) {
+			if bytes > 0 { // it boots before
+				tell("copy files", bytes, 0)
+			}
+		}
+	}
+	return run
 }
 
 // applianceParts gives those in the folder HEARTH_APPLIANCE, else makes some whose kernel

@@ -199,7 +199,8 @@ func (c conversion) tree() convert.TreeOptions {
 
 // ami takes a disk apart.
 func (c conversion) ami(cmd *cobra.Command) error {
-	made, err := convert.AMI(cmd.Context(), c.run, c.source, c.out)
+	w := cmd.ErrOrStderr()
+	made, err := convert.AMI(cmd.Context(), c.run, c.source, c.out, convert.Telling{Step: sayTo(w), Progress: stepProgress(w)})
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,12 @@ func newGrow() *cobra.Command {
 			"behind it moves to the end. Other file systems are left to the guest, which is said. As any user,\n" +
 			"without mounts.",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
+			w := cmd.ErrOrStderr()
+			opt.Source, opt.Tell, opt.Progress = args[0], sayTo(w), stepProgress(w)
 			if opt.Size, err = newSize(args[0], args[1]); err != nil {
 				return err
 			}
-			r, note, err := resize.Grow(cmd.Context(), imageRunner(24*time.Hour), opt)
+			r, note, err := resize.Grow(cmd.Context(), toldRunner(w, 24*time.Hour), opt)
 			return showResized(cmd.OutOrStdout(), r, note, asJSON, err)
 		},
 	}

@@ -24,9 +24,8 @@ func newShrink() *cobra.Command {
 			"than what is used stays, but XFS has 300 MiB at least, btrfs 260 and f2fs 64. The image is replaced\n" +
 			"when all is done, or OUT made; a failure leaves it as it was.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opt.Source, opt.Tell = args[0], sayTo(cmd.ErrOrStderr())
-			r, err := resize.Shrink(cmd.Context(), imageRunner(24*time.Hour), opt)
-			return showResized(cmd.OutOrStdout(), r, "", asJSON, err)
+			opt.Source = args[0]
+			return shrinkImage(cmd, opt, asJSON)
 		},
 	}
 	cmd.Flags().StringVarP(&opt.Target, "out", "o", "", "the file to be made, which must not exist (default: the image is replaced)")
@@ -38,8 +37,13 @@ func newShrink() *cobra.Command {
 
 // shrinkTo is 'hearth image convert --shrink'.
 func shrinkTo(cmd *cobra.Command, source, out, to, compress string, asJSON bool) error {
-	opt := resize.Options{Source: source, Target: out, Format: disk.Format(to), Compress: compress, Tell: sayTo(cmd.ErrOrStderr())}
-	r, err := resize.Shrink(cmd.Context(), imageRunner(24*time.Hour), opt)
+	return shrinkImage(cmd, resize.Options{Source: source, Target: out, Format: disk.Format(to), Compress: compress}, asJSON)
+}
+
+func shrinkImage(cmd *cobra.Command, opt resize.Options, asJSON bool) error {
+	w := cmd.ErrOrStderr()
+	opt.Tell, opt.Progress = sayTo(w), stepProgress(w)
+	r, err := resize.Shrink(cmd.Context(), toldRunner(w, 24*time.Hour), opt)
 	return showResized(cmd.OutOrStdout(), r, "", asJSON, err)
 }
 

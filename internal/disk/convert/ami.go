@@ -25,13 +25,25 @@ type AMIResult struct {
 	Notes       []string `json:"notes"`        // what was changed or is left out
 }
 
+// Telling is whom a long work tells how far it is.
+type Telling struct {
+	Step     func(string)                         // is given each step as it begins; may be nil
+	Progress func(step string, done, total int64) // is told how many bytes of a step are done; may be nil
+}
+
+func (t Telling) step(text string) {
+	if t.Step != nil {
+		t.Step(text)
+	}
+}
+
 const maxBootFile = 512 << 20
 
 // AMI makes of a disk with an ext root the files PREFIX.vmlinuz, PREFIX.initrd and
 // PREFIX.ext4: the kernel and ramdisk that its boot loader starts by default, and
 // its root file system, checked and made small, with 3 % of what it holds free. Lines of its
 // /etc/fstab that name other partitions of the disk are put out of use.
-func AMI(ctx context.Context, run *disk.Runner, source, prefix string) (*AMIResult, error) {
+func AMI(ctx context.Context, run *disk.Runner, source, prefix string, tell Telling) (*AMIResult, error) {
 	layer, _, err := guestfs.Image(source)
 	if err != nil {
 		return nil, err
@@ -45,7 +57,7 @@ func AMI(ctx context.Context, run *disk.Runner, source, prefix string) (*AMIResu
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	a := &ami{run: run, dir: dir, out: out}
+	a := &ami{run: run, dir: dir, out: out, tell: tell}
 	if err := a.take(ctx, layer); err != nil {
 		return nil, err
 	}
@@ -74,6 +86,7 @@ type ami struct {
 	run     *disk.Runner
 	dir     string
 	out     *AMIResult
+	tell    Telling
 	ramdisk bool
 }
 
@@ -109,7 +122,13 @@ func (a *ami) take(ctx context.Context, layer disk.Layer) error {
 	if root.Mirrored() {
 		return refuse("an Amazon image's root is ext4 here, and this disk's is %s; convert the disk to a tar first, and that to ami", root.Content)
 	}
-	if err := disk.CopySparse(ctx, filepath.Join(a.dir, "root"), io.NewSectionReader(d.Reader(), root.Start, root.FS().Size)); err != nil {
+	const step = "copy the root file system"
+	a.tell.step(step)
+	from := io.Reader(io.NewSectionReader(d.Reader(), root.Start, root.FS().Size))
+	if a.tell.Progress != nil {
+		from = disk.Told(from, func(n int64) { a.tell.Progress(step, n, root.FS().Size) })
+	}
+	if err := disk.CopySparse(ctx, filepath.Join(a.dir, "root"), from); err != nil {
 		return err
 	}
 	return a.settle(ctx, tree)
@@ -215,6 +234,7 @@ func (a *ami) fstab(text string, from *guestfs.Tree) string {
 
 // shrink makes the root small: its guest grows it only after it wrote to it.
 func (a *ami) shrink(ctx context.Context) error {
+	a.tell.step("check it and make it small")
 	size, err := resize.Ext(ctx, a.run, filepath.Join(a.dir, "root"))
 	a.out.RootSize = size
 	return err

@@ -89,12 +89,17 @@ func TestNothingIsLeft(t *testing.T) {
 func TestAMI(t *testing.T) {
 	raw := source(t)
 	ctx, run, dir := context.Background(), &disk.Runner{}, t.TempDir()
-	r, err := AMI(ctx, run, raw, filepath.Join(dir, "debian"))
+	var steps []string
+	done, total := int64(0), int64(0)
+	r, err := AMI(ctx, run, raw, filepath.Join(dir, "debian"), Telling{func(step string) { steps = append(steps, step) }, func(_ string, d, t int64) { done, total = d, t }})
 	if disk.KindOf(err) == disk.ToolMissing {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(steps) != 2 || done < r.RootSize || done != total {
+		t.Errorf("%q was told, %d of %d bytes", steps, done, total)
 	}
 	if k, _ := os.ReadFile(r.Kernel); string(k) != strings.Repeat("k", 5000) {
 		t.Errorf("not the kernel of the default entry: %.10q", k)
@@ -127,13 +132,13 @@ func TestAMI(t *testing.T) {
 	if b, _ := tree.ReadFile("/etc/fstab", 1000); string(b) != want {
 		t.Errorf("fstab\n%s, want\n%s", b, want)
 	}
-	if _, err := AMI(ctx, run, raw, filepath.Join(dir, "debian")); err == nil {
+	if _, err := AMI(ctx, run, raw, filepath.Join(dir, "debian"), Telling{}); err == nil {
 		t.Error("files that were there are replaced")
 	}
 	if list, _ := os.ReadDir(dir); len(list) != 3 {
 		t.Errorf("left behind: %v", list)
 	}
-	if _, err := AMI(ctx, run, guestfstest.Image(t, guestfstest.Options{}, func(string) {}), filepath.Join(dir, "none")); disk.KindOf(err) != disk.Unsupported {
+	if _, err := AMI(ctx, run, guestfstest.Image(t, guestfstest.Options{}, func(string) {}), filepath.Join(dir, "none"), Telling{}); disk.KindOf(err) != disk.Unsupported {
 		t.Errorf("a disk without a kernel: %v", err)
 	}
 }
@@ -149,7 +154,7 @@ func TestRelativeNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AMI(ctx, run, "made.vmdk", "ami"); err != nil {
+	if _, err := AMI(ctx, run, "made.vmdk", "ami", Telling{}); err != nil {
 		t.Errorf("%v: %+v", err, r)
 	}
 }

@@ -238,7 +238,7 @@ func (m *maker) ami(ctx context.Context) error {
 			return err
 		}
 	}
-	made, err := AMI(ctx, m.run, source, m.opt.Target)
+	made, err := AMI(ctx, m.run, source, m.opt.Target, Telling{})
 	if err != nil {
 		return err
 	}

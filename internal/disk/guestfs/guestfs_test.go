@@ -211,8 +211,12 @@ func TestUnpacked(t *testing.T) {
 		if err := run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
 			t.Skip(err)
 		}
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(target.Path, link); err != nil {
+			t.Fatal(err)
+		}
 		d := &Disk{run: run, mode: ReadWrite}
-		if err := errors.Join(d.openUnpacked(ctx, disk.Layer{Path: target.Path, Format: disk.QCOW2}), d.scan()); err != nil {
+		if err := errors.Join(d.openUnpacked(ctx, disk.Layer{Path: link, Format: disk.QCOW2}), d.scan()); err != nil {
 			t.Fatal(err)
 		}
 		tree, err := d.Tree()
@@ -237,6 +241,15 @@ func TestUnpacked(t *testing.T) {
 		}
 		if left, _ := os.ReadDir(dir); len(left) != 1 {
 			t.Errorf("left behind: %v", left)
+		}
+		if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("the link to the image is none any more: %v, %v", st, err)
+		}
+		if out, err := exec.Command("qemu-img", "snapshot", "-c", "before", target.Path).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := (&Disk{run: run, mode: ReadWrite}).openUnpacked(ctx, disk.Layer{Path: target.Path, Format: disk.QCOW2}); disk.KindOf(err) != disk.Unsupported || !strings.Contains(err.Error(), "snapshots (1)") {
+			t.Errorf("one with a snapshot: %v", err)
 		}
 	}
 }

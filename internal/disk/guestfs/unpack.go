@@ -5,14 +5,25 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"hearth/internal/disk"
 )
 
 // openUnpacked works on a raw copy of a qcow2, where a user may not use FUSE. Close
 // packs it again and puts it in place of the image, if it was changed: until then
-// the image is as it was.
-func (d *Disk) openUnpacked(ctx context.Context, image disk.Layer) error {
+// the image is as it was. One with snapshots, which would be lost, is Unsupported.
+func (d *Disk) openUnpacked(ctx context.Context, image disk.Layer) (err error) {
+	if image.Path, err = filepath.EvalSymlinks(image.Path); err != nil {
+		return err
+	}
+	_, info, err := Image(image.Path)
+	if err != nil {
+		return err
+	}
+	if d.mode == ReadWrite && info.QCOW2 != nil && info.QCOW2.Snapshots > 0 {
+		return unfit("%s has snapshots (%d), which would be lost where FUSE cannot be used, as here; convert it to another image, which has the disk as it is now", image.Path, info.QCOW2.Snapshots)
+	}
 	place := filepath.Dir(image.Path)
 	if d.mode == Scratch {
 		place = ""
@@ -46,7 +57,15 @@ func (d *Disk) repack(ctx context.Context, raw, image string, target disk.Target
 	if err := d.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil); err != nil {
 		return err
 	}
-	return errors.Join(os.Chmod(target.Path, was.Mode().Perm()), os.Rename(target.Path, image))
+	if s, ok := was.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		if err := os.Chown(target.Path, int(s.Uid), int(s.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(target.Path, was.Mode().Perm()); err != nil {
+		return err
+	}
+	return os.Rename(target.Path, image)
 }
 
 // unpack writes the disk in a qcow2 to the new raw file dst.

@@ -19,7 +19,8 @@ var zeros [disk.HoleSize]byte
 
 // copyData writes to out, at the byte at, what r has in size bytes from the byte from
 // on. Zeros are not written: out has holes there. What r does not store is not read.
-func copyData(ctx context.Context, out *os.File, at int64, r io.ReaderAt, from, size int64) error {
+// tell is told to what byte of out it has come; it may be nil.
+func copyData(ctx context.Context, out *os.File, at int64, r io.ReaderAt, from, size int64, tell func(at int64)) error {
 	b, end := make([]byte, piecewise), from+size
 	for off := from; off < end; {
 		if err := ctx.Err(); err != nil {
@@ -39,7 +40,9 @@ func copyData(ctx context.Context, out *os.File, at int64, r io.ReaderAt, from, 
 		if err := writeData(out, p, at+begin-from); err != nil {
 			return err
 		}
-		off = begin + int64(len(p))
+		if off = begin + int64(len(p)); tell != nil {
+			tell(at + off - from)
+		}
 	}
 	return nil
 }

@@ -161,12 +161,12 @@ func (j *job) relay(ctx context.Context, p *piece, g *lvm.Group, list []*piece, 
 	if err := out.Truncate(p.size); err != nil {
 		return err
 	}
-	if err := copyData(ctx, out, 0, j.d.Reader(), p.part.Start, g.Data()); err != nil {
+	if err := copyData(ctx, out, 0, j.d.Reader(), p.part.Start, g.Data(), nil); err != nil {
 		return err
 	}
 	for i, q := range list {
 		q.to = places[i].To.Start
-		if err := j.place(ctx, out, q); err != nil {
+		if err := j.place(ctx, out, q, j.upTo(p.name()+": put together", p.size)); err != nil {
 			return err
 		}
 		q.size = places[i].To.Size

@@ -166,12 +166,12 @@ func (j *job) assemble(ctx context.Context, path string) error {
 	if err := out.Truncate(j.size); err != nil {
 		return err
 	}
-	if err := copyData(ctx, out, 0, j.d.Reader(), 0, j.pieces[0].part.Start); err != nil { // boot code, the table
+	if err := copyData(ctx, out, 0, j.d.Reader(), 0, j.pieces[0].part.Start, nil); err != nil { // boot code, the table
 		return err
 	}
 	places := make([]disk.Partition, len(j.pieces))
 	for i, p := range j.pieces {
-		if err := j.place(ctx, out, p); err != nil {
+		if err := j.place(ctx, out, p, j.upTo("put the disk together", j.size)); err != nil {
 			return err
 		}
 		places[i] = p.part
@@ -184,7 +184,7 @@ func (j *job) assemble(ctx context.Context, path string) error {
 }
 
 // place writes one piece.
-func (j *job) place(ctx context.Context, out *os.File, p *piece) error {
+func (j *job) place(ctx context.Context, out *os.File, p *piece, tell func(at int64)) error {
 	if p.file != "" {
 		in, err := os.Open(p.file)
 		if err != nil {
@@ -195,7 +195,7 @@ func (j *job) place(ctx context.Context, out *os.File, p *piece) error {
 		if err != nil {
 			return err
 		}
-		if err := copyData(ctx, out, p.to, in, 0, min(st.Size(), p.size)); err != nil {
+		if err := copyData(ctx, out, p.to, in, 0, min(st.Size(), p.size), tell); err != nil {
 			return err
 		}
 		return os.Remove(p.file)
@@ -203,7 +203,7 @@ func (j *job) place(ctx context.Context, out *os.File, p *piece) error {
 	if len(p.from) > 1 {
 		at := p.to
 		for _, s := range p.from {
-			if err := copyData(ctx, out, at, j.d.Reader(), s.Start, s.Size); err != nil {
+			if err := copyData(ctx, out, at, j.d.Reader(), s.Start, s.Size, tell); err != nil {
 				return err
 			}
 			at += s.Size
@@ -213,7 +213,7 @@ func (j *job) place(ctx context.Context, out *os.File, p *piece) error {
 	from := p.part.Start
 	for _, s := range append(p.swap, span{p.part.Start + p.part.Size, 0}) {
 		if s.from > from {
-			if err := copyData(ctx, out, p.to+from-p.part.Start, j.d.Reader(), from, s.from-from); err != nil {
+			if err := copyData(ctx, out, p.to+from-p.part.Start, j.d.Reader(), from, s.from-from, tell); err != nil {
 				return err
 			}
 		}

@@ -25,11 +25,14 @@ import (
 // Options says what is made.
 type Options struct {
 	Source   string
-	Target   string      // the file to be made, which must not exist; "": Source is replaced
-	Format   disk.Format // of Target, see [disk.Target]; "": that of Source
-	Compress string      // of a qcow2: "zstd" or "zlib"; "": as Source is, if it is a qcow2
-	Size     int64       // of the disk, bytes; [Grow] only
-	Tell     func(string)
+	Target   string       // the file to be made, which must not exist; "": Source is replaced
+	Format   disk.Format  // of Target, see [disk.Target]; "": that of Source
+	Compress string       // of a qcow2: "zstd" or "zlib"; "": as Source is, if it is a qcow2
+	Size     int64        // of the disk, bytes; [Grow] only
+	Tell     func(string) // is given each long step as it begins; may be nil
+	// Progress is told how many bytes of a step are done, of total; may be nil. Copies are
+	// counted, and what is written in another format; the work of e2fsck and resize2fs is not.
+	Progress func(step string, done, total int64)
 }
 
 // Result is what was made.
@@ -83,12 +86,22 @@ type job struct {
 	pieces []*piece
 	size   int64 // of the disk that is made
 	whyNot error // a volume group stays as it is; nil if none does
+
+	snapshots int // in the image
 }
 
 func (j *job) tell(format string, args ...any) {
 	if j.Tell != nil {
 		j.Tell(fmt.Sprintf(format, args...))
 	}
+}
+
+// upTo tells how far a step of so many bytes is.
+func (j *job) upTo(step string, total int64) func(done int64) {
+	if j.Progress == nil {
+		return nil
+	}
+	return func(done int64) { j.Progress(step, done, total) }
 }
 
 // work opens the image, has change prepare the pieces, and puts them together.
@@ -105,6 +118,9 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 		return nil, refuse("%s is no disk: %s", opt.Source, what)
 	}
 	j := &job{Options: opt, run: run, layer: layer}
+	if info.QCOW2 != nil {
+		j.snapshots = info.QCOW2.Snapshots
+	}
 	if err := j.target(); err != nil {
 		return nil, err
 	}
@@ -142,6 +158,9 @@ func (j *job) target() (err error) {
 			return refuse("an image of another format needs a name of its own: say -o FILE")
 		}
 		j.Target = j.layer.Path
+		if j.snapshots > 0 {
+			return refuse("%s has snapshots (%d), which would be lost; say -o FILE for an image of the disk as it is now", j.Source, j.snapshots)
+		}
 		return guestfs.Unused(j.Target)
 	}
 	if j.Target, err = filepath.Abs(j.Target); err != nil { // tools run in another folder
@@ -174,13 +193,17 @@ func (j *job) build(ctx context.Context) (string, error) {
 			j.Compress = method
 		}
 	}
-	made := filepath.Join(j.dir, "image")
-	j.tell("write it as %s", j.Format)
+	made, step := filepath.Join(j.dir, "image"), "write it as "+string(j.Format)
+	j.tell("%s", step)
+	var tell disk.Progress
+	if told := j.upTo(step, j.size); told != nil {
+		tell = func(part float64) { told(int64(part * float64(j.size))) }
+	}
 	if j.size <= smallDisk && j.Compress == "zstd" { // else what was packed well would become larger
-		return made, j.run.PackQCOW2(ctx, raw, made, j.dir, j.size, nil)
+		return made, j.run.PackQCOW2(ctx, raw, made, j.dir, j.size, tell)
 	}
 	target := disk.Target{Path: made, Format: j.Format, Compress: j.Compress != "", Method: j.Compress}
-	return made, j.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, nil)
+	return made, j.run.Convert(ctx, disk.Layer{Path: raw, Format: disk.Raw}, target, tell)
 }
 
 // finish gives what was made its name.

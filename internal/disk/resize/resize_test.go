@@ -209,9 +209,27 @@ func TestInPlace(t *testing.T) {
 	if err := os.Chmod(image, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Shrink(ctx, run, Options{Source: image})
+	if out, err := exec.Command("qemu-img", "snapshot", "-c", "before", image).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if r, err := Shrink(ctx, run, Options{Source: image}); disk.KindOf(err) != disk.Unsupported || !strings.Contains(err.Error(), "snapshots (1)") {
+		t.Errorf("an image with a snapshot: %+v, %v", r, err)
+	}
+	if out, err := exec.Command("qemu-img", "snapshot", "-d", "before", image).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	told := map[string][2]int64{} // done and total of each step
+	r, err := Shrink(ctx, run, Options{Source: image, Progress: func(step string, done, total int64) {
+		if was := told[step]; done < was[0] || done > total || was[1] != 0 && was[1] != total {
+			t.Errorf("%s: %d of %d after %d", step, done, total, was)
+		}
+		told[step] = [2]int64{done, total}
+	}})
 	if err != nil || r.Format != disk.QCOW2 || r.Stored > mib {
 		t.Fatalf("%+v, %v", r, err)
+	}
+	if copied, written := told["partition 1: copy"], told["write it as qcow2"]; len(told) != 3 || copied[0] < 6*mib || copied[1] != 64*mib || written[0] != r.Size || told["put the disk together"][1] != r.Size {
+		t.Errorf("%v was told; the disk has %d bytes", told, r.Size)
 	}
 	if st, err := os.Stat(image); err != nil || st.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v", st, err)

@@ -64,7 +64,7 @@ func (j *job) takeOut(ctx context.Context, p *piece) error {
 	if fs := p.v.FS(); fs != nil {
 		size = fs.Size
 	}
-	if err := copyData(ctx, f, 0, j.d.Reader(), p.part.Start, size); err != nil {
+	if err := copyData(ctx, f, 0, j.d.Reader(), p.part.Start, size, j.upTo(p.name()+": copy", size)); err != nil {
 		return err
 	}
 	if err := f.Truncate(size); err != nil {
