@@ -54,8 +54,23 @@ func Image(ctx context.Context, run *disk.Runner, layer disk.Layer, opt Options)
 	if err != nil {
 		return nil, err
 	}
+	if err := holdsSystem(d, opt); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	report, err := Apply(ctx, d, opt)
 	return report, errors.Join(err, d.Close())
+}
+
+// holdsSystem refuses to give a disk of data what a system has: a name, a network.
+func holdsSystem(d *guestfs.Disk, opt Options) error {
+	tree, err := d.Tree()
+	if err != nil || opt.Hostname == "" && opt.Network == nil && !opt.Identity {
+		return err
+	}
+	if _, err := tree.Stat("/etc"); guestfs.Missing(err) {
+		return refuse("there is no system on this disk that could have a name, a network or an identity: it has no /etc")
+	}
+	return nil
 }
 
 // Apply puts opt into an open disk, all at once or, after an error, nothing.

@@ -141,6 +141,20 @@ func TestRelabel(t *testing.T) {
 	}
 }
 
+// TestNoSystem: a disk of data gets files, and no name.
+func TestNoSystem(t *testing.T) {
+	_, tree := injected(t, Options{Files: []File{{Path: "/x", Data: []byte("1")}}}, []string{"photos/1=x"})
+	if b, err := tree.ReadFile("/x", 10); string(b) != "1" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	image := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, "photos/1=x") })
+	for _, opt := range []Options{{Hostname: "web1"}, {Identity: true}, {Network: &netconf.Network{NICs: []netconf.NIC{{DHCP4: true}}}}} {
+		if r, err := Image(t.Context(), &disk.Runner{}, disk.Layer{Path: image, Format: disk.Raw}, opt); disk.KindOf(err) != disk.Unsupported {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+}
+
 func TestBadSettings(t *testing.T) {
 	image := guestfstest.Image(t, guestfstest.Options{}, func(dir string) { guestfstest.Tree(t, dir, lived...) })
 	for _, bad := range []Options{{Fstab: []string{"/dev/vda"}}, {Fstab: []string{"/dev/vda /x ext4\n/dev/vdb / ext4"}}, {Fstab: []string{"/dev/vda x ext4"}}, {Network: &netconf.Network{}},
