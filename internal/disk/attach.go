@@ -10,9 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -99,7 +99,12 @@ func (r *Runner) attach(ctx context.Context, chain []Layer, part map[string]any)
 	if err := d.start(ctx, append([]string{tool}, storageArgs(nodes, shown, point)...)); err != nil {
 		return nil, err
 	}
-	return &Attached{Path: fmt.Sprintf("/proc/%d/root%s", d.cmd.Process.Pid, point), close: d.close}, nil
+	path := fmt.Sprintf("/proc/%d/root%s", d.cmd.Process.Pid, point)
+	holds.Store(path, d.hold)
+	return &Attached{Path: path, close: func() error {
+		holds.Delete(path)
+		return d.close()
+	}}, nil
 }
 
 func storageArgs(nodes []string, shown, point string) []string {
@@ -154,11 +159,20 @@ func placeDriver(path string) string {
 	return "file"
 }
 
-// storageDaemon is one running qemu-storage-daemon and its monitor.
+// keeper runs a daemon until nobody has the other end of its pipe, at 4, any more: when this
+// process is killed, what lives on to change the disk ([Command.Whole]) comes to its end,
+// and the daemon writes all and lets the image go.
+const keeper = `"$@" 4<&- & daemon=$!; exec 3<&-; read -r _ <&4; kill -TERM $daemon 2>/dev/null; wait $daemon`
+
+// holds has the end of that pipe, by the path of what is attached.
+var holds sync.Map
+
+// storageDaemon is one running qemu-storage-daemon, its keeper and its monitor.
 type storageDaemon struct {
 	cmd    *exec.Cmd
 	dir    string
 	mon    *os.File
+	hold   *os.File
 	errs   capped
 	exited chan error
 }
@@ -172,35 +186,30 @@ func (d *storageDaemon) start(ctx context.Context, argv []string) error {
 	d.mon = os.NewFile(uintptr(pair[0]), "monitor")
 	theirs := os.NewFile(uintptr(pair[1]), "monitor")
 	defer theirs.Close()
-	d.cmd = exec.Command(argv[0], argv[1:]...)
-	d.cmd.Dir, d.cmd.Env = "/", []string{"PATH=" + toolPath, "LC_ALL=C"}
-	d.cmd.ExtraFiles, d.cmd.Stderr = []*os.File{theirs}, &d.errs
-	d.cmd.SysProcAttr = privateMounts()
-	if err := d.run(); err != nil {
+	until, hold, err := os.Pipe()
+	if err != nil {
 		d.mon.Close()
+		os.RemoveAll(d.dir)
+		return err
+	}
+	defer until.Close()
+	d.hold = hold
+	d.cmd = exec.Command("/bin/sh", append([]string{"-c", keeper, "sh"}, argv...)...)
+	d.cmd.Dir, d.cmd.Env = "/", []string{"PATH=" + toolPath, "LC_ALL=C"}
+	d.cmd.ExtraFiles, d.cmd.Stderr = []*os.File{theirs, until}, &d.errs
+	d.cmd.SysProcAttr = privateMounts()
+	if err := d.cmd.Start(); err != nil {
+		d.mon.Close()
+		d.hold.Close()
 		os.RemoveAll(d.dir)
 		return fail(Unsupported, "attach disk", "namespaces of users and mounts cannot be made here (%v; in a chroot the kernel makes none); convert the image to raw instead", err)
 	}
+	go func() { d.exited <- d.cmd.Wait() }()
 	if err := d.greet(ctx); err != nil {
 		d.kill()
 		return fail(ToolFailed, "attach disk", "qemu-storage-daemon did not start: %v: %s", err, lastLines(d.errs.String()))
 	}
 	return nil
-}
-
-// run starts the daemon from a thread that lives as long as it does: with that thread,
-// so when this process is killed, the daemon writes all and ends, and lets the image go.
-func (d *storageDaemon) run() error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := d.cmd.Start()
-		started <- err
-		if err == nil {
-			d.exited <- d.cmd.Wait()
-		}
-	}()
-	return <-started
 }
 
 // privateMounts asks for namespaces in which the daemon may mount its file. As
@@ -210,7 +219,7 @@ func privateMounts() *syscall.SysProcAttr {
 	if os.Geteuid() == 0 {
 		ids = 1<<32 - 1
 	}
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM,
+	return &syscall.SysProcAttr{Setpgid: true,
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: ids}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: ids}}}
@@ -244,6 +253,7 @@ func (d *storageDaemon) close() error {
 		d.kill()
 		return err
 	}
+	d.hold.Close()
 	go func() { _, _ = io.Copy(io.Discard, d.mon) }()
 	if err := <-d.exited; err != nil {
 		return fail(ToolFailed, "detach disk", "qemu-storage-daemon: %v: %s", err, lastLines(d.errs.String()))
@@ -254,6 +264,7 @@ func (d *storageDaemon) close() error {
 func (d *storageDaemon) kill() {
 	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
 	d.mon.Close()
+	d.hold.Close()
 	<-d.exited //nolint:errcheck // how it ended does not matter: it was killed
 	os.RemoveAll(d.dir)
 }

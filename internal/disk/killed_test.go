@@ -51,8 +51,20 @@ func TestDoomed(t *testing.T) {
 		}
 		fmt.Println("under way")
 		select {}
+	case "disk":
+		a, err := (&Runner{}).Attach(t.Context(), []Layer{{path, QCOW2}})
+		if err != nil {
+			t.Skip("SKIP", err)
+		}
+		f, err := os.OpenFile(a.Path, os.O_RDWR, 0)
+		if err != nil {
+			t.Skip("SKIP", err)
+		}
+		fmt.Println("under way")
+		_, err = (&Runner{}).Run(t.Context(), Command{Name: "dd", Args: []string{"if=" + path + ".pipe", "of=" + DiskPath, "conv=notrunc"}, Read: []string{path + ".pipe"}, Disk: f, Whole: true})
+		t.Skip("SKIP", err)
 	case "whole", "other":
-		c := Command{Name: "dd", Args: []string{"if=" + path, "of=" + path + ".out"}, Read: []string{path}, Write: []string{path + ".out"}, Whole: os.Getenv("HEARTH_TEST_DOOMED") == "whole"}
+		c := Command{Name: "sed", Args: []string{"-u", "-n", "-e", "p", "-e", "w " + path + ".out", path}, Read: []string{path}, Write: []string{path + ".out"}, Whole: os.Getenv("HEARTH_TEST_DOOMED") == "whole"}
 		_, err := (&Runner{}).Run(t.Context(), c)
 		t.Skip("SKIP", err)
 	}
@@ -101,7 +113,7 @@ func TestKilledAttached(t *testing.T) {
 		t.Skipf("%v: %s", err, out)
 	}
 	cmd := doomed(t, "attach", path)
-	daemon := children(t, cmd.Process.Pid)["qemu-storage-da"]
+	daemon := children(t, children(t, cmd.Process.Pid)["sh"])["qemu-storage-da"]
 	fd, err := unix.PidfdOpen(daemon, 0)
 	if daemon == 0 || err != nil {
 		t.Fatal(daemon, err)
@@ -125,9 +137,9 @@ func TestKilledAttached(t *testing.T) {
 }
 
 // TestKilledWhole: a tool whose work is to be whole comes to its end when the process that
-// started it is killed; others end with that.
+// started it is killed, though nobody reads what it says; others end with that.
 func TestKilledWhole(t *testing.T) {
-	for work, want := range map[string]string{"whole": "all of it", "other": ""} {
+	for work, want := range map[string]string{"whole": "all of it\n", "other": ""} {
 		pipe := filepath.Join(t.TempDir(), "pipe")
 		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 			t.Fatal(err)
@@ -152,7 +164,7 @@ func TestKilledWhole(t *testing.T) {
 		case err := <-ended:
 			t.Fatalf("it ended: %v", err)
 		}
-		tool := children(t, cmd.Process.Pid)["dd"]
+		tool := children(t, cmd.Process.Pid)["sed"]
 		fd, err := unix.PidfdOpen(tool, 0)
 		if tool == 0 || err != nil {
 			t.Fatal(tool, err)
@@ -164,7 +176,7 @@ func TestKilledWhole(t *testing.T) {
 		if want == "" && !ends(t, fd) {
 			t.Error("it lives on")
 		}
-		_, _ = in.WriteString("all of it") // nobody reads what is written to the dead
+		_, _ = in.WriteString("all of it\n") // nobody reads what is written to the dead
 		_ = in.Close()
 		if !ends(t, fd) {
 			t.Error("it does not end")
@@ -173,5 +185,63 @@ func TestKilledWhole(t *testing.T) {
 		if b, err := os.ReadFile(pipe + ".out"); string(b) != want || err != nil {
 			t.Errorf("%s: %q, %v", work, b, err)
 		}
+	}
+}
+
+// TestKilledDisk: what is written whole to a qcow2 is in it, though who attached that was killed
+// before it was written; then nobody holds the image.
+func TestKilledDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.qcow2")
+	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", path, "16M").CombinedOutput(); err != nil {
+		t.Skipf("%v: %s", err, out)
+	}
+	if err := syscall.Mkfifo(path+".pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := doomed(t, "disk", path)
+	in, err := os.OpenFile(path+".pipe", os.O_WRONLY, 0) // the tool has opened it then
+	if err != nil {
+		t.Fatal(err)
+	}
+	below := children(t, cmd.Process.Pid)
+	var fds []int
+	for _, pid := range []int{below["dd"], children(t, below["sh"])["qemu-storage-da"]} {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if pid == 0 || err != nil {
+			t.Fatal(pid, err)
+		}
+		defer unix.Close(fd)
+		fds = append(fds, fd)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	data := strings.Repeat("whole", 100000)
+	if _, err := in.WriteString(data); err != nil {
+		t.Error(err)
+	}
+	_ = in.Close()
+	for _, fd := range fds {
+		if !ends(t, fd) {
+			t.Fatal("it lives on")
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := NewQCOW2Reader(f, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, len(data))
+	if _, err := q.ReadAt(b, 0); err != nil || string(b) != data {
+		t.Errorf("%.20q, %v", b, err)
 	}
 }

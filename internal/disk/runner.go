@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Runner starts the tools that read and write images, each in a sandbox: a
@@ -137,10 +140,41 @@ func (c Command) startWith(ctx context.Context, argv []string, stdout, stderr io
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: flags}
 	if c.Whole {
 		cmd.SysProcAttr.Pdeathsig = 0
+		if c.Disk != nil {
+			if hold, ok := holds.Load(c.Disk.Name()); ok {
+				cmd.ExtraFiles = append(cmd.ExtraFiles, hold.(*os.File))
+			}
+		}
+		keep, err := keepOutput(cmd)
+		if err != nil {
+			return err
+		}
+		defer keep()
 	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
 	return cmd.Run()
+}
+
+// keepOutput has a tool write to files in memory, and gives what hands that on and lets them
+// go: a pipe breaks when this process is killed, and with it the tool.
+func keepOutput(cmd *exec.Cmd) (done func(), err error) {
+	var files []*os.File
+	to := []io.Writer{cmd.Stdout, cmd.Stderr}
+	for range to {
+		fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
+		if err != nil {
+			return nil, os.NewSyscallError("memfd_create", err)
+		}
+		files = append(files, os.NewFile(uintptr(fd), "output"))
+	}
+	cmd.Stdout, cmd.Stderr = files[0], files[1]
+	return func() {
+		for i, f := range files {
+			_, _ = io.Copy(to[i], io.NewSectionReader(f, 0, math.MaxInt64))
+			_ = f.Close()
+		}
+	}, nil
 }
 
 // noNetwork takes the network away; only root may, for others Landlock stands in.

@@ -89,6 +89,9 @@ func Apply(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error) {
 		if err := w.fresh(); err != nil {
 			return nil, err
 		}
+		if len(w.out.HostKeys) > 0 && asksTheCloud(tree) {
+			w.out.Warnings = append(w.out.Warnings, "the guest has cloud-init or Hearth's agent: where there is metadata, it makes other host keys than these at its first boot")
+		}
 	}
 	if opt.Hostname != "" {
 		for _, c := range identity.SetHostname(tree, family, opt.Hostname) {
