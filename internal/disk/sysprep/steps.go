@@ -20,7 +20,6 @@ type Step struct {
 	Default bool   // done unless it is left out
 
 	remove []string // patterns of what goes, folders with all that is in them
-	empty  []string // patterns of files that stay and lose their content
 	also   func(*run) error
 }
 
@@ -34,7 +33,7 @@ func Steps() []Step {
 	}
 	return []Step{
 		{Name: "host-keys", What: "ssh host keys of every type", Default: true, remove: []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/dropbear_*_host_key", "/etc/dropbear/dropbear_*_host_key.pub", "/etc/openssh/ssh_host_*"}, also: remake},
-		{Name: "machine-id", What: "machine-id of systemd and D-Bus", Default: true, empty: []string{"/etc/machine-id"}, remove: []string{"/var/lib/dbus/machine-id"}, also: nil},
+		{Name: "machine-id", What: "machine-id of systemd and D-Bus", Default: true, remove: []string{"/var/lib/dbus/machine-id"}, also: machineID},
 		{Name: "duid", What: "DHCP unique identifiers", Default: true, remove: []string{"/var/lib/dhcpcd/duid", "/etc/dhcpcd.duid", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/etc/wicked/duid.xml", "/var/lib/dhcpv6/dhcp6c_duid", "/var/lib/NetworkManager/secret_key", "/var/db/dhcpcd/duid", "/etc/dhcpcd.secret", "/var/lib/dhcpcd/secret", "/var/db/dhcpcd/secret"}},
 		{Name: "random-seed", What: "saved random seeds", Default: true, remove: []string{"/var/lib/systemd/random-seed", "/var/lib/random-seed", "/var/lib/urandom/random-seed", "/var/lib/misc/random-seed", "/var/lib/seedrng/*", "/var/lib/systemd/credential.secret"}},
 		{Name: "history", What: "histories of shells and editors", Default: true, remove: home(".bash_history", ".ash_history", ".sh_history", ".zsh_history", ".histfile", ".local/share/fish/fish_history", ".viminfo", ".lesshst", ".python_history", ".mysql_history", ".psql_history", ".sqlite_history", ".wget-hsts", ".rnd")},
@@ -61,6 +60,23 @@ func Patterns(names ...string) (all []string) {
 		}
 	}
 	return all
+}
+
+// machineID empties /etc/machine-id, which has systemd make one. Where another init is, it
+// goes: dbus-uuidgen makes a file that is not there, and fails over one without an id.
+func machineID(r *run) error {
+	n, err := r.tree.Stat("/etc/machine-id")
+	switch {
+	case guestfs.Missing(err):
+		return nil
+	case err != nil:
+		return err
+	case r.init != "" && r.init != "systemd":
+		return r.removeFile("/etc/machine-id")
+	case n.IsRegular() && n.Size > 0:
+		r.emptyFile(n)
+	}
+	return nil
 }
 
 // rotated are names of logs that were put aside.

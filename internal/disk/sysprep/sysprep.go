@@ -46,6 +46,7 @@ type run struct {
 	tree   *guestfs.Tree
 	edit   *guestfs.Edit
 	family guestos.Family
+	init   string // of [guestos.OS]
 	done   *Done
 	gone   map[string]bool
 	out    *Report
@@ -85,7 +86,7 @@ func Prepare(ctx context.Context, d *guestfs.Disk, opt Options) (*Report, error)
 	}
 	r := &run{tree: tree, edit: tree.Edit(), gone: map[string]bool{}, out: &Report{System: "an unknown system", DryRun: opt.DryRun, Warnings: []string{}}}
 	if os := guestos.Identify(tree); os != nil {
-		r.out.System, r.family = os.Name, os.Family
+		r.out.System, r.family, r.init = os.Name, os.Family, os.Init
 	}
 	for _, v := range d.Volumes {
 		if v.FS() == nil && v.Content != "" && v.Content != "swap" && v.Content != "lvm" {
@@ -113,17 +114,6 @@ func (r *run) step(s Step) error {
 		for _, name := range found {
 			if err := r.removeFile(name); err != nil {
 				return err
-			}
-		}
-	}
-	for _, pattern := range s.empty {
-		found, err := r.tree.Glob(pattern)
-		if err != nil {
-			return err
-		}
-		for _, name := range found {
-			if n, err := r.tree.Stat(name); err == nil && n.IsRegular() && n.Size > 0 {
-				r.emptyFile(n)
 			}
 		}
 	}

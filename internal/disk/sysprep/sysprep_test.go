@@ -50,6 +50,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestMachineID: systemd finds an empty file, and D-Bus of others none.
+func TestMachineID(t *testing.T) {
+	for program, there := range map[string]bool{"lib/systemd/systemd=x": true, "sbin/openrc=x": false} {
+		path := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
+			guestfstest.Tree(t, dir, "etc/os-release=ID=alpine\n", program, "etc/machine-id=0123\n", "var/lib/dbus/machine-id->/etc/machine-id")
+		})
+		prepare(t, path, Options{})
+		got, err := look(t, path).ReadFile("/etc/machine-id", 100)
+		if there && (err != nil || len(got) > 0) || !there && !guestfs.Missing(err) {
+			t.Errorf("%s: %q, %v", program, got, err)
+		}
+		guestfstest.Clean(t, path, 0)
+	}
+}
+
 // TestDropbear: Debian's does not start without host keys, and makes none but when it is
 // installed.
 func TestDropbear(t *testing.T) {
