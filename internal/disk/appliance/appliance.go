@@ -42,6 +42,10 @@ type Appliance struct {
 // memory is the guest's, in MiB.
 const memory = 512
 
+// maxStaged is how many bytes of files an edit may bring: they come in the ramdisk, and the
+// kernel has each twice while it unpacks that.
+const maxStaged = 128 << 20
+
 // have gives the parts for file systems of some kinds.
 func (a *Appliance) have(ctx context.Context, kinds []string) (Parts, error) {
 	a.mu.Lock()
@@ -80,7 +84,15 @@ func (a *Appliance) Edit(ctx context.Context, fs disk.FileSystem, dir, script st
 		if err != nil {
 			return err
 		}
+		room := int64(maxStaged)
 		for _, e := range list {
+			st, err := e.Info()
+			if err != nil {
+				return err
+			}
+			if room -= st.Size(); room < 0 {
+				return &disk.Error{Kind: disk.TooBig, Op: "work in the appliance", Reason: fmt.Sprintf("its guest takes files of %d MiB in all, and these are larger: put large ones in from within the system that is on it", maxStaged>>20)}
+			}
 			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 			if err != nil {
 				return err

@@ -3,6 +3,8 @@ package appliance
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +49,22 @@ func TestListenerIsBounded(t *testing.T) {
 	}
 	if len(l.part) > maxLine {
 		t.Errorf("%d bytes are kept", len(l.part))
+	}
+}
+
+// TestLargeFiles: more than the guest's memory takes is refused before it is started, where its
+// kernel would have found no room for its ramdisk.
+func TestLargeFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, maxStaged/2+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &Appliance{Parts: func(context.Context, []string) (Parts, error) { return Parts{}, errors.New("it was started") }}
+	if err := a.Edit(t.Context(), disk.FileSystem{Kind: "xfs"}, dir, ""); disk.KindOf(err) != disk.TooBig || !strings.Contains(err.Error(), "128 MiB") {
+		t.Error(err)
 	}
 }
 
