@@ -20,6 +20,13 @@ func (m *machine) edit(s Step) error {
 		return err
 	}
 	e := &editor{root: at, cwd: "/"}
+	var st unix.Statfs_t
+	if err := unix.Statfs(at, &st); err != nil {
+		return err
+	}
+	if err := e.fits(s.Script, int64(st.Bavail)*st.Bsize); err != nil {
+		return err
+	}
 	for line := range strings.Lines(s.Script) {
 		words, err := split(strings.TrimSuffix(line, "\n"))
 		if err == nil {
@@ -34,6 +41,33 @@ func (m *machine) edit(s Step) error {
 		return err
 	}
 	return m.unmountAll()
+}
+
+// fits refuses, before the first change, files for which a file system with so many bytes
+// free has no room, with what goes before them taken into account.
+func (e *editor) fits(script string, free int64) error {
+	const block = 4096
+	for line := range strings.Lines(script) {
+		w, err := split(strings.TrimSuffix(line, "\n"))
+		if err != nil || len(w) < 2 {
+			continue // it is told of when it is to be done
+		}
+		var st unix.Stat_t
+		switch w[0] {
+		case "rm":
+			if unix.Lstat(e.at(w[1]), &st) == nil && st.Nlink == 1 {
+				free += st.Blocks * 512
+			}
+		case "write":
+			if unix.Stat(w[1], &st) == nil {
+				free -= (st.Size + block - 1) / block * block
+			}
+		}
+		if free < 0 {
+			return fmt.Errorf("the files need %d bytes more than are free; nothing was changed: %w", -free, unix.ENOSPC)
+		}
+	}
+	return nil
 }
 
 // split takes a line apart as debugfs does: words, or strings in quotes in which two

@@ -1,10 +1,13 @@
 package inside
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestSplit: lines are taken apart as debugfs does.
@@ -68,6 +71,41 @@ func TestEditor(t *testing.T) {
 }
 
 // TestSubvolumes: of fstab, only lines of this btrfs count.
+// TestFits: what has no room is refused before anything is changed; what goes makes room for
+// what comes after it, if it has no other name.
+func TestFits(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, size int) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, slices.Repeat([]byte("x"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	small, large := file("small", 100), file("large", 40<<10)
+	file("old", 40<<10)
+	if err := os.Link(file("twice", 40<<10), filepath.Join(dir, "other")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		script string
+		free   int64
+		good   bool
+	}{
+		{"write " + large + " new\n", 40 << 10, true},
+		{"write " + large + " new\nwrite " + small + " new2\n", 40 << 10, false},
+		{"mkdir /x\nrm \"/old\"\nwrite " + large + " new\n", 0, true},
+		{"write " + large + " new\nrm /old\n", 0, false},
+		{"rm /twice\nwrite " + small + " new\n", 0, false},
+		{"rm /nothing\nrm\n\"\n", 0, true},
+	} {
+		e := &editor{root: dir, cwd: "/"}
+		if err := e.fits(c.script, c.free); (err == nil) != c.good || err != nil && !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("%q with %d bytes free: %v", c.script, c.free, err)
+		}
+	}
+}
+
 func TestSubvolumes(t *testing.T) {
 	dir := t.TempDir()
 	if fstab(dir, Disk{}) != nil {
