@@ -57,7 +57,8 @@ func (n Network) check() error {
 		if nic.Name == "" && nic.MAC == "" && len(n.NICs) > 1 {
 			return refuse("NIC %d of %d has neither a MAC nor a name to be known by", i+1, len(n.NICs))
 		}
-		for _, key := range []string{nic.Name, nic.MAC} {
+		hw, _ := net.ParseMAC(nic.MAC) // it is one, or none was given
+		for _, key := range []string{nic.Name, hw.String()} {
 			if key != "" && seen[key] {
 				return refuse("two NICs have %s", key)
 			}

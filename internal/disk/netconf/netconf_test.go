@@ -170,7 +170,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	for _, bad := range []Network{{}, {NICs: []NIC{{Name: "eth0\nx"}}}, {NICs: []NIC{{Name: "$(reboot)"}}}, {NICs: []NIC{{MAC: "nonsense"}}}, {NICs: []NIC{{}, {}}}, {NICs: []NIC{{Name: "a"}, {Name: "a"}}},
+	for _, bad := range []Network{{}, {NICs: []NIC{{Name: "eth0\nx"}}}, {NICs: []NIC{{Name: "$(reboot)"}}}, {NICs: []NIC{{MAC: "nonsense"}}}, {NICs: []NIC{{MAC: "52:54:00:AA:00:01"}, {MAC: "52-54-00-aa-00-01"}}}, {NICs: []NIC{{}, {}}}, {NICs: []NIC{{Name: "a"}, {Name: "a"}}},
 		{NICs: []NIC{{DHCP4: true}}, Search: []string{"a; reboot"}}, {NICs: []NIC{{Gateway4: addr("::1")}}}, {NICs: []NIC{{DHCP4: true, Gateway4: addr("192.0.2.1")}}}, {NICs: []NIC{{Addresses: prefixes("192.0.2.5/24"), Gateway6: addr("fe80::1")}}}, {NICs: []NIC{{Addresses: []netip.Prefix{{}}}}}, {NICs: []NIC{{MTU: 1}}},
 		{NICs: []NIC{{DNS: []netip.Addr{addr("fe80::1%eth0")}}}}, {NICs: []NIC{{Routes: []Route{{To: netip.MustParsePrefix("10.0.0.1/8"), Via: addr("10.0.0.1")}}}}}} {
 		if p, err := Write(guests[Netplan], nil, bad); disk.KindOf(err) != disk.Refused {
