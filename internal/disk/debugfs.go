@@ -3,6 +3,8 @@ package disk
 import (
 	"context"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // EditExt has debugfs carry out commands, a line each, on the ext file system
@@ -23,7 +25,13 @@ func (r *Runner) EditExt(ctx context.Context, f *os.File, fs *ExtFS, dir, comman
 	if err := handOver(dir, f.Name()); err != nil {
 		return err
 	}
-	out, err := r.Run(context.WithoutCancel(ctx), Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f, Whole: true})
+	lock, err := os.Open(dir) // a folder of package workdir stays while debugfs reads it
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	_ = unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	out, err := r.Run(context.WithoutCancel(ctx), Command{Name: "debugfs", Args: []string{"-w", "-f", script, inDisk(fs)}, Read: []string{dir}, Disk: f, Whole: true, Keep: lock})
 	if err != nil {
 		return err
 	}

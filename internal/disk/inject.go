@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"hearth/internal/disk/workdir"
 )
 
 // File is one file to be put into a guest's file system.
@@ -84,11 +86,12 @@ func (r *Runner) injectAttached(ctx context.Context, image string, files []File)
 
 // write stages the files in a folder that the tool may read, and has it copy them.
 func (r *Runner) write(ctx context.Context, f *os.File, fs *ExtFS, files []File) error {
-	dir, err := os.MkdirTemp("", "hearth-inject-")
+	work, err := workdir.Make("", "hearth-inject-", nil)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer work.Close()
+	dir := work.Path
 	commands, err := stage(dir, files)
 	if err != nil {
 		return err

@@ -65,6 +65,9 @@ func TestDoomed(t *testing.T) {
 		t.Skip("SKIP", err)
 	case "whole", "other":
 		c := Command{Name: "sed", Args: []string{"-u", "-n", "-e", "p", "-e", "w " + path + ".out", path}, Read: []string{path}, Write: []string{path + ".out"}, Whole: os.Getenv("HEARTH_TEST_DOOMED") == "whole"}
+		if c.Keep, _ = os.Open(filepath.Dir(path)); unix.Flock(int(c.Keep.Fd()), unix.LOCK_SH) != nil {
+			t.Skip("SKIP")
+		}
 		_, err := (&Runner{}).Run(t.Context(), c)
 		t.Skip("SKIP", err)
 	}
@@ -176,12 +179,23 @@ func TestKilledWhole(t *testing.T) {
 		if want == "" && !ends(t, fd) {
 			t.Error("it lives on")
 		}
+		folder, err := os.Open(filepath.Dir(pipe))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer folder.Close()
+		if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB); (err != nil) != (work == "whole") {
+			t.Errorf("%s: of its folder's lock: %v", work, err)
+		}
 		_, _ = in.WriteString("all of it\n") // nobody reads what is written to the dead
 		_ = in.Close()
 		if !ends(t, fd) {
 			t.Error("it does not end")
 		}
 		_ = unix.Close(fd)
+		if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Errorf("%s: nobody is there, and of its folder's lock: %v", work, err)
+		}
 		if b, err := os.ReadFile(pipe + ".out"); string(b) != want || err != nil {
 			t.Errorf("%s: %q, %v", work, b, err)
 		}

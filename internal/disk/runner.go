@@ -43,6 +43,7 @@ type Command struct {
 	Progress func(string) // is given each piece of standard output up to \r or \n
 	Stdout   io.Writer    // is given standard output, all of it, in place of Output
 	Whole    bool         // it lives on if this process is killed: what it writes is whole then
+	Keep     *os.File     // is open in a tool that lives on, as long as it does
 }
 
 // DiskPath is how a tool names [Command.Disk]. A file handed over open needs no
@@ -144,6 +145,9 @@ func (c Command) startWith(ctx context.Context, argv []string, stdout, stderr io
 			if hold, ok := holds.Load(c.Disk.Name()); ok {
 				cmd.ExtraFiles = append(cmd.ExtraFiles, hold.(*os.File))
 			}
+		}
+		if c.Keep != nil {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, c.Keep)
 		}
 		keep, err := keepOutput(cmd)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/workdir"
 )
 
 // Edit gathers changes of a [Tree]; [Edit.Commit] carries them out. Until then
@@ -374,11 +375,12 @@ func (e *Edit) Commit(ctx context.Context) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	dir, err := os.MkdirTemp("", "hearth-edit-")
+	work, err := workdir.Make("", "hearth-edit-", nil)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer work.Close()
+	dir := work.Path
 	for i, c := range e.files {
 		if err := c.put(staged(dir, i)); err != nil {
 			return err

@@ -1,6 +1,6 @@
 // Package workdir makes folders for work under way, and takes away those that a killed program left
-// beside them. Each is locked (flock) by the program that works in it: the kernel gives the lock up
-// when that ends, however it ends, so one that nobody has locked is left over.
+// beside them. Each is locked (flock, shared) by the program that works in it, and by a tool of its own that
+// may outlive it: the kernel gives a lock up when its holder ends, however it ends, so one that nobody has locked is left over.
 package workdir
 
 import (
@@ -36,7 +36,7 @@ func Make(parent, prefix string, remove func(string) error) (*Dir, error) {
 		if err != nil {
 			return nil, err
 		}
-		lock, err := lockOf(path)
+		lock, err := lockOf(path, unix.LOCK_SH)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 			continue // somebody else's sweep was quicker than the lock
 		}
@@ -64,7 +64,7 @@ func sweep(parent, prefix string, remove func(string) error) {
 			continue
 		}
 		path := filepath.Join(parent, e.Name())
-		if lock, err := lockOf(path); err == nil {
+		if lock, err := lockOf(path, unix.LOCK_EX); err == nil {
 			_ = remove(path)
 			lock.Close()
 		}
@@ -72,12 +72,12 @@ func sweep(parent, prefix string, remove func(string) error) {
 }
 
 // lockOf locks a folder without waiting; fs.ErrNotExist if it was removed before that.
-func lockOf(path string) (*os.File, error) {
+func lockOf(path string, how int) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		f.Close()
 		return nil, err
 	}
