@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -10,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hearth/internal/disk/guestos"
+	"hearth/internal/disk/osdef"
 )
 
 // Dir is a networks/ folder of ganeti-instance-image: subnets/NAME has NETMASK,
@@ -37,8 +38,9 @@ type Instance struct {
 	Subnet  string
 }
 
-// ReadDir reads a networks/ folder. Its files are not run by a shell: they have
-// lines NAME=VALUE. Files that an editor left are not read. An error names the file.
+// ReadDir reads a networks/ folder. Its files are not run by a shell, but read as
+// [osdef.ParseSettings] does: with quotes, comments and "export". Files that an editor
+// left are not read. An error names the file.
 func ReadDir(dir fs.FS) (*Dir, error) {
 	d := &Dir{Subnets: map[string]Subnet{}, Instances: map[string]Instance{}}
 	err := each(dir, "subnets", func(name string, v map[string]string) error {
@@ -61,8 +63,11 @@ func ReadDir(dir fs.FS) (*Dir, error) {
 			}
 			s.DNS = append(s.DNS, a)
 		}
+		if err := settings(s.DNS, s.Search); err != nil {
+			return refuse("subnets/%s: %v", name, err)
+		}
 		d.Subnets[name] = s
-		return settings(s.DNS, s.Search)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -125,18 +130,40 @@ func each(dir fs.FS, folder string, do func(name string, v map[string]string) er
 		if !domainName.MatchString(e.Name()) || e.IsDir() {
 			continue
 		}
-		b, err := fs.ReadFile(dir, path.Join(folder, e.Name()))
+		v, err := variables(dir, path.Join(folder, e.Name()))
 		if err != nil {
 			return err
 		}
-		if len(b) > maxFile {
-			return refuse("%s/%s is no such file: it has %d bytes", folder, e.Name(), len(b))
-		}
-		if err := do(e.Name(), guestos.Variables(string(b))); err != nil {
+		if err := do(e.Name(), v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// variables reads what a file assigns.
+func variables(dir fs.FS, name string) (map[string]string, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxFile {
+		return nil, refuse("%s is no such file: it has more than %d bytes", name, maxFile)
+	}
+	list, err := osdef.ParseSettings(string(b))
+	if err != nil {
+		return nil, refuse("%s: %v", name, err)
+	}
+	v := map[string]string{}
+	for _, s := range list {
+		v[s.Name] = s.Value
+	}
+	return v, nil
 }
 
 // maskBits reads a mask in either form: 255.255.255.0 or 24.

@@ -57,6 +57,32 @@ func TestReadDir(t *testing.T) {
 	}
 }
 
+// TestReadDirAsAShell reads files as the shell of the hook interfaces does, which sources
+// them: with comments behind values, quotes of both kinds, export, and the ends of lines
+// of other systems.
+func TestReadDirAsAShell(t *testing.T) {
+	d, err := ReadDir(folder(map[string]string{
+		"subnets/vlan42":      "# the office\r\nexport NETMASK='255.255.255.0' # a /24\r\nGATEWAY=\"192.168.1.1\"  # the router\r\nDNS_SERVERS=\"$GATEWAY 4.4.4.4\"\r\n",
+		"instances/a.example": "ADDRESS=192.168.1.100 # web\nSUBNET=vlan42;\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Network{NICs: []NIC{{Name: "eth0", Addresses: prefixes("192.168.1.100/24"), Gateway4: addr("192.168.1.1"), DNS: []netip.Addr{addr("192.168.1.1"), addr("4.4.4.4")}, Search: []string{}}}}
+	if got, ok := d.Network("a.example"); !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	for want, text := range map[string]string{
+		"subnets/a: line 2": "NETMASK=24\nGATEWAY=$(hostname -i)\n",
+		"subnets/a: ":       "NETMASK=24\nDNS_SEARCH='example.org, example.net'\n",
+		"more than":         "NETMASK=24\n" + strings.Repeat("#", maxFile),
+	} {
+		if _, err := ReadDir(folder(map[string]string{"subnets/a": text})); disk.KindOf(err) != disk.Refused || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
 // FuzzReadDir reads folders: each instance that is accepted has a network that can be
 // written for every way.
 func FuzzReadDir(f *testing.F) {
