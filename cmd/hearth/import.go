@@ -45,11 +45,11 @@ func newImportOpenNebula(cfg *config.Config) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var files []opennebula.File
 			for _, name := range args {
-				text, err := os.ReadFile(name)
+				text, err := readSettings(name)
 				if err != nil {
 					return err
 				}
-				files = append(files, opennebula.File{Name: name, Text: string(text)})
+				files = append(files, opennebula.File{Name: name, Text: text})
 			}
 			plan, err := opennebula.Read(files)
 			if err != nil {

@@ -50,6 +50,8 @@ func TestParse(t *testing.T) {
 		"a=b": {{Name: "A", Value: "b", Line: 1}},
 		"# c\nA = two words # c\nB = \"x\\\"#\\\\\ny\"": {{Name: "A", Value: "two words", Line: 2}, {Name: "B", Value: "x\"#\\\ny", Line: 3}},
 		"N = [ A = b,\n# c\nC = \"d,]\" ]\nM=[]":        {{Name: "N", Line: 1, Vector: []Attribute{{Name: "A", Value: "b", Line: 1}, {Name: "C", Value: "d,]", Line: 3}}}, {Name: "M", Line: 4, Vector: []Attribute{}}},
+		"A =\nB = c\nC = \r\nD = [ E = \"\", F = ]\nG =\n\"h\"\nI =": {{Name: "A", Line: 1}, {Name: "B", Value: "c", Line: 2}, {Name: "C", Line: 3},
+			{Name: "D", Line: 4, Vector: []Attribute{{Name: "E", Line: 4}, {Name: "F", Line: 4}}}, {Name: "G", Value: "h", Line: 5}, {Name: "I", Line: 7}},
 	} {
 		if got, err := Parse(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %+v, %v", text, got, err)
@@ -69,25 +71,29 @@ func TestRefuses(t *testing.T) {
 	image := "NAME=i\nPATH=/x\n"
 	vm := "NAME=v\nMEMORY=64\nDISK=[IMAGE_ID=0]\n"
 	for want, texts := range map[string][]string{
-		"no template":             {"NAME=x"},
-		"no NAME":                 {"PATH=/x"},
-		"empty disk":              {"NAME=x\nSIZE=5"},
-		"TYPE KERNEL":             {"NAME=x\nPATH=/x\nTYPE=KERNEL"},
-		"DEV_PREFIX":              {"NAME=x\nPATH=/x\nDEV_PREFIX=q"},
-		"machine has no NAME":     {"MEMORY=5"},
-		`MEMORY is "0"`:           {"NAME=x\nMEMORY=0"},
-		`CPU "NaN"`:               {"NAME=x\nMEMORY=5\nCPU=NaN"},
-		"but 0 images are":        {vm},
-		"no DISK of an image":     {"NAME=v\nMEMORY=64"},
-		"a second DISK":           {image, vm + "DISK=[IMAGE=other]"},
-		`TYPE "block"`:            {image, vm + "DISK=[TYPE=block]"},
-		"SIZE of a DISK":          {image, vm + "DISK=[TYPE=swap]"},
-		"is not one of a network": {image, vm + `NIC=[MAC="01:00:5e:00:00:01"]`},
-		"is no address":           {image, vm + "NIC=[IP=10.0.0]"},
-		"import-ami":              {image, vm + "OS=[KERNEL=/vmlinuz]"},
-		"boots from a CD":         {image, vm + "OS=[BOOT=cdrom]"},
-		"both have the MAC":       {image, vm + "NIC=[MAC=52:54:00:00:00:01]\nNIC=[MAC=52:54:00:00:00:01]"},
-		"machines are called v":   {image, vm, vm},
+		"no template":                    {"NAME=x"},
+		"no NAME":                        {"PATH=/x"},
+		"empty disk":                     {"NAME=x\nSIZE=5"},
+		"TYPE KERNEL":                    {"NAME=x\nPATH=/x\nTYPE=KERNEL"},
+		"DEV_PREFIX":                     {"NAME=x\nPATH=/x\nDEV_PREFIX=q"},
+		"machine has no NAME":            {"MEMORY=5"},
+		`MEMORY is "0"`:                  {"NAME=x\nMEMORY=0"},
+		`CPU "NaN"`:                      {"NAME=x\nMEMORY=5\nCPU=NaN"},
+		"but 0 images are":               {vm},
+		"no DISK of an image":            {"NAME=v\nMEMORY=64"},
+		"a second DISK":                  {image, vm + "DISK=[IMAGE=other]"},
+		`TYPE "block"`:                   {image, vm + "DISK=[TYPE=block]"},
+		"SIZE of a DISK":                 {image, vm + "DISK=[TYPE=swap]"},
+		"is not one of a network":        {image, vm + `NIC=[MAC="01:00:5e:00:00:01"]`},
+		"is no address":                  {image, vm + "NIC=[IP=10.0.0]"},
+		"import-ami":                     {image, vm + "OS=[KERNEL=/vmlinuz]"},
+		"boots from a CD":                {image, vm + "OS=[BOOT=cdrom]"},
+		"both have the MAC":              {image, vm + "NIC=[MAC=52:54:00:00:00:01]\nNIC=[MAC=52:54:00:00:00:01]"},
+		"has 256 characters":             {image, vm + "CONTEXT=[SSH_PUBLIC_KEY=\"" + strings.Repeat("é", 256) + "\"]"},
+		"machines are called v":          {image, vm, vm},
+		"images are called i":            {image, image},
+		"a second DISK of the TYPE swap": {image, vm + "DISK=[TYPE=swap,SIZE=5]\nDISK=[TYPE=swap,SIZE=6]"},
+		"a second DISK of the TYPE fs":   {image, vm + "DISK=[TYPE=fs,SIZE=5]\nDISK=[TYPE=fs,SIZE=6]"},
 	} {
 		var files []File
 		for _, text := range texts {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // File is a template with the name of its file.
@@ -56,6 +57,10 @@ type NIC struct {
 	MAC     string     `json:"mac,omitempty"` // lower case; "" for any
 	Address netip.Addr `json:"address"`       // the zero one for any
 }
+
+// maxMetadata is how long a value of a server's metadata may be in the Compute API,
+// characters.
+const maxMetadata = 255
 
 // Read makes a plan of files. What they are their attributes tell, not their names.
 // An error names the file; nothing of what it cannot mean is left out silently.
@@ -156,6 +161,9 @@ func (p *Plan) machine(file string, t Template) (err error) {
 	}
 	for _, c := range t.Vectors("CONTEXT") {
 		for _, a := range c {
+			if n := utf8.RuneCountInString(a.Value); n > maxMetadata {
+				return fmt.Errorf("CONTEXT %s has %d characters, and metadata of a server at most %d: take it out of the template; a key for ssh is given to the server by 'openstack server rebuild --key-name', other texts by --user-data", a.Name, n, maxMetadata)
+			}
 			m.Metadata[strings.ToLower(a.Name)] = a.Value
 		}
 	}
@@ -208,6 +216,8 @@ func (p *Plan) disk(file string, m *Machine, d Template) (err error) {
 				return fmt.Errorf("the IMAGE_ID %q is no number", v)
 			}
 		}
+	case kind == "swap" && m.SwapMB > 0, kind == "fs" && m.DiskGB > 0:
+		return fmt.Errorf("a second DISK of the TYPE %s: a server has one of them from its flavor; attach a volume in its place when the server is there ('openstack volume create', 'openstack server add volume')", kind)
 	case kind == "swap":
 		m.SwapMB, err = size()
 	case kind == "fs":
@@ -261,6 +271,13 @@ func (p *Plan) boot(file string, t Template) error {
 // check holds the files against each other: images that machines count, names and
 // MACs that come twice.
 func (p *Plan) check() error {
+	images := map[string]bool{}
+	for _, i := range p.Images {
+		if images[i.Name] {
+			return fmt.Errorf("two images are called %s", i.Name)
+		}
+		images[i.Name] = true
+	}
 	macs, names := map[string]string{}, map[string]bool{}
 	for _, m := range p.Machines {
 		switch {

@@ -116,6 +116,7 @@ func (p *parser) attribute(vector bool) (a Attribute, err error) {
 	if !p.take('=') {
 		return a, p.refuse("a = is missing after %s", a.Name)
 	}
+	line := p.line
 	p.space()
 	switch {
 	case p.take('"'):
@@ -124,14 +125,15 @@ func (p *parser) attribute(vector bool) (a Attribute, err error) {
 		if a.Vector, err = p.list(true); a.Vector == nil && err == nil {
 			a.Vector = []Attribute{}
 		}
+	case p.line != line: // NAME = and no more on its line is empty (EQUAL_EMPTY of OpenNebula's template_parser.l)
 	default:
 		a.Value = p.plain(vector)
 	}
 	return a, err
 }
 
-// space goes over white space of all kinds: OpenNebula lets a value stand on the next
-// line.
+// space goes over white space of all kinds: what is quoted or in brackets may stand on the
+// next line.
 func (p *parser) space() {
 	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
 		if p.text[p.at] == '\n' {
