@@ -1,7 +1,9 @@
 package guestfs
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -34,9 +36,58 @@ func Unused(path string) error {
 	defer f.Close()
 	l := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err == nil && l.Type != unix.F_UNLCK {
-		return unfit("%s is in use, by a guest that runs or a tool: shut that down first", path)
+		return inUse(path)
 	}
 	return nil
+}
+
+// Held is an image that is kept from others.
+type Held struct {
+	l disk.Layer
+	f *os.File
+}
+
+// ours is how many bytes at the begin of an image Hold locks. QEMU locks those from 100 on
+// (RAW_LOCK_PERM_BASE of its block/file-posix.c) and no others.
+const ours = 100
+
+// Hold keeps others of our tools from an image that is changed for long, until Close or the
+// end of the process: [Unused] sees it. Unsupported if somebody has it.
+func Hold(l disk.Layer) (*Held, error) {
+	f, err := os.OpenFile(l.Path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	h := &Held{l, f}
+	if err := h.lock(ours); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return h, nil
+}
+
+// Rest keeps QEMU from the image too, once nothing of it works on the image for us. The
+// QEMU that shows a qcow2 goes on doing so, and has locks of its own.
+func (h *Held) Rest() error {
+	if err := h.lock(0); err != nil && h.l.Format == disk.Raw {
+		return err
+	}
+	return nil
+}
+
+// lock locks the first bytes, 0 all, where the file system has locks.
+func (h *Held) lock(bytes int64) error {
+	err := unix.FcntlFlock(h.f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: bytes})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return inUse(h.l.Path)
+	}
+	return nil
+}
+
+// Close lets the image go.
+func (h *Held) Close() error { return h.f.Close() }
+
+func inUse(path string) error {
+	return unfit("%s is in use, by a guest that runs or a tool: shut that down first", path)
 }
 
 func unfit(format string, args ...any) error {

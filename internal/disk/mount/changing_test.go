@@ -196,6 +196,36 @@ func TestInUse(t *testing.T) {
 	}
 }
 
+// TestOneWriter: what is mounted to be changed, no other of our tools changes, nor does QEMU
+// open a raw image; afterwards both do.
+func TestOneWriter(t *testing.T) {
+	i, path, _ := toWrite(t, guestfstest.Options{})
+	if _, err := Open(t.Context(), &disk.Runner{}, Options{Image: path, Write: true}); disk.KindOf(err) != disk.Unsupported || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second one: %v", err)
+	}
+	qemu := func() error {
+		out, err := exec.Command("qemu-io", "-f", "raw", "-c", "write 0 512", path).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	}
+	if err := qemu(); err == nil || !errors.Is(err, exec.ErrNotFound) && !strings.Contains(err.Error(), "lock") {
+		t.Errorf("QEMU writes to it: %v", err)
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := qemu(); err != nil && !errors.Is(err, exec.ErrNotFound) {
+		t.Error(err)
+	}
+	if i, err := Open(t.Context(), &disk.Runner{}, Options{Image: path, Write: true}); err != nil {
+		t.Error(err)
+	} else if err := i.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // changes are what people do in a folder.
 func changes(dir string) error {
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -44,6 +44,7 @@ type Image struct {
 	path   string
 	d      *guestfs.Disk
 	writer *writer // nil: for reading
+	held   *guestfs.Held
 }
 
 func refuse(format string, args ...any) error {
@@ -115,7 +116,7 @@ func (i *Image) Close() error {
 	if i.writer == nil {
 		return i.d.Close()
 	}
-	return errors.Join(i.writer.close(), i.d.Close())
+	return errors.Join(i.writer.close(), i.d.Close(), i.held.Close())
 }
 
 // Changed tells whether something was changed in the image.
@@ -149,7 +150,7 @@ func (i *Image) root() (fs.InodeEmbedder, error) {
 // Serve shows the files in the folder dir until ctx ends or somebody unmounts it.
 // ready is called once they are there.
 func (i *Image) Serve(ctx context.Context, dir string, ready func()) error {
-	if err := possible(dir); err != nil {
+	if err := Possible(dir); err != nil {
 		return err
 	}
 	top, err := i.root()
@@ -175,13 +176,16 @@ func detach(server *fuse.Server, dir string) error {
 	return Unmount(context.Background(), dir, true)
 }
 
-// possible tells whether a folder can be mounted on here.
-func possible(dir string) error {
+// Possible tells why a folder cannot be mounted on here; nil if it can. Serve asks it too;
+// who has long work before that asks first.
+func Possible(dir string) error {
 	st, err := os.Stat(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOTCONN):
+		return refuse("%s is what a mount left whose process was killed: 'hearth image umount %s' ends it", dir, dir)
+	case err != nil:
 		return err
-	}
-	if !st.IsDir() {
+	case !st.IsDir():
 		return refuse("%s is no folder", dir)
 	}
 	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
@@ -193,13 +197,16 @@ func possible(dir string) error {
 	if _, err := exec.LookPath("fusermount3"); err != nil {
 		return refuse("fusermount3 is not installed; Debian has it in fuse3")
 	}
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return refuse("%s cannot be mounted on by who may not write to it (%v): make a folder of your own", dir, err)
+	}
 	return nil
 }
 
 // Unmount takes away what Serve showed in a folder; lazy does so even while somebody has
 // it open. Only what this package mounted is unmounted.
 func Unmount(ctx context.Context, dir string, lazy bool) error {
-	dir, err := filepath.Abs(dir)
+	dir, err := real(dir)
 	if err != nil {
 		return err
 	}
@@ -215,16 +222,40 @@ func Unmount(ctx context.Context, dir string, lazy bool) error {
 		if lazy {
 			flags = unix.MNT_DETACH
 		}
-		return unix.Unmount(dir, flags)
+		if err := unix.Unmount(dir, flags); err != nil {
+			return refuse("%s cannot be unmounted: %v%s", dir, err, unlessLazy(lazy))
+		}
+		return nil
 	}
 	args := []string{"-u", dir}
 	if lazy {
 		args = []string{"-u", "-z", dir}
 	}
 	if out, err := exec.CommandContext(ctx, "fusermount3", args...).CombinedOutput(); err != nil {
-		return refuse("%s cannot be unmounted: %s", dir, strings.TrimSpace(string(out)))
+		return refuse("%s cannot be unmounted: %s%s", dir, strings.TrimSpace(string(out)), unlessLazy(lazy))
 	}
 	return nil
+}
+
+func unlessLazy(lazy bool) string {
+	if lazy {
+		return ""
+	}
+	return "; who has files of it open, or works in it, is to end that, or --lazy does not mind"
+}
+
+// real is the path of a folder as /proc/self/mountinfo has it, without symbolic links. What
+// is mounted there may be dead, or another user's: then only its own name can be a link's.
+func real(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if whole, err := filepath.EvalSymlinks(dir); err == nil {
+		return whole, nil
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
+	return filepath.Join(parent, filepath.Base(dir)), err
 }
 
 // mounted looks for a folder in /proc/PID/mountinfo (proc(5)) among those of ours.

@@ -2,6 +2,8 @@ package mount
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,6 +137,31 @@ func TestMountinfo(t *testing.T) {
 	}
 }
 
+// TestReal: a folder is found in mountinfo by whatever links it is named through, and even
+// when what is mounted there is dead.
+func TestReal(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(top, name) }
+	if err := errors.Join(os.MkdirAll(at("data/files"), 0o700), os.Symlink("data", at("link")), os.Symlink("data/files", at("files"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"data/files": "data/files", "link/files/": "data/files", "files": "data/files", "link/gone": "data/gone"} {
+		if got, err := real(at("") + "/" + name); err != nil || got != at(want) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	t.Chdir(at("link"))
+	if got, err := real("files"); err != nil || got != at("data/files") {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := real(at("none/files")); err == nil {
+		t.Error("a folder that is not there")
+	}
+}
+
 // serve shows an image in a folder of the host's, until end.
 func serve(t *testing.T, i *Image, dir string) (end func() error) {
 	t.Helper()
@@ -148,6 +175,50 @@ func serve(t *testing.T, i *Image, dir string) (end func() error) {
 		t.Fatal(err)
 	}
 	return func() error { cancel(); return <-done }
+}
+
+// TestLinkedFolder is mounted and unmounted by a name that leads through a link; while
+// somebody works in it, what is to be done is said; what a killed process left is told from
+// a folder, and taken away.
+func TestLinkedFolder(t *testing.T) {
+	if os.Getenv("HEARTH_E2E") != "1" {
+		t.Skip("mounts: set HEARTH_E2E=1")
+	}
+	i, dir := image(t), t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "files"), 0o700), os.Symlink(dir, link)); err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(link, "files")
+	end := serve(t, i, at)
+	f, err := os.Open(filepath.Join(at, "etc/hostname"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Unmount(t.Context(), at, false); err == nil || !strings.Contains(err.Error(), "--lazy") {
+		t.Errorf("somebody has a file open: %v", err)
+	}
+	f.Close()
+	if err := errors.Join(Unmount(t.Context(), at, false), end()); err != nil {
+		t.Error(err)
+	}
+	dead, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("x", at, "fuse.hearth", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", dead)); err != nil {
+		t.Skip(err) // needs root
+	}
+	unix.Close(dead)
+	if err := Possible(at); err == nil || !strings.Contains(err.Error(), "umount "+at) {
+		t.Errorf("%v", err)
+	}
+	if err := Unmount(t.Context(), at, false); err != nil {
+		t.Error(err)
+	}
+	if err := Possible(at); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestKernel mounts for real, reads, and ends by the context.

@@ -41,10 +41,15 @@ func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.La
 	if layer, err = guestfs.ToChange(layer.Path); err != nil {
 		return err
 	}
-	if i.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadWrite); err != nil {
+	if i.held, err = guestfs.Hold(layer); err != nil {
 		return err
 	}
-	i.Tree, err = tree(i.d, opt.Partition)
+	if i.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadWrite); err != nil {
+		return errors.Join(err, i.held.Close())
+	}
+	if err = i.held.Rest(); err == nil {
+		i.Tree, err = tree(i.d, opt.Partition)
+	}
 	if err == nil && i.Tree.Root.Mirrored() {
 		err = refuse("its files are in %s, where each change would take a start of the appliance: 'hearth image inject' changes many at once", i.Tree.Root.Content)
 	}
@@ -53,7 +58,7 @@ func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.La
 		dir, err = os.MkdirTemp("", "hearth-mount-")
 	}
 	if err != nil {
-		return errors.Join(err, i.d.Close())
+		return errors.Join(err, i.d.Close(), i.held.Close())
 	}
 	i.writer = &writer{ctx: context.WithoutCancel(ctx), tree: i.Tree, volumes: number(i.Tree), tell: opt.Tell, user: uint32(os.Geteuid()), dir: dir, open: map[*changing]*content{}}
 	i.Replayed = i.d.Repaired()
