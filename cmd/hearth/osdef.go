@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,9 @@ func newOSDef(cfg *config.Config) *cobra.Command {
 	}
 	in := func(ctx context.Context) (definitions, error) {
 		if dir != "" || os.Getenv("OS_AUTH_URL") == "" && os.Getenv("OS_CLOUD") == "" {
+			if project != "" {
+				return nil, errors.New("--project is for definitions in a cloud: name one by OS_CLOUD or the OS_ variables, and leave --dir out")
+			}
 			return folderOf{local()}, nil
 		}
 		return cloudDefinitions(ctx, cfg, project)

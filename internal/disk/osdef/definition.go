@@ -48,11 +48,11 @@ type Partition struct {
 var features = []string{"cloud-init", "grub", "interfaces", "overlays", "ssh"}
 
 // Import makes a definition of files of settings, the later over the earlier: the
-// defaults file, then that of a variant.
+// defaults file, then that of a variant, which may use what the defaults assign.
 func Import(name string, texts ...string) (*Definition, error) {
-	d := &Definition{Name: name, Settings: map[string]string{}}
+	d, vars := &Definition{Name: name, Settings: map[string]string{}}, map[string]string{}
 	for _, text := range texts {
-		all, err := ParseSettings(text)
+		all, err := parseSettings(text, vars)
 		if err != nil {
 			return nil, err
 		}

@@ -19,11 +19,14 @@ type Setting struct{ Name, Value string }
 // NAME=VALUE with quotes, backslashes, comments, "export", several on a line, and
 // $NAME or ${NAME} of what was assigned before. Whatever else a shell could be made
 // to do there is refused with the number of its line.
-func ParseSettings(text string) ([]Setting, error) {
+func ParseSettings(text string) ([]Setting, error) { return parseSettings(text, map[string]string{}) }
+
+// parseSettings is ParseSettings after other files; vars are what these have assigned.
+func parseSettings(text string, vars map[string]string) ([]Setting, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("the settings have %d bytes; at most %d are read", len(text), maxFile)
 	}
-	p := &parser{text: text, line: 1, vars: map[string]string{}}
+	p := &parser{text: text, line: 1, vars: vars}
 	for {
 		p.blank(" \t\n\r;")
 		if p.at == len(p.text) {
