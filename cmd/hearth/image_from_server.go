@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -19,6 +20,7 @@ import (
 
 	"hearth/internal/config"
 	"hearth/internal/disk"
+	"hearth/internal/disk/ova"
 )
 
 // promptly is how fast a system is expected to shut down when its power button is
@@ -38,6 +40,12 @@ func newImageFromServer(cfg *config.Config) *cobra.Command {
 			"With --to it is files here that are made, in any form that 'hearth image convert' knows (qcow2, vmdk, ova, tar.gz, dump, ami …),\n" +
 			"and no image stays in the cloud. 'ganeti-image' is the same by its old name: see 'hearth old-names'.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case to == "" && (out != "" || compress != ""):
+				return errors.New("--out and --compress are for files: say by --to what is made")
+			case to != "" && name != "":
+				return errors.New("--name is of an image in the cloud, and with --to none stays there: say by --out what the files are called")
+			}
 			at, err := reachCloud(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -136,14 +144,14 @@ func (at reach) fetch(ctx context.Context, server, path string, live bool, say i
 // filesOf makes files of what a server boots from. The copy lies beside them
 // meanwhile, where there is room for such.
 func (at reach) filesOf(cmd *cobra.Command, server string, live bool, c conversion) error {
-	c.run, c.source, c.limit = &disk.Runner{Timeout: 24 * time.Hour}, filepath.Base(server), inGiB(1<<50)
-	if c.out == "-" {
-		return errors.New("the files are made here: name one with --out")
-	}
+	c.run, c.source, c.limit, c.provider = &disk.Runner{Timeout: 24 * time.Hour}, filepath.Base(server), inGiB(1<<50), ova.Libvirt
 	if c.out == "" { // a server's name may have dots in it, which are no ending
 		if c.out = c.source; c.to != "ami" && c.to != "dump" {
 			c.out += "." + c.to
 		}
+	}
+	if err := c.possible(); err != nil {
+		return err
 	}
 	work, err := os.MkdirTemp(filepath.Dir(c.out), ".hearth-from-server-")
 	if err != nil {
@@ -155,6 +163,39 @@ func (at reach) filesOf(cmd *cobra.Command, server string, live bool, c conversi
 		return err
 	}
 	return c.make(cmd)
+}
+
+// possible refuses what could not be made in the end, before a server is shut down and its
+// disk comes here.
+func (c conversion) possible() error {
+	if c.out == "-" {
+		return errors.New("the files are made here: name one with --out")
+	}
+	if err := c.aim(); err != nil {
+		return err
+	}
+	packs, made := []string{""}, []string{c.out}
+	switch c.to {
+	case "qcow2", "ganeti-disk":
+		packs = []string{"", "zstd", "zlib"}
+	case "dump":
+		packs, made = []string{"", "zlib", "none"}, []string{c.out + "-root.dump", c.out + "-boot.dump"}
+	case "ganeti":
+		packs = []string{"", "zlib", "none"}
+	case "ami":
+		made = []string{c.out + ".vmlinuz", c.out + ".initrd", c.out + ".ext4"}
+	}
+	if !slices.Contains(packs, c.compress) {
+		return fmt.Errorf("--compress %s: a qcow2 is packed by zstd or zlib, a dump by zlib or not at all (none), others as --to says", c.compress)
+	}
+	for _, name := range made {
+		if _, err := os.Lstat(name); err == nil {
+			return fmt.Errorf("%s is there already; remove it, or choose another name", name)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // shutDown presses the power button of a server that runs, and waits.
