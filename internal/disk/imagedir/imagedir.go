@@ -51,8 +51,8 @@ var endings = []struct {
 	{".img", Disk}, {".raw", Disk}, {".qcow2", Disk}, {".vmdk", Disk}, {".vdi", Disk}, {".vhd", Disk}, {".vhdx", Disk},
 }
 
-// Read lists the images of a folder by name. Links are not followed, and what lies
-// in folders within it is left alone.
+// Read lists the images of a folder by name. Links are not followed, but told of, and what
+// lies in folders within it is left alone.
 func Read(dir string) (images []Image, others []Other, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -61,6 +61,9 @@ func Read(dir string) (images []Image, others []Other, err error) {
 	boots := map[string]string{}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
+		if e.Type()&os.ModeSymlink != 0 {
+			others = append(others, Other{path, "it is a link, which is not followed"})
+		}
 		if !e.Type().IsRegular() {
 			continue
 		}

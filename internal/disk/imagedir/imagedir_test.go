@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 	if !reflect.DeepEqual(images, want) {
 		t.Errorf("%+v\nwant %+v", images, want)
 	}
-	for i, w := range []struct{ name, says string }{{"README", "ending"}, {"lost-x86_64-boot.dump", "missing"}, {"nothing.img", "NAME-ARCH"}, {"packed-x86_64.img", "packed"}, {"trap-x86_64.qcow2", "backing file"}, {"x-vax.img", "NAME-ARCH"}} {
+	for i, w := range []struct{ name, says string }{{"README", "ending"}, {"link-x86_64.img", "a link"}, {"lost-x86_64-boot.dump", "missing"}, {"nothing.img", "NAME-ARCH"}, {"packed-x86_64.img", "packed"}, {"trap-x86_64.qcow2", "backing file"}, {"x-vax.img", "NAME-ARCH"}} {
 		if i >= len(others) || others[i].Path != in(w.name) || !strings.Contains(others[i].Why, w.says) {
 			t.Errorf("%d: %+v, want %+v", i, others, w)
 			break

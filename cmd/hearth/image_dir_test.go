@@ -1,0 +1,93 @@
+package main
+
+import (
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"hearth/internal/disk/imagedir"
+)
+
+// memoryGlance is a glance that keeps images in memory, by the requests of an uploader.
+type memoryGlance struct{ images []map[string]any }
+
+func (s *memoryGlance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/") // v2 images ID file
+	switch {
+	case r.Method == http.MethodGet && len(parts) == 2:
+		found := slices.Clone(s.images)
+		if name := r.URL.Query().Get("name"); name != "" {
+			found = slices.DeleteFunc(found, func(i map[string]any) bool { return i["name"] != name })
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"images": found})
+	case r.Method == http.MethodPost:
+		image := map[string]any{}
+		_ = json.NewDecoder(r.Body).Decode(&image)
+		image["id"], image["status"] = strings.Repeat("i", len(s.images)+1), "queued"
+		s.images = append(s.images, image)
+		w.WriteHeader(http.StatusCreated)
+		_ = json.NewEncoder(w).Encode(image)
+	default:
+		image := s.images[len(parts[2])-1]
+		switch {
+		case r.Method == http.MethodPut:
+			b, _ := io.ReadAll(r.Body)
+			sum := sha512.Sum512(b)
+			image["status"], image["size"], image["os_hash_algo"], image["os_hash_value"] = "active", len(b), "sha512", hex.EncodeToString(sum[:])
+			w.WriteHeader(http.StatusNoContent)
+		case len(parts) == 4:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			_ = json.NewEncoder(w).Encode(image)
+		}
+	}
+}
+
+// TestImportDirAgain uploads what is new or has changed, and nothing twice.
+func TestImportDirAgain(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	cloud := &memoryGlance{}
+	server := httptest.NewServer(cloud)
+	defer server.Close()
+	up := uploader{ctx: t.Context(), glance: &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/v2/"}, progress: io.Discard}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("debian-12-x86_64.tar.gz", "tar")
+	write("debian-12-aarch64.tar.gz", "tar")
+	write("old-x86-root.dump", "root")
+	write("old-x86-boot.dump", "boot")
+	for round, want := range []int{3, 3, 4} {
+		if round == 2 {
+			write("old-x86-boot.dump", "tobo")
+		}
+		list, _, err := imagedir.Read(dir)
+		if err != nil || len(list) != 3 {
+			t.Fatal(list, err)
+		}
+		var out strings.Builder
+		for _, img := range list {
+			if err := importOne(up, img, &out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if again := strings.Count(out.String(), "it is there"); len(cloud.images) != want || again != []int{0, 3, 2}[round] {
+			t.Errorf("round %d: %d images, %d there:\n%s", round, len(cloud.images), again, out.String())
+		}
+	}
+}
