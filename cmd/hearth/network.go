@@ -63,6 +63,9 @@ func networkClient(ctx context.Context, cfg *config.Config) (*gophercloud.Servic
 
 // importNetworks makes what is not there yet, and tells of each.
 func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir *netconf.Dir, out io.Writer) error {
+	if err := addressesOnce(dir); err != nil {
+		return err
+	}
 	made := map[string][2]string{} // subnet -> ids of the network and the subnet
 	for _, name := range slices.Sorted(maps.Keys(dir.Subnets)) {
 		s := dir.Subnets[name]
@@ -92,17 +95,36 @@ func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir 
 	return nil
 }
 
+// addressesOnce refuses two instances of one address in a subnet, which one port has only.
+func addressesOnce(dir *netconf.Dir) error {
+	of := map[netconf.Instance]string{}
+	for _, name := range slices.Sorted(maps.Keys(dir.Instances)) {
+		i := dir.Instances[name]
+		if other := of[i]; other != "" {
+			return fmt.Errorf("instances/%s and instances/%s both have the ADDRESS %s in %s: correct or remove one; nothing was made", other, name, i.Address, i.Subnet)
+		}
+		of[i] = name
+	}
+	return nil
+}
+
 func importNetwork(ctx context.Context, client *gophercloud.ServiceClient, name string) (string, error) {
 	pages, err := networks.List(client, networks.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
-	if have, err := networks.ExtractNetworks(pages); err != nil || len(have) > 0 {
-		return first(have, func(n networks.Network) string { return n.ID }), err
+	have, err := networks.ExtractNetworks(pages)
+	switch {
+	case err != nil:
+		return "", err
+	case len(have) > 1:
+		return "", fmt.Errorf("%d networks are called so: rename those that are not meant", len(have))
+	case len(have) == 1:
+		return have[0].ID, nil
 	}
 	n, err := networks.Create(ctx, client, networks.CreateOpts{Name: name}).Extract()
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
 	return n.ID, nil
 }
@@ -117,10 +139,15 @@ func first[T any](list []T, id func(T) string) string {
 func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, network, name string, s netconf.Subnet) (string, error) {
 	pages, err := subnets.List(client, subnets.ListOpts{Name: name, NetworkID: network}).AllPages(ctx)
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
-	if have, err := subnets.ExtractSubnets(pages); err != nil || len(have) > 0 {
-		return first(have, func(s subnets.Subnet) string { return s.ID }), err
+	if have, err := subnets.ExtractSubnets(pages); err != nil {
+		return "", err
+	} else if len(have) > 0 {
+		if cidr, err := netip.ParsePrefix(have[0].CIDR); err != nil || cidr != s.CIDR {
+			return "", fmt.Errorf("there is a subnet of this name already, %s, with %s and not %s: rename or delete it", have[0].ID, have[0].CIDR, s.CIDR)
+		}
+		return have[0].ID, nil
 	}
 	gateway, version := "", gophercloud.IPv4 // "" is no gateway
 	if s.Gateway.IsValid() {
@@ -135,7 +162,7 @@ func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, networ
 	}
 	made, err := subnets.Create(ctx, client, opts).Extract()
 	if err != nil {
-		return "", err
+		return "", refusal(err)
 	}
 	return made.ID, nil
 }
