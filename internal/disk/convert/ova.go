@@ -43,12 +43,15 @@ func packaged(ctx context.Context, run *disk.Runner, opt Options, format disk.Fo
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	m = complete(m, in.machine)
+	if err := m.Check(); err != nil { // before the disk is made
+		return nil, err
+	}
 	r := &Result{From: in.format, Format: format, File: opt.Target}
 	image, made := filepath.Join(dir, "disk"), filepath.Join(dir, "package")
 	if r.VirtualSize, err = write(ctx, run, in, opt, image); err != nil {
 		return nil, err
 	}
-	m = complete(m, in.machine)
 	f, err := os.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err

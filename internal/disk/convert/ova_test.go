@@ -48,6 +48,10 @@ func TestOVA(t *testing.T) {
 	if err != nil || report.Machine == nil || report.Machine.CPUs != 3 || report.File != pack || report.System == nil || report.System.ID != "debian" {
 		t.Errorf("%+v, %v", report, err)
 	}
+	opt := Options{Source: raw, Target: filepath.Join(dir, "none.ova"), Progress: func(Progress) { t.Error("the disk of a machine that cannot be described was made") }}
+	if _, err := OVA(ctx, run, opt, ova.Machine{Name: "a:b"}); disk.KindOf(err) != disk.Unsupported {
+		t.Errorf("a name that no file may have: %v", err)
+	}
 	b[len(b)/2] ^= 1
 	if err := os.WriteFile(pack, b, 0o600); err != nil {
 		t.Fatal(err)

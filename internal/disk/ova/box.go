@@ -220,7 +220,7 @@ func WriteBox(ctx context.Context, w io.Writer, m Machine, provider, file string
 		return err
 	}
 	m.Name = "box"
-	if err := m.check(); err != nil {
+	if err := m.Check(); err != nil {
 		return err
 	}
 	parts, image, err := boxParts(m, provider, st.Size(), capacity)

@@ -33,7 +33,7 @@ func Write(ctx context.Context, w io.Writer, m Machine, path string, capacity in
 	if err != nil {
 		return err
 	}
-	if err := m.check(); err != nil {
+	if err := m.Check(); err != nil {
 		return err
 	}
 	h := sha256.New()
@@ -87,8 +87,8 @@ func (u *until) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// check refuses what cannot be put into a package.
-func (m Machine) check() error {
+// Check refuses what cannot be put into a package: Unsupported.
+func (m Machine) Check() error {
 	switch {
 	case flat(m.Name) != nil || len(m.Name) > 80:
 		return &disk.Error{Kind: disk.Unsupported, Op: "write ova", Reason: fmt.Sprintf("%.60q cannot be the name of a machine, whose files are named after it", m.Name)}
