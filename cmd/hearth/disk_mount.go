@@ -60,6 +60,9 @@ func newDiskMount(cfg *config.Config) *cobra.Command {
 			} else {
 				defer func() { err = errors.Join(err, os.Remove(m.dir)) }()
 			}
+			if err := mount.Possible(m.dir); err != nil { // before a disk is copied
+				return err
+			}
 			if m.at, err = reachCloud(ctx, cfg); err != nil {
 				return err
 			}
@@ -99,8 +102,15 @@ func (m *diskMount) serve(ctx context.Context, copied string) (changed bool, err
 	err = image.Serve(ctx, m.dir, func() {
 		fmt.Fprintf(m.out, "the disk of %s is at %s; 'hearth image umount %s' or an interrupt ends it\n", m.server, m.dir, m.dir)
 	})
+	if err == nil {
+		fmt.Fprintln(m.say, unmountedLine)
+	}
 	return image.Changed(), errors.Join(err, image.Close())
 }
+
+// unmountedLine is what is said when the files are shown no longer, of which umount-disks
+// learns that nobody killed the process.
+const unmountedLine = "  the files are unmounted"
 
 // change shows the disk of a server that is off, and puts back what was changed.
 func (m *diskMount) change(ctx context.Context) (err error) {
@@ -128,6 +138,7 @@ func (m *diskMount) change(ctx context.Context) (err error) {
 	always := context.WithoutCancel(ctx)
 	defer func() { err = errors.Join(err, locked.open(always)) }()
 	copied := filepath.Join(work, "disk")
+	fmt.Fprintf(m.say, "  server %s is locked; its disk is copied to %s, to be put back\n", server.Name, copied)
 	if err := m.at.fetch(ctx, server.ID, copied, false, m.say); err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ func newMount() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
+			if err := mount.Possible(args[1]); err != nil { // before an image of another format is copied
+				return err
+			}
 			opt.Image = args[0]
 			opt.Tell = tellOn(cmd.ErrOrStderr())
 			image, err := mount.Open(ctx, imageRunner(0), opt)

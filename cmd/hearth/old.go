@@ -154,9 +154,11 @@ func (t oldTool) run(o *oldCall) error {
 
 // only runs a tool without verbs.
 func (t oldTool) only(o *oldCall) error {
-	if len(o.args) == 0 || slices.Contains(o.args, "--help") || slices.Contains(o.args, "-h") {
+	if asked := slices.Contains(o.args, "--help") || slices.Contains(o.args, "-h"); asked || len(o.args) == 0 {
 		fmt.Fprint(o.progress, t.help())
-		return nil
+		if asked {
+			return nil
+		}
 	}
 	today, err := t.do(o)
 	if len(today) > 0 {

@@ -55,7 +55,7 @@ func mountDisks(o *oldCall) (today []string, err error) {
 		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("%w: 'umount-disks %s' ends what may be there", err, name)
+		return nil, fmt.Errorf("%w: 'umount-disks %s' ends what may be there; a folder of somebody else's is to be removed", err, name)
 	}
 	line := slices.Concat([]string{"disk", "mount"}, with, []string{"--", name, dir})
 	if err := serveApart(o, line, dir); err != nil {
@@ -125,10 +125,21 @@ func umountDisks(o *oldCall) (today []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mount.Unmount(o.ctx, dir, false); err != nil {
+	if err := mount.Unmount(o.ctx, dir, false); err != nil && !ended(dir) {
 		return nil, err
 	}
 	return []string{"hearth", "image", "umount", dir}, errors.Join(lastOf(dir, o.progress), os.Remove(dir))
+}
+
+// ended tells whether the process that showed files in a folder is gone, and left its log:
+// it was unmounted in another way, as by 'hearth image umount', or broke off.
+func ended(dir string) bool {
+	said, err := os.Open(filepath.Join(dir, mountDisksLog))
+	if err != nil {
+		return false
+	}
+	defer said.Close()
+	return unix.Flock(int(said.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
 }
 
 // lastOf waits for the end of the process that showed files in a folder, and tells what
@@ -148,6 +159,9 @@ func lastOf(dir string, progress io.Writer) error {
 	}
 	if err := failure(text); err != nil {
 		return err
+	}
+	if !strings.Contains(text, unmountedLine) {
+		return fmt.Errorf("the process that showed the files was killed: nothing that was changed is put back, and its copy of the disk stays in the folder for temporary files. It had said:\n%s", text)
 	}
 	fmt.Fprintln(progress, text)
 	return nil

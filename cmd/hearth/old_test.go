@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"golang.org/x/sys/unix"
 )
 
 func TestParseOld(t *testing.T) {
@@ -22,10 +23,13 @@ func TestParseOld(t *testing.T) {
 	}{
 		{args: "--image-id I --display_name=n 10", options: map[string][]string{"image-id": {"I"}, "display-name": {"n"}}, words: []string{"10"}},
 		{args: "10 --image-id I --poll", options: map[string][]string{"image-id": {"I"}, "poll": {"true"}}, words: []string{"10"}},
+		{args: "-Hcdrom_image_path=x.iso,boot_order=cdrom i", options: map[string][]string{"H": {"cdrom_image_path=x.iso,boot_order=cdrom"}}, words: []string{"i"}},
+		{args: "-H=x --H y -poll", options: map[string][]string{"H": {"x", "y"}, "poll": {"true"}}},
 		{args: "--nonsense 10", err: "--nonsense is not known"},
+		{args: "--Hx 10", err: "--Hx is not known"},
 		{args: "10 --image-id", err: "wants a value"},
 	} {
-		l, err := parseOld(strings.Fields(tt.args), []string{"image-id", "display-name"}, []string{"poll"})
+		l, err := parseOld(strings.Fields(tt.args), []string{"image-id", "display-name", "H"}, []string{"poll"})
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%s: %v", tt.args, err)
@@ -102,6 +106,8 @@ func TestGanetiImage(t *testing.T) {
 		{args: "-t dump -i web1.example.org", want: imageWish{server: "web1.example.org", to: "dump", out: "web1.example.org-" + kind}},
 		{args: "-d /srv/images -n debian-12 -a x86_64 -t qemu-img -i web1", defaults: settings, want: imageWish{server: "web1", to: "qcow2", out: "/srv/images/debian-12-x86_64.img", compress: "zlib"}},
 		{args: "-t dump -i web1", defaults: settings, want: imageWish{server: "web1", to: "dump", out: "/var/cache/images/debian-5.0-x86"}},
+		{args: "-tdump -iweb1 -n debian-12", want: imageWish{server: "web1", to: "dump", out: "debian-12-" + kind}},
+		{args: "", err: "-i INSTANCE"},
 		{args: "-t iso -i web1", err: "tarball, dump or qemu-img"},
 		{args: "-t dump", err: "-i INSTANCE"},
 		{args: "-t dump -i web1 -n ../x", err: "without folders"},
@@ -134,7 +140,7 @@ func TestInstanceRoot(t *testing.T) {
 
 // TestLastOf: what a process said that showed files decides what umount-disks says.
 func TestLastOf(t *testing.T) {
-	for said, want := range map[string]string{"  fetch 10 bytes\n  done\n": "", "  fetch\nhearth: no room\nIt is kept: /tmp/x\n": "no room\nIt is kept: /tmp/x", "hearth: at once\n": "at once"} {
+	for said, want := range map[string]string{"  fetch 10 bytes\n" + unmountedLine + "\n  done\n": "", "  server web1 is locked\n  fetch 10 bytes\n": "the process that showed the files was killed: nothing that was changed is put back, and its copy of the disk stays in the folder for temporary files. It had said:\nserver web1 is locked\n  fetch 10 bytes", "  fetch\nhearth: no room\nIt is kept: /tmp/x\n": "no room\nIt is kept: /tmp/x", "hearth: at once\n": "at once"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, mountDisksLog), []byte(said), 0o600); err != nil {
 			t.Fatal(err)
@@ -146,6 +152,44 @@ func TestLastOf(t *testing.T) {
 		}
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("left: %v", left)
+		}
+	}
+}
+
+// TestEnded: what is left of a mount that was ended otherwise is told from one that goes on.
+func TestEnded(t *testing.T) {
+	dir := t.TempDir()
+	if ended(dir) {
+		t.Error("a folder without a log")
+	}
+	said, err := os.Create(filepath.Join(dir, mountDisksLog))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	if err := unix.Flock(int(said.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if ended(dir) {
+		t.Error("the process lives")
+	}
+	if err := unix.Flock(int(said.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if !ended(dir) {
+		t.Error("it has ended")
+	}
+}
+
+// TestOldToolWithoutWords shows its help, and fails as its makers' did.
+func TestOldToolWithoutWords(t *testing.T) {
+	for _, tool := range []oldTool{oldGanetiImage(), oldMountDisks(), oldUmountDisks()} {
+		for words, fails := range map[string]bool{"": true, "-h": false, "--help": false} {
+			var said strings.Builder
+			err := tool.run(&oldCall{args: strings.Fields(words), progress: &said})
+			if (err != nil) != fails || !strings.Contains(said.String(), "Usage: "+tool.name) {
+				t.Errorf("%s %s: %v, %q", tool.name, words, err, said.String())
+			}
 		}
 	}
 }

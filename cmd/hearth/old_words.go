@@ -16,8 +16,8 @@ type oldLine struct {
 }
 
 // parseOld takes a line apart. Options stand anywhere, as --name value or
-// --name=value; those in flags take no value. One that is in neither list is
-// refused: what it meant would be lost.
+// --name=value, or as -xVALUE if their name is a letter; those in flags take no value.
+// One that is in neither list is refused: what it meant would be lost.
 func parseOld(args, takes, flags []string) (oldLine, error) {
 	l := oldLine{options: map[string][]string{}}
 	for len(args) > 0 {
@@ -29,6 +29,9 @@ func parseOld(args, takes, flags []string) (oldLine, error) {
 		}
 		name, value, has := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		name = strings.ReplaceAll(name, "_", "-")
+		if letter := arg[1:2]; arg[1] != '-' && len(arg) > 2 && !slices.Contains(takes, name) && !slices.Contains(flags, name) && slices.Contains(takes, letter) {
+			name, value, has = letter, arg[2:], true // as getopts of a shell has it
+		}
 		switch {
 		case slices.Contains(flags, name):
 			value = "true"

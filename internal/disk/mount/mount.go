@@ -9,6 +9,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,8 +59,8 @@ func Open(ctx context.Context, run *disk.Runner, opt Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Content == disk.Packed || info.Content == disk.Kernel || info.Content == disk.Ramdisk {
-		return nil, refuse("this is no disk but %s", info.Content)
+	if what := info.NoDisk(); what != "" {
+		return nil, refuse("%s cannot be looked into as a disk: %s", opt.Image, what)
 	}
 	i := &Image{path: layer.Path}
 	if opt.Write {
@@ -97,7 +98,7 @@ func tree(d *guestfs.Disk, partition int) (*guestfs.Tree, error) {
 		if t := d.TreeOf(v); t != nil {
 			return t, nil
 		}
-		return nil, refuse("partition %d: %s", partition, v.Note)
+		return nil, refuse("partition %d: %s", partition, cmp.Or(v.Note, "what it holds is not known"))
 	}
 	return nil, refuse("the disk has no partition %d", partition)
 }

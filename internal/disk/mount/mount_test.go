@@ -120,6 +120,21 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%d: %v %s", partition, err, got)
 		}
 	}
+	dir := t.TempDir()
+	table := make([]byte, 4<<20) // an MBR with one partition of zeros
+	copy(table[446:], []byte{0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 16, 0, 0})
+	copy(table[510:], "\x55\xaa")
+	tar := make([]byte, 2048)
+	copy(tar[257:], "ustar")
+	for name, want := range map[string]string{"tar": "convert' makes a disk", "gz": "packed with gzip", "empty": "what it holds is not known"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, map[string][]byte{"tar": tar, "gz": []byte("\x1f\x8b"), "empty": table}[name], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), &disk.Runner{}, Options{Image: path, Partition: 1}); disk.KindOf(err) != disk.Unsupported || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if err := i.Serve(context.Background(), i.path, nil); err == nil || !strings.Contains(err.Error(), "is no folder") {
 		t.Error(err)
 	}
