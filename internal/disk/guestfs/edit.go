@@ -396,6 +396,7 @@ func (e *Edit) Commit(ctx context.Context) error {
 			script.WriteByte('\n')
 		}
 		if err := e.t.d.carryOut(ctx, v, dir, script.String()); err != nil {
+			_ = v.reload(e.t.d.r) // for part of it may be made; if that cannot be read, what comes next says so
 			return err
 		}
 		if err := v.reload(e.t.d.r); err != nil {

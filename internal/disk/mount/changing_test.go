@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -170,6 +171,53 @@ func TestFullImage(t *testing.T) {
 		t.Error(err)
 	}
 	clean(t, path, 0)
+}
+
+// TestNearlyFull: of a file that would leave no room for the blocks that tell where it lies,
+// nothing is written, and what was there stays; what fits by a block is written.
+func TestNearlyFull(t *testing.T) {
+	for _, flavour := range []string{"ext2", "ext3", "ext4"} {
+		path := filepath.Join(t.TempDir(), "disk")
+		if out, err := exec.Command("/usr/sbin/mke2fs", "-q", "-t", flavour, "-b", "1024", path, "8M").CombinedOutput(); err != nil {
+			t.Skipf("%v: %s", err, out)
+		}
+		i, err := Open(t.Context(), &disk.Runner{}, Options{Image: path, Write: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		top, err := i.root()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := kernel{t, fusefs.NewNodeFS(top, i.options())}
+		var made fuse.CreateOut
+		k.ok("create", k.raw.Create(nil, &fuse.CreateIn{InHeader: fuse.InHeader{NodeId: 1}, Flags: syscall.O_WRONLY, Mode: 0o640}, "kept", &made))
+		k.raw.Release(nil, &fuse.ReleaseIn{InHeader: fuse.InHeader{NodeId: made.NodeId}, Fh: made.Fh})
+		k.write("kept", "as it was", 0)
+		var st fuse.StatfsOut
+		k.ok("statfs", k.raw.StatFs(nil, &fuse.InHeader{NodeId: 1}, &st))
+		written := false
+		for size := int64(st.Bfree) * 1024; !written; size -= 1024 {
+			if size < int64(st.Bfree)*1000 {
+				t.Fatalf("%s: %d bytes do not fit into %d blocks", flavour, size, st.Bfree)
+			}
+			id := fuse.InHeader{NodeId: k.lookup("kept").NodeId}
+			var open fuse.OpenOut
+			k.ok("open", k.raw.Open(nil, &fuse.OpenIn{InHeader: id, Flags: syscall.O_WRONLY}, &open))
+			_, s := k.raw.Write(nil, &fuse.WriteIn{InHeader: id, Fh: open.Fh}, bytes.Repeat([]byte("x"), int(size)))
+			k.ok("write", s)
+			s = k.raw.Flush(nil, &fuse.FlushIn{InHeader: id, Fh: open.Fh})
+			k.raw.Release(nil, &fuse.ReleaseIn{InHeader: id, Fh: open.Fh})
+			b, err := i.Tree.ReadFile("/kept", 1<<24)
+			if written = s == fuse.OK; err != nil || written && len(b) != int(size) || !written && (s != fuse.Status(syscall.ENOSPC) || string(b) != "as it was") {
+				t.Fatalf("%s, %d bytes: %v, %d bytes are there, %v", flavour, size, s, len(b), err)
+			}
+		}
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+		clean(t, path, 0)
+	}
 }
 
 // TestInUse: an image that QEMU holds is not changed, and may be read.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -94,7 +95,7 @@ func (w *writer) result(name string, err error) syscall.Errno {
 		return syscall.EPERM
 	case guestfs.Missing(err):
 		return syscall.ENOENT
-	case disk.KindOf(err) == disk.TooBig:
+	case disk.KindOf(err) == disk.TooBig, strings.Contains(err.Error(), "Could not allocate"): // a block, or an inode: debugfs
 		return syscall.ENOSPC
 	}
 	if w.tell != nil {
@@ -113,9 +114,14 @@ func (w *writer) edit(name string, change func(e *guestfs.Edit)) syscall.Errno {
 	return w.result(name, e.Commit(w.ctx))
 }
 
-// fits tells whether a file system has room for size bytes in place of those that it has.
+// fits tells whether a file system has room for size bytes in place of those that it has;
+// in ext2 and ext3 with the blocks that tell where those beyond the first twelve lie.
 func fits(f *ext4.FS, size, has int64) bool {
-	return (size+f.BlockSize-1)/f.BlockSize <= (f.Size-f.Used()+has)/f.BlockSize
+	blocks, per := (size+f.BlockSize-1)/f.BlockSize, f.BlockSize/4
+	if rest := blocks - 12; rest > 0 && f.Flavour() != "ext4" {
+		blocks += rest/per + rest/per/per + 3
+	}
+	return blocks <= (f.Size-f.Used()+has)/f.BlockSize
 }
 
 // hold opens the content of the file n, of that name, to be written; empty leaves out
