@@ -316,7 +316,7 @@ func (w *walker) walk(n *Node) error {
 	}
 	slices.SortFunc(list, func(a, b ext4.Entry) int { return strings.Compare(a.Name, b.Name) })
 	for _, e := range list {
-		child, err := w.child(n, e)
+		child, err := w.t.Child(n, e)
 		if err != nil {
 			return err
 		}
@@ -327,11 +327,15 @@ func (w *walker) walk(n *Node) error {
 	return nil
 }
 
-// child is Tree.child without looking the name up again.
-func (w *walker) child(dir *Node, e ext4.Entry) (*Node, error) {
+// Entries lists what is in a folder, without what is mounted over it.
+func (t *Tree) Entries(dir *Node) ([]ext4.Entry, error) { return dir.Volume.fs.ReadDir(dir.Inode) }
+
+// Child is the file of an entry of a folder, or what is mounted there. To find one by its
+// name the whole folder is read.
+func (t *Tree) Child(dir *Node, e ext4.Entry) (*Node, error) {
 	full := path.Join(dir.Path, e.Name)
-	if v := w.t.Mounts[full]; v != nil {
-		return w.t.root(full, v)
+	if v := t.Mounts[full]; v != nil {
+		return t.root(full, v)
 	}
 	n, err := dir.Volume.fs.Inode(e.Inode)
 	return &Node{Inode: n, Path: full, Volume: dir.Volume, inner: path.Join(dir.inner, e.Name)}, err

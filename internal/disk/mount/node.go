@@ -5,9 +5,9 @@ import (
 	"errors"
 	iofs "io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -23,6 +23,10 @@ type node struct {
 	t       *guestfs.Tree
 	n       *guestfs.Node
 	volumes map[*guestfs.Volume]uint64
+
+	once    sync.Once // of a folder: its entries are read
+	entries map[string]ext4.Entry
+	err     error
 }
 
 var _ = interface {
@@ -72,9 +76,30 @@ func (n *node) attr(of *guestfs.Node, out *fuse.Attr) {
 	}
 }
 
+// find finds a name in a folder, which is read but once: programs ask for each of thousands
+// of names by itself.
+func (n *node) find(name string) (*guestfs.Node, error) {
+	n.once.Do(func() {
+		var list []ext4.Entry
+		list, n.err = n.t.Entries(n.n)
+		n.entries = make(map[string]ext4.Entry, len(list))
+		for _, e := range slices.Backward(list) { // of two of a name the first counts
+			n.entries[e.Name] = e
+		}
+	})
+	e, ok := n.entries[name]
+	switch {
+	case n.err != nil:
+		return nil, n.err
+	case !ok:
+		return nil, iofs.ErrNotExist
+	}
+	return n.t.Child(n.n, e)
+}
+
 // Lookup implements fs.NodeLookuper.
 func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
-	found, err := n.t.Lstat(path.Join(n.n.Path, name))
+	found, err := n.find(name)
 	if err != nil {
 		return nil, errno(err)
 	}
@@ -91,17 +116,17 @@ func (n *node) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) sy
 
 // Readdir implements fs.NodeReaddirer.
 func (n *node) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
-	names, err := n.t.ReadDir(n.n.Path)
+	entries, err := n.t.Entries(n.n)
 	if err != nil {
 		return nil, errno(err)
 	}
-	list := make([]fuse.DirEntry, 0, len(names))
-	for _, name := range names {
-		if name == "" || strings.ContainsAny(name, "/\x00") {
+	list := make([]fuse.DirEntry, 0, len(entries))
+	for _, entry := range entries {
+		if entry.Name == "" || strings.ContainsAny(entry.Name, "/\x00") {
 			continue // no kernel made such
 		}
-		e := fuse.DirEntry{Name: name}
-		if f, err := n.t.Lstat(path.Join(n.n.Path, name)); err == nil {
+		e := fuse.DirEntry{Name: entry.Name}
+		if f, err := n.t.Child(n.n, entry); err == nil {
 			e.Mode, e.Ino = f.Mode&syscall.S_IFMT, n.ino(f)
 		}
 		list = append(list, e)
