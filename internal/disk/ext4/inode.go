@@ -9,6 +9,7 @@ import (
 const (
 	flagEncrypt  = 0x800
 	flagVerity   = 0x100000
+	flagHuge     = 0x40000 // its blocks are counted in those of the file system
 	flagExtents  = 0x80000
 	flagEAInode  = 0x200000
 	flagInline   = 0x10000000
@@ -31,6 +32,7 @@ type Inode struct {
 	UID    uint32
 	GID    uint32
 	Size   int64 // bytes
+	Blocks int64 // of 512 bytes, that its content and what tells of that take; fewer than Size with holes
 	Links  int
 	MTime  time.Time
 	Major  uint32 // of a device
@@ -83,7 +85,11 @@ func (f *FS) Inode(number uint32) (*Inode, error) {
 	if err := f.read(b, int64(table)*f.BlockSize+index*int64(f.inodeSize)); err != nil {
 		return nil, err
 	}
-	return parseInode(number, b)
+	n, err := parseInode(number, b)
+	if err == nil && n.flags&flagHuge != 0 {
+		n.Blocks *= f.BlockSize / 512
+	}
+	return n, err
 }
 
 func parseInode(number uint32, b []byte) (*Inode, error) {
@@ -92,6 +98,7 @@ func parseInode(number uint32, b []byte) (*Inode, error) {
 		UID: uint32(le.Uint16(b[2:])) | uint32(le.Uint16(b[0x78:]))<<16,
 		GID: uint32(le.Uint16(b[0x18:])) | uint32(le.Uint16(b[0x7a:]))<<16,
 		acl: uint64(le.Uint32(b[0x68:])) | uint64(le.Uint16(b[0x76:]))<<32}
+	n.Blocks = int64(le.Uint32(b[0x1c:])) | int64(le.Uint16(b[0x74:]))<<32
 	copy(n.data[:], b[0x28:])
 	size := uint64(le.Uint32(b[4:]))
 	if n.IsRegular() || n.IsDir() {

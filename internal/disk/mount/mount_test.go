@@ -26,6 +26,9 @@ func image(t *testing.T) *Image {
 		if err := os.Chmod(filepath.Join(dir, "etc/hostname"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "hole"), nil, 0o600), os.Truncate(filepath.Join(dir, "hole"), 3<<20)); err != nil {
+			t.Fatal(err)
+		}
 		_ = unix.Setxattr(filepath.Join(dir, "etc/hostname"), "user.kept", []byte("yes"), 0)
 	})
 	i, err := Open(context.Background(), &disk.Runner{}, Options{Image: path})
@@ -66,6 +69,9 @@ func TestWithoutKernel(t *testing.T) {
 		t.Errorf("what is not there: %v, %+v", s, none)
 	}
 	big := lookup(1, "big")
+	if hole := lookup(1, "hole"); hole.Size != 3<<20 || hole.Blocks != 0 || big.Blocks*512 < big.Size || big.Blocks*512 > big.Size+64<<10 {
+		t.Errorf("%+v, %+v", hole.Attr, big.Attr)
+	}
 	var open fuse.OpenOut
 	if s := raw.Open(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: big.NodeId}, Flags: syscall.O_RDWR}, &open); s != fuse.EROFS {
 		t.Errorf("opened for writing: %v", s)

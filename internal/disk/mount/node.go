@@ -67,7 +67,7 @@ func errno(err error) syscall.Errno {
 
 func (n *node) attr(of *guestfs.Node, out *fuse.Attr) {
 	out.Ino, out.Mode, out.Nlink = n.ino(of), of.Mode, uint32(max(1, of.Links))
-	out.Size, out.Blocks = uint64(max(0, of.Size)), uint64(max(0, of.Size)+511)/512
+	out.Size, out.Blocks = uint64(max(0, of.Size)), uint64(max(0, of.Blocks)) // by which cp sees that there are holes
 	out.Owner = fuse.Owner{Uid: of.UID, Gid: of.GID}
 	out.Blksize = 4096
 	out.SetTimes(&of.MTime, &of.MTime, &of.MTime)
