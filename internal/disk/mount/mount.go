@@ -189,6 +189,9 @@ func Possible(dir string) error {
 	case !st.IsDir():
 		return refuse("%s is no folder", dir)
 	}
+	if here, err := shows(dir); err == nil && here {
+		return refuse("something is mounted at %s already: 'hearth image umount %s' ends that", dir, dir)
+	}
 	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
 		return refuse("/dev/fuse cannot be opened (%v): load the module fuse, or let users open it (chmod 0666 /dev/fuse)", err)
 	}
@@ -211,12 +214,8 @@ func Unmount(ctx context.Context, dir string, lazy bool) error {
 	if err != nil {
 		return err
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	if !mounted(string(mounts), dir) {
-		return refuse("%s is not mounted by hearth", dir)
+	if here, err := shows(dir); err != nil || !here {
+		return errors.Join(err, refuse("%s is not mounted by hearth", dir))
 	}
 	if os.Geteuid() == 0 {
 		flags := 0
@@ -257,6 +256,16 @@ func real(dir string) (string, error) {
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	return filepath.Join(parent, filepath.Base(dir)), err
+}
+
+// shows tells whether this package shows something in a folder.
+func shows(dir string) (bool, error) {
+	dir, err := real(dir)
+	if err != nil {
+		return false, err
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	return mounted(string(mounts), dir), err
 }
 
 // mounted looks for a folder in /proc/PID/mountinfo (proc(5)) among those of ours.

@@ -212,6 +212,9 @@ func TestLinkedFolder(t *testing.T) {
 	}
 	at := filepath.Join(link, "files")
 	end := serve(t, i, at)
+	if err := Possible(at); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a second one on the folder: %v", err)
+	}
 	f, err := os.Open(filepath.Join(at, "etc/hostname"))
 	if err != nil {
 		t.Fatal(err)
