@@ -68,13 +68,14 @@ func TestImportDirAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("debian-12-x86_64.tar.gz", "tar")
-	write("debian-12-aarch64.tar.gz", "tar")
-	write("old-x86-root.dump", "root")
-	write("old-x86-boot.dump", "boot")
+	dump := strings.Repeat("\x00", 24) + "\x6c\xea\x00\x00"
+	write("debian-12-x86_64.tar.gz", "\x1f\x8b")
+	write("debian-12-aarch64.tar.gz", "\x1f\x8b")
+	write("old-x86-root.dump", dump+"root")
+	write("old-x86-boot.dump", dump+"boot")
 	for round, want := range []int{3, 3, 4} {
 		if round == 2 {
-			write("old-x86-boot.dump", "tobo")
+			write("old-x86-boot.dump", dump+"tobo")
 		}
 		list, _, err := imagedir.Read(dir)
 		if err != nil || len(list) != 3 {

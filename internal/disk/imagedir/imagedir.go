@@ -103,15 +103,15 @@ func parse(path string) (img Image, ending, why string) {
 			return img, "", "its name is not NAME-ARCH" + e.ending + ", with an architecture such as x86_64"
 		}
 		img = Image{Name: whole[:i], Arch: archs[whole[i+1:]], Kind: e.kind, Path: path}
+		_, info, err := guestfs.Image(path)
+		if err != nil {
+			return img, "", err.Error()
+		}
+		if why := unlike(e.kind, e.ending, info); why != "" {
+			return img, "", why
+		}
 		if e.kind != Disk {
 			return img, e.ending, ""
-		}
-		_, info, err := guestfs.Image(path)
-		switch {
-		case err != nil:
-			return img, "", err.Error()
-		case info.Content == disk.Packed || info.Content == disk.Kernel || info.Content == disk.Ramdisk:
-			return img, "", "it is no disk but " + string(info.Content)
 		}
 		if img.Format = info.Format; img.Format == disk.ISO { // a disk that starts from either
 			img.Format = disk.Raw
@@ -119,4 +119,22 @@ func parse(path string) (img Image, ending, why string) {
 		return img, e.ending, ""
 	}
 	return img, "", "its ending is none of an image"
+}
+
+// unlike says why a file is not what its ending says; "" if it may be.
+func unlike(kind Kind, ending string, info disk.Info) string {
+	packed := info.Content == disk.Packed
+	switch {
+	case info.Format == disk.Raw && info.VirtualSize == 0:
+		return "it is empty"
+	case kind == Tarball && !packed && info.Content != disk.Archive:
+		return "its bytes are none of an archive"
+	case kind == Dump && info.Content != disk.Archive:
+		return "its bytes are none of a dump"
+	case kind == Disk && (packed || info.Content == disk.Kernel || info.Content == disk.Ramdisk):
+		return "it is no disk but " + string(info.Content)
+	case kind == Disk && info.Format == disk.Raw && ending != ".img" && ending != ".raw":
+		return "its bytes are none of a " + ending[1:]
+	}
+	return ""
 }

@@ -15,9 +15,10 @@ import (
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	mbr := strings.Repeat("\x00", 510) + "\x55\xaa"
+	dump := strings.Repeat("\x00", 24) + "\x6c\xea\x00\x00"
 	for name, text := range map[string]string{
-		"debian-12-amd64.tar.gz": "t", "gentoo-x86_64-root.dump": "d", "gentoo-x86_64-boot.dump": "d", "old-i386-root.dump": "d",
-		"lost-x86_64-boot.dump": "d", "ember-x86_64.img": mbr, "arm-arm64.raw": mbr, "README": "x", "nothing.img": mbr, "x-vax.img": mbr,
+		"debian-12-amd64.tar.gz": "\x1f\x8b", "gentoo-x86_64-root.dump": dump, "gentoo-x86_64-boot.dump": dump, "old-i386-root.dump": dump,
+		"lost-x86_64-boot.dump": dump, "empty-x86_64.img": "", "page-x86_64.tar.gz": "<html>", "page-x86_64-root.dump": "<html>", "page-x86_64.qcow2": "<html>", "ember-x86_64.img": mbr, "arm-arm64.raw": mbr, "README": "x", "nothing.img": mbr, "x-vax.img": mbr,
 		"packed-x86_64.img": "\x1f\x8b", "trap-x86_64.qcow2": string(disktest.Hostile()[0].Data),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -45,7 +46,8 @@ func TestRead(t *testing.T) {
 	if !reflect.DeepEqual(images, want) {
 		t.Errorf("%+v\nwant %+v", images, want)
 	}
-	for i, w := range []struct{ name, says string }{{"README", "ending"}, {"link-x86_64.img", "a link"}, {"lost-x86_64-boot.dump", "missing"}, {"nothing.img", "NAME-ARCH"}, {"packed-x86_64.img", "packed"}, {"trap-x86_64.qcow2", "backing file"}, {"x-vax.img", "NAME-ARCH"}} {
+	for i, w := range []struct{ name, says string }{{"README", "ending"}, {"empty-x86_64.img", "empty"}, {"link-x86_64.img", "a link"}, {"lost-x86_64-boot.dump", "missing"},
+		{"nothing.img", "NAME-ARCH"}, {"packed-x86_64.img", "packed"}, {"page-x86_64-root.dump", "none of a dump"}, {"page-x86_64.qcow2", "none of a qcow2"}, {"page-x86_64.tar.gz", "none of an archive"}, {"trap-x86_64.qcow2", "backing file"}, {"x-vax.img", "NAME-ARCH"}} {
 		if i >= len(others) || others[i].Path != in(w.name) || !strings.Contains(others[i].Why, w.says) {
 			t.Errorf("%d: %+v, want %+v", i, others, w)
 			break
@@ -57,7 +59,8 @@ func TestRead(t *testing.T) {
 func TestUpload(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir())
-	for name, text := range map[string]string{"gentoo-x86_64-root.dump": "the root", "gentoo-x86_64-boot.dump": "boot", "old-i386-root.dump": "alone", "debian-12-amd64.tar.gz": "t"} {
+	dump := strings.Repeat("\x00", 24) + "\x6c\xea\x00\x00"
+	for name, text := range map[string]string{"gentoo-x86_64-root.dump": dump + "the root", "gentoo-x86_64-boot.dump": dump + "boot", "old-i386-root.dump": dump + "alone", "debian-12-amd64.tar.gz": "\x1f\x8b"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +86,7 @@ func TestUpload(t *testing.T) {
 		}
 		defer f.Close()
 		in := tar.NewReader(f)
-		for _, want := range []string{"./boot.dump boot", "./root.dump the root"} {
+		for _, want := range []string{"./boot.dump " + dump + "boot", "./root.dump " + dump + "the root"} {
 			h, err := in.Next()
 			if err != nil {
 				t.Fatal(err)
