@@ -97,15 +97,15 @@ func act(ctx context.Context, nova *gophercloud.ServiceClient, server, name stri
 // replaceDisk gives a server the disk in a file. after is the last request that the file
 // knows of; "" for no matter what was done to the server.
 func (at reach) replaceDisk(ctx context.Context, server *servers.Server, path, after string, say io.Writer) (err error) {
-	layer, info, err := guestfs.Image(path)
+	layer, err := replacement(path)
 	if err != nil {
 		return err
 	}
 	if layer.Format != disk.QCOW2 { // its holes would be sent
-		if info.Content == disk.Packed || layer.Format != disk.Raw {
-			return fmt.Errorf("%s is no disk, raw or qcow2: 'hearth image convert' makes one", path)
-		}
 		work, err := os.MkdirTemp(filepath.Dir(path), ".hearth-disk-replace-")
+		if err != nil { // of somebody else's folder
+			work, err = os.MkdirTemp("", "hearth-disk-replace-")
+		}
 		if err != nil {
 			return err
 		}
@@ -132,6 +132,25 @@ func (at reach) replaceDisk(ctx context.Context, server *servers.Server, path, a
 		return err
 	}
 	return at.await(ctx, server.ID, request)
+}
+
+// replacement is the disk in a file. What is none would be written over a disk all the same.
+func replacement(path string) (disk.Layer, error) {
+	layer, info, err := guestfs.Image(path)
+	if err != nil {
+		return layer, err
+	}
+	what := info.NoDisk()
+	switch {
+	case what != "":
+	case layer.Format != disk.Raw && layer.Format != disk.QCOW2:
+		what = "it is a " + string(layer.Format)
+	case info.VirtualSize < 512 || info.VirtualSize%512 != 0:
+		what = fmt.Sprintf("it has %d bytes, which is no number of whole sectors", info.VirtualSize)
+	default:
+		return layer, nil
+	}
+	return layer, fmt.Errorf("%s is no disk, raw or qcow2 (%s): 'hearth image convert' makes one", path, what)
 }
 
 // await waits until a request to a server is carried out, and gives the error if that

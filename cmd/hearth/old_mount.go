@@ -161,7 +161,7 @@ func lastOf(dir string, progress io.Writer) error {
 		return err
 	}
 	if !strings.Contains(text, unmountedLine) {
-		return fmt.Errorf("the process that showed the files was killed: nothing that was changed is put back, and its copy of the disk stays in the folder for temporary files. It had said:\n%s", text)
+		return fmt.Errorf("the process that showed the files was killed: its copy of the disk stays in the folder for temporary files, and what was changed in that is not put back ('hearth disk replace' does so, after 'openstack server unlock'). It had said:\n%s", text)
 	}
 	fmt.Fprintln(progress, text)
 	return nil

@@ -140,7 +140,7 @@ func TestInstanceRoot(t *testing.T) {
 
 // TestLastOf: what a process said that showed files decides what umount-disks says.
 func TestLastOf(t *testing.T) {
-	for said, want := range map[string]string{"  fetch 10 bytes\n" + unmountedLine + "\n  done\n": "", "  server web1 is locked\n  fetch 10 bytes\n": "the process that showed the files was killed: nothing that was changed is put back, and its copy of the disk stays in the folder for temporary files. It had said:\nserver web1 is locked\n  fetch 10 bytes", "  fetch\nhearth: no room\nIt is kept: /tmp/x\n": "no room\nIt is kept: /tmp/x", "hearth: at once\n": "at once"} {
+	for said, want := range map[string]string{"  fetch 10 bytes\n" + unmountedLine + "\n  done\n": "", "  server web1 is locked\n  fetch 10 bytes\n": "the process that showed the files was killed: its copy of the disk stays in the folder for temporary files, and what was changed in that is not put back ('hearth disk replace' does so, after 'openstack server unlock'). It had said:\nserver web1 is locked\n  fetch 10 bytes", "  fetch\nhearth: no room\nIt is kept: /tmp/x\n": "no room\nIt is kept: /tmp/x", "hearth: at once\n": "at once"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, mountDisksLog), []byte(said), 0o600); err != nil {
 			t.Fatal(err)
