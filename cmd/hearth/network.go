@@ -36,6 +36,9 @@ func newNetwork(cfg *config.Config) *cobra.Command {
 			"port, when it is made on the network, again and again:\n\n" +
 			"  openstack server create --network vlan42 … myinstance.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Stat(args[0]); err != nil {
+				return err
+			}
 			dir, err := netconf.ReadDir(os.DirFS(args[0]))
 			if err != nil {
 				return err

@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"A": "line 1: a = is missing", "\nA = [ B = c": "line 2: a comma or a ]", "A = \"b": "a quote", "= b": "a name is missing",
-		"A = [ B = \"c\" D = e ]": "a comma", strings.Repeat("A=b\n", maxAttributes+1): "more than", strings.Repeat(" ", maxText+1): "at most",
+		"A = [ B = \"c\" D = e ]": "a comma", strings.Repeat("A=b\n", maxAttributes+1): "more than", strings.Repeat(" ", maxText+1): "more than the",
 	} {
 		if got, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, %v", text, got, err)

@@ -33,7 +33,7 @@ type Template []Attribute
 // error names the line.
 func Parse(text string) (Template, error) {
 	if len(text) > maxText {
-		return nil, fmt.Errorf("it has %d bytes; at most %d are read", len(text), maxText)
+		return nil, fmt.Errorf("it has more than the %d bytes that are read", maxText)
 	}
 	p := &parser{text: text, line: 1}
 	return p.list(false)

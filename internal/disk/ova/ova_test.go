@@ -39,6 +39,19 @@ func packed(t testing.TB, m Machine) []byte {
 	return b.Bytes()
 }
 
+// TestNames: a machine may be called in any letters, and as long as it may be.
+func TestNames(t *testing.T) {
+	for _, name := range []string{"über & <co> ☃", strings.Repeat("x", 80), strings.Repeat("é", 40)} {
+		m := sample
+		m.Name = name
+		b := packed(t, m)
+		p, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil || !Is(bytes.NewReader(b)) || p.Machine.Name != name || p.Machine.Disks[0].File != name+"-disk1.vmdk" {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	b := packed(t, sample)
 	if !Is(bytes.NewReader(b)) || Is(strings.NewReader("no")) {

@@ -60,7 +60,7 @@ func Write(ctx context.Context, w io.Writer, m Machine, path string, capacity in
 		{m.Name + "-disk1.vmdk", st.Size(), f},
 	} {
 		head := &tar.Header{Typeflag: tar.TypeReg, Name: part.name, Size: part.size, Mode: 0o644, ModTime: at.Truncate(time.Second), Format: tar.FormatUSTAR}
-		if part.size > maxVMDK {
+		if part.size > maxVMDK || strings.ContainsFunc(part.name, func(r rune) bool { return r > '~' }) { // ustar has ASCII only
 			head.Format = tar.FormatGNU
 		}
 		if err := t.WriteHeader(head); err != nil {
