@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -199,33 +198,18 @@ func (d *storageDaemon) start(ctx context.Context, argv []string) error {
 	d.cmd.Dir, d.cmd.Env = "/", []string{"PATH=" + toolPath, "LC_ALL=C"}
 	d.cmd.ExtraFiles, d.cmd.Stderr = []*os.File{theirs, until}, &d.errs
 	d.cmd.SysProcAttr = privateMounts()
-	if err := d.run(); err != nil {
+	if err := d.cmd.Start(); err != nil {
 		d.mon.Close()
 		d.hold.Close()
 		os.RemoveAll(d.dir)
 		return fail(Unsupported, "attach disk", "namespaces of users and mounts cannot be made here (%v; in a chroot the kernel makes none); convert the image to raw instead", err)
 	}
+	go func() { d.exited <- d.cmd.Wait() }()
 	if err := d.greet(ctx); err != nil {
 		d.kill()
 		return fail(ToolFailed, "attach disk", "qemu-storage-daemon did not start: %v: %s", err, lastLines(d.errs.String()))
 	}
 	return nil
-}
-
-// run starts the daemon. It ends with this process, or it would keep its locks on the image
-// for ever: the kernel signals it when the thread ends that started it, so that is kept.
-func (d *storageDaemon) run() error {
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := d.cmd.Start()
-		started <- err
-		if err == nil {
-			d.exited <- d.cmd.Wait()
-		}
-	}()
-	return <-started
 }
 
 // privateMounts asks for namespaces in which the daemon may mount its file. As
@@ -235,7 +219,7 @@ func privateMounts() *syscall.SysProcAttr {
 	if os.Geteuid() == 0 {
 		ids = 1<<32 - 1
 	}
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, // it writes all to the image first
+	return &syscall.SysProcAttr{Setpgid: true,
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: ids}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: ids}}}
