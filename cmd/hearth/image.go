@@ -16,6 +16,7 @@ import (
 
 	"hearth/internal/config"
 	"hearth/internal/disk"
+	"hearth/internal/disk/ova"
 )
 
 // newImage is 'hearth image'.
@@ -65,19 +66,33 @@ func newUpload(cfg *config.Config) *cobra.Command {
 	return cmd
 }
 
-// formatOf is the disk format of a file, by its first bytes.
+// formatOf is the disk format of a file, by its bytes; of the package of a virtual machine that of its
+// first disk. What is wrong with it is for the cloud to say.
 func formatOf(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	head := make([]byte, disk.SniffLen)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	st, err := f.Stat()
+	if err != nil {
 		return "", err
 	}
-	return string(disk.Sniff(head[:n]).Format), nil
+	in, size := io.ReaderAt(f), st.Size()
+	if ova.Is(f) {
+		p, err := ova.Open(f, size)
+		if err == nil {
+			in, size, err = p.Disk(1)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	info, err := disk.Detect(in, size)
+	if info.Format != "" {
+		err = nil
+	}
+	return string(info.Format), err
 }
 
 // ami is what 'hearth image import-ami' is told.
@@ -162,6 +177,11 @@ func (u uploader) create(name, format string, properties map[string]string) (str
 	if format == "ami" || format == "aki" || format == "ari" {
 		container = format
 	}
+	return u.createIn(container, name, format, properties)
+}
+
+// createIn registers an image of a container format.
+func (u uploader) createIn(container, name, format string, properties map[string]string) (string, error) {
 	image, err := images.Create(u.ctx, u.glance, images.CreateOpts{Name: name, DiskFormat: format, ContainerFormat: container, Properties: properties}).Extract()
 	if err != nil {
 		return "", refusal(err)

@@ -20,6 +20,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"hearth/internal/disk/ova"
 )
 
 const (
@@ -67,7 +69,12 @@ func (u uploader) put(name, format, path string, properties map[string]string) (
 		for k, v := range properties {
 			marked[k] = v
 		}
-		if id, err = u.create(name, format, marked); err != nil {
+		if ova.Is(f) {
+			id, err = u.createIn("ova", name, format, marked)
+		} else {
+			id, err = u.create(name, format, marked)
+		}
+		if err != nil {
 			return "", fmt.Errorf("cannot upload %s: %w", path, err)
 		}
 	}
