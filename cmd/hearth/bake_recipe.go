@@ -37,10 +37,11 @@ func newBakeInit() *cobra.Command {
 // newBakeLint is 'hearth bake lint'.
 func newBakeLint() *cobra.Command {
 	var asJSON bool
+	var base string
 	cmd := &cobra.Command{
 		Use: "lint RECIPE", Short: "Say what is wrong with a recipe, line by line", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := readRecipe(args[0], "", cmd.ErrOrStderr())
+			r, err := readRecipe(args[0], base, cmd.ErrOrStderr())
 			var unread recipe.Mistakes
 			if err != nil && !errors.As(err, &unread) {
 				return err
@@ -70,6 +71,7 @@ func newBakeLint() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "findings as JSON")
+	cmd.Flags().StringVar(&base, "base", "", "archive with a root file system to start from, in place of the recipe's base, as 'bake run' takes it")
 	return cmd
 }
 

@@ -264,8 +264,12 @@ func (o *oven) publish(res *Result, moves []move) error {
 	if err != nil {
 		return done.end(err)
 	}
+	mode, err := disk.NewMode(filepath.Join(o.work, "mode"))
+	if err != nil {
+		return done.end(err)
+	}
 	for _, m := range moves {
-		if err := os.Chmod(m.from, 0o644); err != nil {
+		if err := os.Chmod(m.from, mode); err != nil {
 			return done.end(err)
 		}
 		if err := os.Rename(m.from, *m.to); err != nil {

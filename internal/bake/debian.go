@@ -123,6 +123,11 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 	if strings.ContainsAny(cache, " '\"\\$`\n") {
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
+	over, err := o.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
 	if len(packages) > 0 {
 		options = append(slices.Clone(options), "--include="+strings.Join(packages, ","))
@@ -135,7 +140,7 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
 		suite, archive}, o.mirror)
-	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
+	_, err = command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(err)
 }
 

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,21 @@ func TestAGoodRecipe(t *testing.T) {
 	for text, want := range map[string]int64{"": 0, "512MiB": 512 << 20, "4 GiB": 4 << 30} {
 		if n, err := ParseSize(text); n != want || err != nil {
 			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+}
+
+// TestTabs: a tab is called one; those in a script are none of YAML's.
+func TestTabs(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: x\nbase:\n\tbootstrap: debian\n":             "r.yaml:3: this line begins with a tab: YAML is indented with spaces",
+		"name: x\nbase:\n  \tbootstrap: debian\n":           "r.yaml:3: this line begins with a tab: YAML is indented with spaces",
+		"scripts:\n- run: |\n    if x\n    \ty\nname: [x\n": "r.yaml:",
+		"name: x\nscripts:\n- run: |\n    if x\n    \ty\n":  "",
+	} {
+		_, err := Parse([]byte(text), "r.yaml")
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || err != nil && !strings.Contains(got, want) || strings.Contains(got, "tab") != strings.Contains(want, "tab") {
+			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
 }
