@@ -69,16 +69,12 @@ func newUpload(cfg *config.Config) *cobra.Command {
 // formatOf is the disk format of a file, by its bytes; of the package of a virtual machine that of its
 // first disk. What is wrong with it is for the cloud to say.
 func formatOf(path string) (string, error) {
-	f, err := os.Open(path)
+	f, size, err := openUpload(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	in, size := io.ReaderAt(f), st.Size()
+	in := io.ReaderAt(f)
 	if ova.Is(f) {
 		p, err := ova.Open(f, size)
 		if err == nil {
@@ -93,6 +89,21 @@ func formatOf(path string) (string, error) {
 		err = nil
 	}
 	return string(info.Format), err
+}
+
+// openUpload opens a file or block device, and tells how many bytes it has. A pipe, which would be
+// waited for without end, is refused.
+func openUpload(path string) (f *os.File, size int64, err error) {
+	if f, err = disk.Open(path); err != nil {
+		return nil, 0, err
+	}
+	if size, err = f.Seek(0, io.SeekEnd); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
 }
 
 // ami is what 'hearth image import-ami' is told.

@@ -12,7 +12,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -52,16 +51,12 @@ type content struct {
 // put makes an image of a file, or goes on with the upload of that file that broke
 // off. One that the cloud refused leaves no image; one that broke off does.
 func (u uploader) put(name, format, path string, properties map[string]string) (string, error) {
-	f, err := os.Open(path)
+	f, size, err := openUpload(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	c := content{name: name, size: info.Size(), Reader: f, at: f}
+	c := content{name: name, size: size, Reader: f, at: f}
 	mark := markOf(c)
 	id := u.begun(name, mark)
 	if id == "" {

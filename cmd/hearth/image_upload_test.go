@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"golang.org/x/sys/unix"
 
 	"hearth/internal/disk/ova"
 )
@@ -134,8 +135,17 @@ func TestUploadOfAPackage(t *testing.T) {
 	if err != nil || format != "vmdk" || !packed {
 		t.Errorf("%q, %v, %v", format, packed, err)
 	}
-	if _, err := formatOf(dir); err == nil {
-		t.Error("a folder has a format")
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, none := range []string{dir, pipe} {
+		if _, err := formatOf(none); err == nil {
+			t.Errorf("%s has a format", none)
+		}
+		if _, err := u.put("none", "raw", none, nil); err == nil {
+			t.Errorf("%s was uploaded", none)
+		}
 	}
 }
 

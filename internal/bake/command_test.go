@@ -76,3 +76,16 @@ func TestTellerTells(t *testing.T) {
 		t.Errorf("heard %q, kept %q", heard.String(), log.said.String())
 	}
 }
+
+// TestReasons: of what apt says the errors are told, and of what others say the end.
+func TestReasons(t *testing.T) {
+	for said, want := range map[string]string{
+		"Err:2 http://x bookwrom Release\n  404  Not Found\nE: The repository 'x bookwrom Release' does not have a Release file.\nI: removing tempdir\nE: mmdebstrap failed to run\n": "E: The repository 'x bookwrom Release' does not have a Release file.",
+		"W: Failed to fetch http://x  Could not connect\nReading package lists...\nE: Unable to locate package vim\n":                                                                 "W: Failed to fetch http://x  Could not connect; E: Unable to locate package vim",
+		"one\ntwo\n": "one; two",
+	} {
+		if got := reasons(said); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

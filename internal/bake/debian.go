@@ -132,7 +132,7 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 	if len(packages) > 0 {
 		options = append(slices.Clone(options), "--include="+strings.Join(packages, ","))
 	}
-	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
+	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", // not --quiet, which keeps apt's errors to itself
 		"--architectures=amd64",
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",

@@ -166,6 +166,22 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 	return files, err
 }
 
+// reasons are the errors among what apt, or mmdebstrap by it, said: both end in lines that tell nothing.
+// Without any they are the last lines.
+func reasons(said string) string {
+	var found []string
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if (strings.HasPrefix(line, "E: ") || strings.HasPrefix(line, "W: Failed to fetch ")) && !strings.HasPrefix(line, "E: mmdebstrap ") {
+			found = append(found, line)
+		}
+	}
+	if len(found) == 0 {
+		return lastLines(said)
+	}
+	return strings.Join(found[:min(5, len(found))], "; ")
+}
+
 func lastLines(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-5):], "; ")

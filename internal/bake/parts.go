@@ -260,7 +260,7 @@ func (k *kitchen) aptLayer(ctx context.Context, l layer.Layer, before string, na
 		return nil, errors.New("the base has no apt-get, and packages of other managers are not available here: put them into the tarball")
 	}
 	cache := filepath.Join(k.CacheDir, orElse(k.recipe.Base.Suite, debianSuite))
-	j := job{network: true, drops: droppedByPackages,
+	j := job{network: true, apt: true, drops: droppedByPackages,
 		mounts: [][2]string{{cache, "/var/cache/apt/archives"}, {filepath.Join(k.CacheDir, "lists", l.Name+"-"+k.chain[0].Key[:16]), "/var/lib/apt/lists"}},
 		script: before + `
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
