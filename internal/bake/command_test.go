@@ -89,3 +89,17 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutIDs: what mmdebstrap calls a mode is told as what to do.
+func TestWithoutIDs(t *testing.T) {
+	other := errors.New("mmdebstrap: exit status 25: E: no space")
+	if got := withoutIDs(other); got != other || withoutIDs(nil) != nil {
+		t.Error(got)
+	}
+	if got := withoutIDs(errors.New("mmdebstrap: exit status 25: E: unable to pick chroot mode automatically")); !strings.Contains(got.Error(), "--add-subuids") {
+		t.Error(got)
+	}
+	if _, err := newOven(Options{OutDir: t.TempDir(), CacheDir: "/dev/null/cache"}); err == nil || !strings.Contains(err.Error(), "--cache") {
+		t.Error(err)
+	}
+}

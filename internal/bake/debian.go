@@ -141,7 +141,16 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
 		suite, archive}, o.mirror)
 	_, err = command(ctx, o.work, nil, "mmdebstrap", args...)
-	return done.end(err)
+	return done.end(withoutIDs(err))
+}
+
+// withoutIDs says what mmdebstrap misses where a user has no ids to give to a system's users.
+func withoutIDs(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "unable to pick chroot mode") {
+		return err
+	}
+	return errors.New("a system of packages has more users than one, and this user has no ids for them: root gives some, such as by " +
+		"'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' (and the package uidmap), or bakes; a recipe whose base is a tarball needs none")
 }
 
 // debianOverlay is what this recipe puts over the packages' files. An entry

@@ -101,6 +101,26 @@ func TestTabs(t *testing.T) {
 	}
 }
 
+// TestDiskForATarball: the image of a disk is no archive, and is told as what it is.
+func TestDiskForATarball(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string]string{"disk": "QFI\xfb\x00\x00\x00\x03", "archive": "\x1f\x8b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Parse([]byte("name: x\nbase: {tarball: "+name+"}\n"), filepath.Join(dir, "r.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Check()); strings.Contains(got, "name it as base.image") != (name == "disk") {
+			t.Error(got)
+		}
+	}
+	if IsDisk(filepath.Join(dir, "nosuch")) || IsDisk(dir) {
+		t.Error("what is not there is a disk")
+	}
+}
+
 func TestModulesThatNoKernelHas(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"o/etc/modules": "# list\nacpiphp\nvirtio-net\nvirtio_baloon\n", "o/etc/modules-load.d/x.conf": "virtio_blok # typo\nnf_tables\n"} {
