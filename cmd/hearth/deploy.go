@@ -163,7 +163,7 @@ func openWeb(ctx context.Context, address string, patience time.Duration) (io.Re
 		return nil, 0, err
 	}
 	late := time.AfterFunc(patience, func() { cancel(fmt.Errorf("the server did not answer for %s", patience)) })
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // Steady does
 	if err != nil {
 		err = cmp.Or(context.Cause(ctx), err)
 		cancel(nil)

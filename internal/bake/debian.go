@@ -139,7 +139,7 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 		"--skip=download/empty", "--skip=essential/unlink",
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
-		`--customize-hook=chown 0:0 "$1/var/cache/apt/archives"`, // sync-in made it whose the cache is
+		`--customize-hook=cd "$1/var/cache/apt/archives" && rm -f lock && chown 0:0 .`, // sync-in made it whose the cache is
 		suite, archive}, o.mirror)
 	_, err = command(ctx, o.work, nil, "mmdebstrap", args...)
 	return done.end(withoutIDs(err))
