@@ -22,16 +22,16 @@ const maxRecipe = 1 << 20
 
 // Read reads a recipe from a file. Errors have the form FILE:LINE: sentence, one a line.
 func Read(file string) (*Recipe, error) {
-	text, err := readFile(file, maxRecipe+1)
+	text, err := ReadFile(file, maxRecipe+1)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(text, file)
 }
 
-// readFile reads at most limit bytes of a file. What is none, a pipe or a device, is an error and not
+// ReadFile reads at most limit bytes of a file. What is none, a pipe or a device, is an error and not
 // waited for.
-func readFile(name string, limit int64) ([]byte, error) {
+func ReadFile(name string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
