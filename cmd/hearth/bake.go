@@ -82,7 +82,12 @@ func printBaked(w io.Writer, r bake.Result) {
 // every few seconds with what is left.
 func showSteps(w io.Writer) func(bake.Step) {
 	var shown time.Duration
+	var late *time.Timer // of the step under way: one that tells nothing of itself is named when it takes long
 	return func(s bake.Step) {
+		if late != nil {
+			late.Stop()
+			late = nil
+		}
 		switch {
 		case s.Finished && s.Err != nil:
 			fmt.Fprintf(w, "  %-36s failed after %s\n", s.Name, s.Took.Round(100*time.Millisecond))
@@ -93,9 +98,14 @@ func showSteps(w io.Writer) func(bake.Step) {
 		case s.Took-shown > 3*time.Second:
 			shown = s.Took
 			fmt.Fprintf(w, "  %-36s %8s%s, %s left\n", s.Name, s.Took.Round(time.Second), rate(s), s.Left.Round(time.Second))
+		case s.Done == 0:
+			late = time.AfterFunc(longStep, func() { fmt.Fprintf(w, "  %s …\n", s.Name) })
 		}
 	}
 }
+
+// longStep is how long a step may be silent before it is named.
+const longStep = 2 * time.Second
 
 func rate(s bake.Step) string {
 	if s.Done == 0 || s.Rate == 0 {

@@ -37,10 +37,11 @@ func newBakeInit() *cobra.Command {
 // newBakeLint is 'hearth bake lint'.
 func newBakeLint() *cobra.Command {
 	var asJSON bool
+	var base string
 	cmd := &cobra.Command{
 		Use: "lint RECIPE", Short: "Say what is wrong with a recipe, line by line", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := readRecipe(args[0], "", cmd.ErrOrStderr())
+			r, err := readRecipe(args[0], base, cmd.ErrOrStderr())
 			var unread recipe.Mistakes
 			if err != nil && !errors.As(err, &unread) {
 				return err
@@ -70,6 +71,7 @@ func newBakeLint() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "findings as JSON")
+	cmd.Flags().StringVar(&base, "base", "", "archive or image to start from, in place of the recipe's base, as 'bake run' takes it")
 	return cmd
 }
 
@@ -93,6 +95,9 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 		for _, w := range warnings {
 			fmt.Fprintf(warn, "warning: %s\n", w)
 		}
+		if err == nil && base != "" && recipe.IsDisk(base) {
+			r.Base.Image, r.Base.Tarball = r.Base.Tarball, ""
+		}
 		return r, err
 	}
 	if st, err := os.Stat(name); err == nil && st.IsDir() {
@@ -105,7 +110,9 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 	if base, err = filepath.Abs(base); err != nil {
 		return nil, err
 	}
-	r.Base = recipe.Base{Tarball: base}
+	if r.Base = (recipe.Base{Tarball: base}); recipe.IsDisk(base) {
+		r.Base = recipe.Base{Image: base}
+	}
 	return r, nil
 }
 
@@ -170,7 +177,7 @@ func newBakeRun(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVarP(&opt.OutDir, "out", "o", ".", "directory for the images")
 	cmd.Flags().StringVar(&opt.CacheDir, "cache", "", "directory where layers and packages are kept (default: hearth/bake in XDG_CACHE_HOME)")
 	cmd.Flags().Var(&cache, "cache-size", "GiB that all layers may take; the oldest go first")
-	cmd.Flags().StringVar(&base, "base", "", "archive with a root file system to start from, in place of the recipe's base")
+	cmd.Flags().StringVar(&base, "base", "", "archive with a root file system, or image of a disk, to start from, in place of the recipe's base")
 	cmd.Flags().BoolVar(&opt.Locked, "locked", false, "refuse inputs and versions of packages that are not in the lock file")
 	cmd.Flags().BoolVar(&opt.Refresh, "refresh", false, "make all layers anew")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "result as JSON, with each layer's key and whether it was cached or built")

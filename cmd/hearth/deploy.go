@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
 	"hearth/internal/disk/osdef"
+	"hearth/internal/openstack/glance"
 )
 
 // deployFlags is what 'hearth deploy' is told.
@@ -149,18 +151,30 @@ func openImage(ctx context.Context, address string) (io.ReadCloser, int64, error
 		f, err := os.Open(name)
 		return f, 0, err
 	}
+	return openWeb(ctx, address, glance.StallTime)
+}
+
+// openWeb opens an address of the web, of which a server that is silent for longer than patience is given up.
+func openWeb(ctx context.Context, address string, patience time.Duration) (io.ReadCloser, int64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
+		cancel(nil)
 		return nil, 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	late := time.AfterFunc(patience, func() { cancel(fmt.Errorf("the server did not answer for %s", patience)) })
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // Steady does
 	if err != nil {
+		err = cmp.Or(context.Cause(ctx), err)
+		cancel(nil)
 		return nil, 0, err
 	}
+	late.Stop()
+	body := glance.Steady(ctx, cancel, resp.Body, patience)
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, max(0, resp.ContentLength), nil
+		return body, max(0, resp.ContentLength), nil
 	}
-	resp.Body.Close()
+	body.Close()
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
 		return nil, 0, fmt.Errorf("the server answers %s: %w", resp.Status, fs.ErrNotExist)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"hearth/internal/config"
 	"hearth/internal/disk"
+	"hearth/internal/disk/ova"
 )
 
 // newImage is 'hearth image'.
@@ -65,19 +66,44 @@ func newUpload(cfg *config.Config) *cobra.Command {
 	return cmd
 }
 
-// formatOf is the disk format of a file, by its first bytes.
+// formatOf is the disk format of a file, by its bytes; of the package of a virtual machine that of its
+// first disk. What is wrong with it is for the cloud to say.
 func formatOf(path string) (string, error) {
-	f, err := os.Open(path)
+	f, size, err := openUpload(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	head := make([]byte, disk.SniffLen)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", err
+	in := io.ReaderAt(f)
+	if ova.Is(f) {
+		p, err := ova.Open(f, size)
+		if err == nil {
+			in, size, err = p.Disk(1)
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return string(disk.Sniff(head[:n]).Format), nil
+	info, err := disk.Detect(in, size)
+	if info.Format != "" {
+		err = nil
+	}
+	return string(info.Format), err
+}
+
+// openUpload opens a file or block device, and tells how many bytes it has. A pipe, which would be
+// waited for without end, is refused.
+func openUpload(path string) (f *os.File, size int64, err error) {
+	if f, err = disk.Open(path); err != nil {
+		return nil, 0, err
+	}
+	if size, err = f.Seek(0, io.SeekEnd); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
 }
 
 // ami is what 'hearth image import-ami' is told.
@@ -162,6 +188,11 @@ func (u uploader) create(name, format string, properties map[string]string) (str
 	if format == "ami" || format == "aki" || format == "ari" {
 		container = format
 	}
+	return u.createIn(container, name, format, properties)
+}
+
+// createIn registers an image of a container format.
+func (u uploader) createIn(container, name, format string, properties map[string]string) (string, error) {
 	image, err := images.Create(u.ctx, u.glance, images.CreateOpts{Name: name, DiskFormat: format, ContainerFormat: container, Properties: properties}).Extract()
 	if err != nil {
 		return "", refusal(err)

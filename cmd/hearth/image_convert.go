@@ -105,7 +105,7 @@ func (c *conversion) make(cmd *cobra.Command) error {
 		return err
 	}
 	if c.source == "-" || fromWeb(c.source) {
-		if err := c.settle(); err != nil {
+		if err := c.ready(); err != nil {
 			return err
 		}
 		done, err := c.connect(cmd)
@@ -114,6 +114,11 @@ func (c *conversion) make(cmd *cobra.Command) error {
 		}
 		defer done()
 	}
+	return c.write(cmd)
+}
+
+// write makes the image of the source, or of the stream that is open.
+func (c *conversion) write(cmd *cobra.Command) error {
 	if files, err := c.byTree(); err != nil || files {
 		if err != nil {
 			return err

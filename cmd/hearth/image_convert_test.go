@@ -95,3 +95,34 @@ func TestConvertStreamsOfFiles(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// untouched is a stream that must not be read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("it was read")
+	return 0, io.EOF
+}
+
+// TestConvertRefusesBeforeItReads has what is there already be told before a stream is fetched.
+func TestConvertRefusesBeforeItReads(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was asked for") }))
+	defer server.Close()
+	t.Chdir(t.TempDir())
+	for there, args := range map[string][]string{"x.tar": {"-o", "x.tar"}, "x.qcow2": {"-o", "x.qcow2"}, "x.ext4": {"--to", "ami", "-o", "x"}, "x-root.dump": {"--to", "dump", "-o", "x"}} {
+		if err := os.WriteFile(there, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []string{"-", server.URL + "/system.tar"} {
+			cmd := newConvert()
+			cmd.SetArgs(append(args, from))
+			cmd.SetIn(untouched{t})
+			cmd.SetOut(io.Discard)
+			cmd.SetErr(io.Discard)
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true
+			if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), there+" is there already") {
+				t.Errorf("%s: %v", there, err)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 	"hearth/internal/config"
 	"hearth/internal/disk"
+	"hearth/internal/disk/ova"
 	"hearth/internal/disk/verify"
 	"hearth/internal/service/image"
 )
@@ -101,8 +103,9 @@ func (u uploader) fetch(w webImport) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
+	packed := false
 	if w.format == "" {
-		if w.format, err = formatAt(u.ctx, w.uri); err != nil {
+		if w.format, packed, err = formatAt(u.ctx, w.uri); err != nil {
 			return "", fmt.Errorf("this machine cannot look at the image's first bytes; say its --disk-format: %w", err)
 		}
 	}
@@ -116,7 +119,12 @@ func (u uploader) fetch(w webImport) (id string, err error) {
 		}
 	}
 	w.name = cmp.Or(w.name, path.Base(strings.SplitN(w.uri, "#", 2)[0]))
-	if id, err = u.create(w.name, w.format, properties); err != nil {
+	if packed {
+		id, err = u.createIn("ova", w.name, w.format, properties)
+	} else {
+		id, err = u.create(w.name, w.format, properties)
+	}
+	if err != nil {
 		return "", err
 	}
 	for try := 1; ; try++ {
@@ -179,23 +187,27 @@ func (w webImport) request() (map[string]any, error) {
 // armored is OpenPGP's bytes as text; what is text stays.
 func armored(b []byte) ([]byte, error) { return verify.Armor(b) }
 
-// formatAt looks at the first bytes of what is somewhere.
-func formatAt(ctx context.Context, uri string) (string, error) {
+// formatAt looks at the first bytes of what is somewhere. Of the package of a virtual machine it takes
+// the disk for what nearly all of them have.
+func formatAt(ctx context.Context, uri string) (format string, packed bool, err error) {
 	web, err := fromAnywhere()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	body, _, err := web.Open(ctx, uri)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer body.Close()
 	head := make([]byte, disk.SniffLen)
 	n, err := io.ReadFull(body, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", err
+		return "", false, err
 	}
-	return string(disk.Sniff(head[:n]).Format), nil
+	if ova.Is(bytes.NewReader(head[:n])) {
+		return string(disk.VMDK), true, nil
+	}
+	return string(disk.Sniff(head[:n]).Format), false, nil
 }
 
 // importTask is a task as the cloud tells of it. The bytes are Hearth's own words.

@@ -39,6 +39,14 @@ func fromWeb(source string) bool {
 	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
 }
 
+// ready settles what is made of a stream, and refuses what is there already, before anything is read.
+func (c *conversion) ready() error {
+	if err := c.settle(); err != nil || c.out == "-" || c.device {
+		return err
+	}
+	return convert.Vacant(c.out, c.to)
+}
+
 // settle finds the name of what is made, where none was given.
 func (c *conversion) settle() error {
 	switch {
@@ -70,20 +78,27 @@ func webName(address string) string {
 	return path.Base(u.Path)
 }
 
-// connect opens a source that is a stream. One that is read by way of its files, or cut
-// to size, is put into a file, which is the source from then on. done lets all go.
+// connect opens a source that is a stream, and takes it. done lets all go.
 func (c *conversion) connect(cmd *cobra.Command) (done func(), err error) {
-	body, name := io.NopCloser(cmd.InOrStdin()), "source"
-	if fromWeb(c.source) {
-		web, err := fromAnywhere()
-		if err != nil {
-			return nil, err
-		}
-		if body, c.length, err = web.Open(cmd.Context(), c.source); err != nil {
-			return nil, err
-		}
-		name = cmp.Or(webName(c.source), name)
+	if !fromWeb(c.source) {
+		return c.take(cmd, io.NopCloser(cmd.InOrStdin()), "source")
 	}
+	web, err := fromAnywhere()
+	if err != nil {
+		return nil, err
+	}
+	body, length, err := web.Open(cmd.Context(), c.source)
+	if err != nil {
+		return nil, err
+	}
+	c.length = length
+	return c.take(cmd, body, cmp.Or(webName(c.source), "source"))
+}
+
+// take has a stream, which is closed at the end, be the source. One that is read by way of its
+// files, or cut to size, is put into a file of this name, which is the source from then on.
+// done lets all go.
+func (c *conversion) take(cmd *cobra.Command, body io.ReadCloser, name string) (done func(), err error) {
 	c.input, err = convert.NewStream(cmd.Context(), body)
 	if err != nil {
 		return nil, errors.Join(err, body.Close())

@@ -12,7 +12,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"hearth/internal/disk/ova"
 )
 
 const (
@@ -50,16 +51,12 @@ type content struct {
 // put makes an image of a file, or goes on with the upload of that file that broke
 // off. One that the cloud refused leaves no image; one that broke off does.
 func (u uploader) put(name, format, path string, properties map[string]string) (string, error) {
-	f, err := os.Open(path)
+	f, size, err := openUpload(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	c := content{name: name, size: info.Size(), Reader: f, at: f}
+	c := content{name: name, size: size, Reader: f, at: f}
 	mark := markOf(c)
 	id := u.begun(name, mark)
 	if id == "" {
@@ -67,7 +64,12 @@ func (u uploader) put(name, format, path string, properties map[string]string) (
 		for k, v := range properties {
 			marked[k] = v
 		}
-		if id, err = u.create(name, format, marked); err != nil {
+		if ova.Is(f) {
+			id, err = u.createIn("ova", name, format, marked)
+		} else {
+			id, err = u.create(name, format, marked)
+		}
+		if err != nil {
 			return "", fmt.Errorf("cannot upload %s: %w", path, err)
 		}
 	}

@@ -10,11 +10,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"golang.org/x/sys/unix"
+
+	"hearth/internal/disk/ova"
 )
 
 // outlived is a glance whose tokens are good for one part each, and the way to it. Every
@@ -78,4 +84,75 @@ func TestTokensEndDuringAnUpload(t *testing.T) {
 	if err != nil || !bytes.Equal(cloud.came, data) || cloud.times != 3 {
 		t.Errorf("%d bytes of %d came, %d times refused: %v", len(cloud.came), len(data), cloud.times, err)
 	}
+}
+
+// TestUploadOfAPackage says in glance's words what the package of a virtual machine is.
+func TestUploadOfAPackage(t *testing.T) {
+	dir := t.TempDir()
+	inner, file := filepath.Join(dir, "disk"), filepath.Join(dir, "machine.ova")
+	if err := os.WriteFile(inner, append([]byte("KDMV"), make([]byte, 1020)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := ova.Write(t.Context(), &b, ova.Machine{Name: "machine", CPUs: 1, MemoryMB: 512, NICs: []ova.NIC{{Network: "lan", Model: "E1000"}}}, inner, 1<<20, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var asked struct {
+		Container string `json:"container_format"`
+		Disk      string `json:"disk_format"`
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodPost:
+			_ = json.NewDecoder(r.Body).Decode(&asked)
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"id": "1"}`)
+		case http.MethodGet:
+			_, _ = io.WriteString(w, `{"images": []}`)
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	defer server.Close()
+	provider := &gophercloud.ProviderClient{}
+	provider.UseTokenLock()
+	provider.SetToken("x")
+	u := uploader{ctx: t.Context(), glance: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: server.URL + "/v2/"}, progress: io.Discard}
+	format, err := formatOf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.put("machine", format, file, nil); err == nil {
+		t.Error("it was taken by a cloud that takes nothing")
+	}
+	if asked.Container != "ova" || asked.Disk != "vmdk" {
+		t.Errorf("%+v", asked)
+	}
+	format, packed, err := formatAt(t.Context(), serve(t, b.Bytes()))
+	if err != nil || format != "vmdk" || !packed {
+		t.Errorf("%q, %v, %v", format, packed, err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, none := range []string{dir, pipe} {
+		if _, err := formatOf(none); err == nil {
+			t.Errorf("%s has a format", none)
+		}
+		if _, err := u.put("none", "raw", none, nil); err == nil {
+			t.Errorf("%s was uploaded", none)
+		}
+	}
+}
+
+// serve gives the address of some bytes.
+func serve(t *testing.T, data []byte) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }))
+	t.Cleanup(server.Close)
+	return server.URL + "/x"
 }

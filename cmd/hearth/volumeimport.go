@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +17,7 @@ import (
 	"hearth/internal/cloud"
 	"hearth/internal/config"
 	"hearth/internal/disk"
+	"hearth/internal/openstack/glance"
 )
 
 // newVolumeImport is 'hearth volume import': a disk of elsewhere becomes a volume that
@@ -91,27 +92,20 @@ func (i importer) local(source, tmp string) (string, error) {
 
 // download fetches a URL to a file.
 func (i importer) download(url, path string) error {
-	req, err := http.NewRequestWithContext(i.ctx, http.MethodGet, url, nil)
+	body, length, err := openWeb(i.ctx, url, glance.StallTime)
 	if err != nil {
-		return err
+		return fmt.Errorf("the image cannot be downloaded: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
+	defer body.Close()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	m := &meter{Reader: resp.Body, w: i.progress, name: "download", total: resp.ContentLength, began: time.Now()}
+	m := &meter{Reader: body, w: i.progress, name: "download", total: length, began: time.Now()}
 	n, err := io.Copy(f, m)
-	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength {
-		err = fmt.Errorf("%s broke off after %d of %d bytes", url, n, resp.ContentLength)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%s broke off after %d bytes", url, n)
 	}
 	if err == nil {
 		m.end()

@@ -135,17 +135,18 @@ func newOven(opt Options) (*oven, error) {
 	if opt.CacheDir == "" {
 		home, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("bake: say where packages are kept: %w", err)
+			return nil, fmt.Errorf("say with --cache where packages and layers are kept: %w", err)
 		}
 		opt.CacheDir = filepath.Join(home, "hearth", "bake")
 	}
 	if opt.CacheDir, err = filepath.Abs(opt.CacheDir); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{opt.OutDir, opt.CacheDir} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(opt.OutDir, 0o755); err != nil {
+		return nil, fmt.Errorf("the folder for the images cannot be made: %w; name another one with --out", err)
+	}
+	if err := os.MkdirAll(opt.CacheDir, 0o755); err != nil {
+		return nil, fmt.Errorf("the folder where packages and layers are kept cannot be made: %w; name another one with --cache", err)
 	}
 	scratch, err := workdir.Make(opt.OutDir, ".bake-", discard)
 	if err != nil {
@@ -264,8 +265,12 @@ func (o *oven) publish(res *Result, moves []move) error {
 	if err != nil {
 		return done.end(err)
 	}
+	mode, err := disk.NewMode(filepath.Join(o.work, "mode"))
+	if err != nil {
+		return done.end(err)
+	}
 	for _, m := range moves {
-		if err := os.Chmod(m.from, 0o644); err != nil {
+		if err := os.Chmod(m.from, mode); err != nil {
 			return done.end(err)
 		}
 		if err := os.Rename(m.from, *m.to); err != nil {

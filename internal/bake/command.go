@@ -45,7 +45,7 @@ func command(ctx context.Context, dir string, line func(string), name string, ar
 	}
 	_, _ = io.Copy(io.Discard, pipe)
 	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", name, err, lastLines(stderr.String()))
+		return "", fmt.Errorf("%s: %w: %s", name, err, reasons(stderr.String()))
 	}
 	return out.String(), nil
 }

@@ -76,3 +76,30 @@ func TestTellerTells(t *testing.T) {
 		t.Errorf("heard %q, kept %q", heard.String(), log.said.String())
 	}
 }
+
+// TestReasons: of what apt says the errors are told, and of what others say the end.
+func TestReasons(t *testing.T) {
+	for said, want := range map[string]string{
+		"Err:2 http://x bookwrom Release\n  404  Not Found\nE: The repository 'x bookwrom Release' does not have a Release file.\nI: removing tempdir\nE: mmdebstrap failed to run\n": "E: The repository 'x bookwrom Release' does not have a Release file.",
+		"W: Failed to fetch http://x  Could not connect\nReading package lists...\nE: Unable to locate package vim\n":                                                                 "W: Failed to fetch http://x  Could not connect; E: Unable to locate package vim",
+		"one\ntwo\n": "one; two",
+	} {
+		if got := reasons(said); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestWithoutIDs: what mmdebstrap calls a mode is told as what to do.
+func TestWithoutIDs(t *testing.T) {
+	other := errors.New("mmdebstrap: exit status 25: E: no space")
+	if got := withoutIDs(other); got != other || withoutIDs(nil) != nil {
+		t.Error(got)
+	}
+	if got := withoutIDs(errors.New("mmdebstrap: exit status 25: E: unable to pick chroot mode automatically")); !strings.Contains(got.Error(), "--add-subuids") {
+		t.Error(got)
+	}
+	if _, err := newOven(Options{OutDir: t.TempDir(), CacheDir: "/dev/null/cache"}); err == nil || !strings.Contains(err.Error(), "--cache") {
+		t.Error(err)
+	}
+}

@@ -123,20 +123,35 @@ func (o *oven) bootstrap(ctx context.Context, archive string, packages []string,
 	if strings.ContainsAny(cache, " '\"\\$`\n") {
 		return fmt.Errorf("the cache folder %q has a character that mmdebstrap's hooks do not take", cache)
 	}
+	over, err := o.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	done := o.steps.begin("install "+suite+" (mmdebstrap)", 0)
 	if len(packages) > 0 {
 		options = append(slices.Clone(options), "--include="+strings.Join(packages, ","))
 	}
-	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", "--quiet",
+	args := slices.Concat(options, []string{"--variant=minbase", "--mode=auto", "--format=tar", // not --quiet, which keeps apt's errors to itself
 		"--architectures=amd64",
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--skip=download/empty", "--skip=essential/unlink",
 		`--setup-hook=mkdir -p "$1/var/cache/apt/archives"`, "--setup-hook=sync-in " + cache + " /var/cache/apt/archives",
 		"--customize-hook=sync-out /var/cache/apt/archives " + cache,
+		`--customize-hook=cd "$1/var/cache/apt/archives" && rm -f lock && chown 0:0 .`, // sync-in made it whose the cache is
 		suite, archive}, o.mirror)
-	_, err := command(ctx, o.work, nil, "mmdebstrap", args...)
-	return done.end(err)
+	_, err = command(ctx, o.work, nil, "mmdebstrap", args...)
+	return done.end(withoutIDs(err))
+}
+
+// withoutIDs says what mmdebstrap misses where a user has no ids to give to a system's users.
+func withoutIDs(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "unable to pick chroot mode") {
+		return err
+	}
+	return errors.New("a system of packages has more users than one, and this user has no ids for them: root gives some, such as by " +
+		"'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER' (and the package uidmap), or bakes; a recipe whose base is a tarball needs none")
 }
 
 // debianOverlay is what this recipe puts over the packages' files. An entry

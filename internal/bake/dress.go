@@ -101,7 +101,7 @@ func (r *rootfs) dress(d dressing, uuid string) error {
 			err = errors.Join(err, r.startOrder())
 		}
 	}
-	return errors.Join(err, r.account(d.user), r.sudo(), r.network(init), r.ssh(init), r.console(init))
+	return errors.Join(err, r.account(d.user, true), r.sudo(), r.network(init), r.ssh(init), r.console(init))
 }
 
 // startOrder puts the agent before the ssh servers in the list that insserv made,

@@ -174,7 +174,7 @@ func TestDressRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"", "a:b", "Root", "1a", "a\nb"} {
-		if err := r.account(name); err == nil {
+		if err := r.account(name, true); err == nil {
 			t.Errorf("a user may be called %q", name)
 		}
 	}

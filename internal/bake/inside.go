@@ -26,6 +26,7 @@ type job struct {
 	script  string            // with or without #!
 	files   map[string]string // beside it, in /run/hearth
 	network bool
+	apt     bool                   // it is apt's: in an error apt's own count
 	mounts  [][2]string            // folders of the host, and where they are inside
 	drops   func(name string) bool // of what it makes, does not go into the layer; nil: nothing
 }
@@ -196,11 +197,15 @@ func (o *oven) enter(ctx context.Context, work string, in space, below []*layer.
 	if left := filepath.Join(work, "inside"); err != nil && in.flags != nil {
 		_ = in.remove(left) // the guest's users own parts of it
 	}
+	said := lastLines(log.said.String())
+	if j.apt {
+		said = reasons(log.said.String())
+	}
 	if err != nil && !in.many {
-		return fmt.Errorf("%w: %s (this user has no ids in /etc/subuid, so that the tree has one user only: what wants others fails)", err, lastLines(log.said.String()))
+		return fmt.Errorf("%w: %s (this user has no ids in /etc/subuid, so that the tree has one user only: what wants others fails)", err, said)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, lastLines(log.said.String()))
+		return fmt.Errorf("%w: %s", err, said)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 # namespaces of its own: inside.sh WORK TAR-OPTION MOUNTS LAYER...  WORK has gone.N, what layer N removes, and the
 # folder job. MOUNTS is a file with lines HOST-FOLDER FOLDER-INSIDE.
 set -euo pipefail
+umask 022 # what is made in the tree does not depend on who bakes
 work=$1 owners=$2 mounts=$3
 shift 3
 root=$work/inside

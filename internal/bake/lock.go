@@ -63,10 +63,25 @@ func (l *lock) write(name string) error {
 	if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, b) {
 		return nil
 	}
-	if err := os.WriteFile(name+".new", b, 0o644); err != nil {
+	made, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-") // another bake may be writing it
+	if err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	defer os.Remove(made.Name())
+	_, err = made.Write(b)
+	if err = errors.Join(err, made.Chmod(0o644), made.Close()); err != nil {
+		return err
+	}
+	return os.Rename(made.Name(), name)
+}
+
+// writable refuses a folder that a lock file cannot be put into, before a bake and not after it.
+func writable(r *recipe.Recipe) error {
+	probe, err := os.CreateTemp(r.Dir, ".lock-")
+	if err != nil {
+		return fmt.Errorf("the lock file %s could not be written: %w; copy the recipe to a folder of yours", lockFile(r), err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // version of a package; "" if it is not known.

@@ -59,9 +59,14 @@ func (o *oven) fetch(ctx context.Context, names ...string) (map[string]deb, erro
 }
 
 func (o *oven) download(ctx context.Context, dir string, names []string, debs map[string]deb, total int64) error {
+	over, err := o.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	done := o.steps.begin(fmt.Sprintf("fetch %d packages", len(names)), total)
 	args := append([]string{"-q", "-o", "APT::Sandbox::User=root", "-o", "APT::Status-Fd=1", "download"}, names...)
-	_, err := command(ctx, dir, func(line string) {
+	_, err = command(ctx, dir, func(line string) {
 		// dlstatus:ITEM:PERCENT:TEXT
 		if f := strings.SplitN(line, ":", 4); len(f) == 4 && f[0] == "dlstatus" {
 			if p, err := strconv.ParseFloat(f[2], 64); err == nil {
@@ -159,6 +164,22 @@ func unpack(ctx context.Context, d deb, want func(name string) bool) (map[string
 		}
 	}
 	return files, err
+}
+
+// reasons are the errors among what apt, or mmdebstrap by it, said: both end in lines that tell nothing.
+// Without any they are the last lines.
+func reasons(said string) string {
+	var found []string
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if (strings.HasPrefix(line, "E: ") || strings.HasPrefix(line, "W: Failed to fetch ")) && !strings.HasPrefix(line, "E: mmdebstrap ") {
+			found = append(found, line)
+		}
+	}
+	if len(found) == 0 {
+		return lastLines(said)
+	}
+	return strings.Join(found[:min(5, len(found))], "; ")
 }
 
 func lastLines(s string) string {

@@ -151,7 +151,7 @@ func (k *kitchen) emberBase(ctx context.Context, l layer.Layer) (*layer.Layer, e
 			}
 		}
 	}
-	if err := r.user(k.loginUser()); err != nil {
+	if err := r.user(k.loginUser(), true); err != nil {
 		return nil, err
 	}
 	l.Notes = map[string]string{"kernel": "/boot/vmlinuz", "ramdisk": "/boot/initrd", "uuid": uuidOf(l.Key), "packages": strings.Join(k.packages, " ")}
@@ -260,7 +260,7 @@ func (k *kitchen) aptLayer(ctx context.Context, l layer.Layer, before string, na
 		return nil, errors.New("the base has no apt-get, and packages of other managers are not available here: put them into the tarball")
 	}
 	cache := filepath.Join(k.CacheDir, orElse(k.recipe.Base.Suite, debianSuite))
-	j := job{network: true, drops: droppedByPackages,
+	j := job{network: true, apt: true, drops: droppedByPackages,
 		mounts: [][2]string{{cache, "/var/cache/apt/archives"}, {filepath.Join(k.CacheDir, "lists", l.Name+"-"+k.chain[0].Key[:16]), "/var/lib/apt/lists"}},
 		script: before + `
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
@@ -269,6 +269,11 @@ $apt update
 $apt --no-install-recommends install ` + strings.Join(names, " ") + `
 rm /usr/sbin/policy-rc.d
 `}
+	over, err := k.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
 	return k.insideLayer(ctx, l, j)
 }
 
@@ -437,7 +442,7 @@ func sum(b []byte) string {
 func (k *kitchen) systemPart() part {
 	return part{name: "system",
 		input: func(context.Context) (any, error) {
-			in := map[string]any{"users": k.recipe.Users, "services": k.recipe.Services, "hostname": k.recipe.Hostname, "agent": k.recipe.Agent, "name": k.recipe.Name}
+			in := map[string]any{"users": k.recipe.Users, "services": k.recipe.Services, "hostname": k.recipe.Hostname, "agent": k.recipe.Agent, "name": k.recipe.Name, "form": 2}
 			if k.agent() == "hearth" {
 				files, err := guest.Install(guest.Systemd, "x")
 				if err != nil {

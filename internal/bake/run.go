@@ -121,9 +121,16 @@ func newKitchen(opt RunOptions) (*kitchen, error) {
 		k.close()
 		return nil, err
 	}
-	if opt.Locked && k.pinned == nil {
+	switch {
+	case k.pinned != nil:
+	case opt.Locked:
+		err = fmt.Errorf("%s is not there: bake once without --locked to make it", lockFile(r))
+	default:
+		err = writable(r)
+	}
+	if err != nil {
 		k.close()
-		return nil, fmt.Errorf("%s is not there: bake once without --locked to make it", lockFile(r))
+		return nil, err
 	}
 	return k, nil
 }

@@ -42,7 +42,7 @@ overlay:
   - from: overlay
     templates: true
     values: {greeting: hello}
-    modes: {"/etc/secret": "0400"}
+    modes: {"/etc/secret": "0400", "/bin/given": "4750"}
     owners: {"/etc/secret": "33:34"}
 outputs: [raw, tar]
 `
@@ -57,7 +57,7 @@ func tiny(t *testing.T) string {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	members := slices.Concat(stage3Like, []member{{name: "./etc/init.d/crond", data: "x"}, {name: "./dev/null", kind: tar.TypeChar}, {name: "./etc/machine-id", data: "7"},
+	members := slices.Concat(stage3Like, []member{{name: "./etc/init.d/crond", data: "x"}, {name: "./dev/null", kind: tar.TypeChar}, {name: "./etc/machine-id", data: "7"}, {name: "./usr/bin/given", data: "x", uid: 7},
 		{name: "./var/lib/dpkg/status", data: "Package: a\nStatus: install ok installed\nVersion: 1\n"}})
 	kernel := []member{{name: "boot/vmlinuz-1", data: "kernel"}, {name: "boot/initramfs-1", data: "ramdisk"}, {name: "lib/modules/1/x.ko", data: "x"}}
 	for name, from := range map[string]string{"stage3.tar": archiveOf(t, "xz", members...), "vmlinuz.tar": archiveOf(t, "gz", kernel...)} {
@@ -252,10 +252,10 @@ func checkTiny(t *testing.T, files map[string]tar.Header, motd string) {
 	if got := files["/etc/passwd"].Uname; !strings.Contains(got, "web:x:1003:1003::/home/web:/bin/false\n") {
 		t.Errorf("passwd %q", got)
 	}
-	if got := files["/etc/group"].Uname; !strings.Contains(got, "users:x:100:ec2-user,web\n") {
+	if got := files["/etc/group"].Uname; !strings.Contains(got, "wheel:x:10:root,ec2-user\nusers:x:100:ec2-user,web\n") { // web is told its groups: it is no administrator
 		t.Errorf("group %q", got)
 	}
-	for name, want := range map[string][3]int64{"/etc/secret": {33, 34, 0o400}, "/usr/bin/tool": {0, 0, 0o644}, "/etc/shadow": {0, 0, 0o640}, "/home/ec2-user/.ssh": {1002, 1002, 0o700}, "/home/ec2-user/.ssh/authorized_keys": {1002, 1002, 0o600}} {
+	for name, want := range map[string][3]int64{"/etc/secret": {33, 34, 0o400}, "/usr/bin/tool": {0, 0, 0o644}, "/usr/bin/given": {7, 0, 0o4750}, "/etc/shadow": {0, 0, 0o640}, "/home/ec2-user/.ssh": {1002, 1002, 0o700}, "/home/ec2-user/.ssh/authorized_keys": {1002, 1002, 0o600}} {
 		h := files[name]
 		if got := [3]int64{int64(h.Uid), int64(h.Gid), h.Mode}; got != want {
 			t.Errorf("%s: %o, want %o", name, got, want)
@@ -338,5 +338,42 @@ func TestInstallLinks(t *testing.T) {
 	want := []string{"a.target.wants/u.service", "b.target.wants/u.service", "c.service", "d.target.requires/u.service"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestRecipeOfAnother: where the lock file cannot be put is said before the bake, but one that is
+// there and holds is enough.
+func TestRecipeOfAnother(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root writes everywhere")
+	}
+	dir := tiny(t)
+	if err := os.MkdirAll(filepath.Join(dir, "out"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "cache"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(dir, 0o755)
+	if _, err := runTiny(t, dir, false); err == nil || !strings.Contains(err.Error(), "copy the recipe to a folder of yours") {
+		t.Error(err)
+	}
+	if made, _ := os.ReadDir(filepath.Join(dir, "cache")); len(made) > 0 {
+		t.Errorf("it was baked: %v", made)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runTiny(t, dir, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runTiny(t, dir, false); err != nil {
+		t.Error(err)
 	}
 }

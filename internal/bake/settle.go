@@ -18,8 +18,8 @@ func (k *kitchen) settle(r *rootfs, uuid string) error {
 	login := k.loginUser()
 	host := orElse(k.recipe.Hostname, strings.ReplaceAll(k.recipe.Name, "_", "-"))
 	// Accounts first: what follows finds the login's account and leaves it.
-	for _, u := range append([]recipe.User{login}, k.recipe.Users...) {
-		if err := r.user(u); err != nil {
+	for i, u := range append([]recipe.User{login}, k.recipe.Users...) {
+		if err := r.user(u, i == 0); err != nil {
 			return err
 		}
 	}
@@ -66,10 +66,11 @@ func (r *rootfs) cloudInit(user, host, uuid string) error {
 	return r.text("/etc/hostname", host+"\n")
 }
 
-// user makes or completes an account.
-func (r *rootfs) user(u recipe.User) error {
+// user makes or completes an account. Of those besides the login, who are told their groups, none
+// is an administrator unless that is among them.
+func (r *rootfs) user(u recipe.User, login bool) error {
 	name := u.LoginName()
-	if err := r.account(name); err != nil {
+	if err := r.account(name, login || len(u.Groups) == 0); err != nil {
 		return err
 	}
 	passwd, err := r.read("/etc/passwd")
@@ -245,6 +246,7 @@ func (r *rootfs) disable(init, name string) error {
 
 // setOwner changes to whom a file belongs, or its mode, if they are not negative.
 func (r *rootfs) setOwner(name string, uid, gid, mode int) error {
+	name = r.real(name)
 	st, err := r.root.Lstat(name[1:])
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s should get another mode or owner, and the system has no such file", name)
@@ -254,7 +256,7 @@ func (r *rootfs) setOwner(name string, uid, gid, mode int) error {
 	}
 	o := filetree.Entry{Path: name, Mode: entry{mode: st.Mode()}.unixMode()}
 	for _, was := range r.owners {
-		if was.Path == name {
+		if path.Base(was.Path) == path.Base(name) && r.real(was.Path) == name {
 			o = was
 		}
 	}
@@ -265,6 +267,6 @@ func (r *rootfs) setOwner(name string, uid, gid, mode int) error {
 		o.Mode = o.Mode&^0o7777 | uint32(mode)
 	}
 	r.touch(name)
-	r.owners = append(r.owners, o)
+	r.owners, r.folders = append(r.owners, o), nil // the next overlay may change folders
 	return nil
 }

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// account adds the user who logs in, if the system does not have one of the
-// name: a home, the groups wheel, sudo and users as far as they exist, and no
-// password.
-func (r *rootfs) account(user string) error {
+// account adds a user, if the system does not have one of the name: a home, no
+// password and, for an administrator, the groups wheel, sudo and users as far as they exist.
+func (r *rootfs) account(user string, administrator bool) error {
 	if !plainName(user) {
 		return fmt.Errorf("%q is no name for a user: use lower case letters, digits, - and _", user)
 	}
@@ -34,8 +33,10 @@ func (r *rootfs) account(user string) error {
 			return line(s, fmt.Sprintf("%s:x:%d:%d::%s:%s", user, id, id, home, shell))
 		}),
 		r.edit("/etc/group", 0o644, func(s string) string {
-			for _, g := range []string{"wheel", "sudo", "users"} {
-				s = joinGroup(s, g, user)
+			if administrator {
+				for _, g := range []string{"wheel", "sudo", "users"} {
+					s = joinGroup(s, g, user)
+				}
 			}
 			return line(s, fmt.Sprintf("%s:x:%d:", user, id))
 		}),

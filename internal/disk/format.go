@@ -190,8 +190,6 @@ func content(p []byte) (Content, string) {
 		return Ramdisk, ""
 	case at(p, 512, "EFI PART"):
 		return GPT, ""
-	case at(p, 1024+0x38, "\x53\xef"):
-		return Ext, ""
 	case at(p, 0, "XFSB"):
 		return XFS, ""
 	case at(p, 0x10040, "_BHRfS_M"):
@@ -207,7 +205,10 @@ func content(p []byte) (Content, string) {
 	if at(p, 257, "ustar") || at(p, 24, "\x6c\xea\x00\x00") { // pax(1); dump's NFS_MAGIC, protocols/dumprestore.h
 		return Archive, ""
 	}
-	if at(p, 510, "\x55\xaa") {
+	switch { // marks of two bytes, which one archive in 65536 has by chance
+	case at(p, 1024+0x38, "\x53\xef"):
+		return Ext, ""
+	case at(p, 510, "\x55\xaa"):
 		return MBR, ""
 	}
 	return Unknown, ""

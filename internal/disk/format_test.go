@@ -189,3 +189,20 @@ func FuzzDetect(f *testing.F) {
 		}
 	})
 }
+
+// TestMarksByChance: an archive that has the two bytes of an ext file system where that has them is
+// an archive all the same.
+func TestMarksByChance(t *testing.T) {
+	for want, begin := range map[Content]func(p []byte){
+		Packed:  func(p []byte) { copy(p, "\x1f\x8b") },
+		Archive: func(p []byte) { copy(p[257:], "ustar") },
+		Ext:     func(p []byte) { copy(p[510:], "\x55\xaa") }, // with a boot loader before it
+	} {
+		p := make([]byte, 4096)
+		copy(p[1024+0x38:], "\x53\xef")
+		begin(p)
+		if got := Sniff(p).Content; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

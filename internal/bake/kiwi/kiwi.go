@@ -11,9 +11,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -78,12 +76,7 @@ func Read(dir, base string) (*recipe.Recipe, []string, error) {
 }
 
 func readText(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	b, err := recipe.ReadFile(name, maxFile+1)
 	if err == nil && len(b) > maxFile {
 		err = fmt.Errorf("%s has more than %d bytes", name, maxFile)
 	}

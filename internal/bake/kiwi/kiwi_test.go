@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hearth/internal/bake/recipe"
@@ -286,4 +287,20 @@ func FuzzRead(f *testing.F) {
 			_, _, _ = Read(dir, "x.tar")
 		}
 	})
+}
+
+// TestPipesAreNotWaitedFor: a script that is a pipe is told of, at once.
+func TestPipesAreNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	text := `<image schemaversion="5.0" name="x"><preferences><packagemanager>apt</packagemanager><type image="vmx"/></preferences>` +
+		`<repository type="apt-deb" distribution="bookworm"><source path="http://x/debian"/></repository></image>`
+	if err := os.WriteFile(filepath.Join(dir, "config.xml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "config.sh"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Read(dir, ""); err == nil || !strings.Contains(err.Error(), "config.sh is not a file") {
+		t.Error(err)
+	}
 }

@@ -133,23 +133,24 @@ func (s *Store) Put(l Layer, keep []string, write func(*tar.Writer) error) (*Lay
 	if err := os.Rename(f.Name(), l.Path); err != nil {
 		return nil, err
 	}
-	if err := s.note(l); err != nil {
+	if err := s.note(l, work.Path); err != nil {
 		return nil, err
 	}
 	return &l, s.Trim(append(keep, l.Key))
 }
 
-// note writes the JSON beside the archive.
-func (s *Store) note(l Layer) error {
+// note writes the JSON beside the archive, by way of a folder for work: another bake may be
+// making the same layer.
+func (s *Store) note(l Layer, work string) error {
 	b, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return err
 	}
-	name := s.path(l.Key, ".json")
-	if err := os.WriteFile(name+".new", append(b, '\n'), 0o644); err != nil {
+	made := filepath.Join(work, "note")
+	if err := os.WriteFile(made, append(b, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	return os.Rename(made, s.path(l.Key, ".json"))
 }
 
 // Trim drops the layers that were not used for the longest time until the rest is

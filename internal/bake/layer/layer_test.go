@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -126,5 +127,24 @@ func TestDifferences(t *testing.T) {
 	}
 	if strings.HasPrefix(Clean("../../x"), ".") {
 		t.Error("a name leads out")
+	}
+}
+
+// TestOneLayerAtOnce: bakes beside each other may make the same layer.
+func TestOneLayerAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 20 {
+				if _, err := (&Store{Dir: dir}).Put(Layer{Name: "n", Key: "k"}, nil, one("f", 100)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if l, err := (&Store{Dir: dir}).Get("k"); l == nil || err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"hearth/internal/bake/installer"
+	"hearth/internal/disk"
 	"hearth/internal/disk/bootloader"
 )
 
@@ -112,7 +114,9 @@ func (c *checker) base() {
 		c.problem("base", "suite, mirror, components and keyring are those of a bootstrap")
 	}
 	c.file("base.keyring", b.Keyring, true)
-	c.file("base.tarball", b.Tarball, true)
+	if c.file("base.tarball", b.Tarball, true); b.Tarball != "" && IsDisk(c.Path(b.Tarball)) {
+		c.problem("base.tarball", "%s is the image of a disk: name it as base.image", b.Tarball)
+	}
 	c.file("base.image", b.Image, true)
 	c.installer()
 	if b.SHA256 != "" && !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(b.SHA256) {
@@ -141,6 +145,19 @@ func (c *checker) installer() {
 // ReadAnswers reads the answers for the installer, and tells their kind.
 func (r *Recipe) ReadAnswers() (kind string, answers []byte, err error) {
 	return installer.ReadAnswers(r.Base.Answers, r.Path)
+}
+
+// IsDisk tells whether a file is the image of a disk or of a file system, by its first bytes.
+func IsDisk(name string) bool {
+	f, err := disk.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, disk.SniffLen)
+	n, _ := io.ReadFull(f, head) // of a short file what there is
+	info := disk.Sniff(head[:n])
+	return info.Format != disk.Raw || slices.Contains([]disk.Content{disk.MBR, disk.GPT, disk.Ext, disk.XFS, disk.Btrfs, disk.F2FS}, info.Content)
 }
 
 // file complains of a named file that is not there.

@@ -28,7 +28,7 @@ func (c *checker) moduleNames() {
 			}
 		}
 		for _, name := range lists {
-			b, err := readFile(filepath.Join(base, name), maxRecipe)
+			b, err := ReadFile(filepath.Join(base, name), maxRecipe)
 			if err != nil {
 				continue
 			}
@@ -42,7 +42,7 @@ func (c *checker) moduleNames() {
 	for i, s := range c.Scripts {
 		text := s.Run
 		if s.File != "" {
-			b, _ := readFile(c.Path(s.File), maxRecipe)
+			b, _ := ReadFile(c.Path(s.File), maxRecipe)
 			text = string(b)
 		}
 		for _, module := range echoedModules(text) {

@@ -22,16 +22,16 @@ const maxRecipe = 1 << 20
 
 // Read reads a recipe from a file. Errors have the form FILE:LINE: sentence, one a line.
 func Read(file string) (*Recipe, error) {
-	text, err := readFile(file, maxRecipe+1)
+	text, err := ReadFile(file, maxRecipe+1)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(text, file)
 }
 
-// readFile reads at most limit bytes of a file. What is none, a pipe or a device, is an error and not
+// ReadFile reads at most limit bytes of a file. What is none, a pipe or a device, is an error and not
 // waited for.
-func readFile(name string, limit int64) ([]byte, error) {
+func ReadFile(name string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -77,6 +77,9 @@ func Parse(text []byte, file string) (*Recipe, error) {
 	r := &Recipe{Dir: dir, File: file, lines: map[string]int{}}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
+		if line := tabbed(text); line > 0 && strings.Contains(err.Error(), "cannot start any token") {
+			return nil, mistake(file, line, "this line begins with a tab: YAML is indented with spaces")
+		}
 		return nil, plainError(file, err)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
@@ -92,6 +95,18 @@ func Parse(text []byte, file string) (*Recipe, error) {
 	}
 	r.number("", &root)
 	return r, nil
+}
+
+// tabbed is the first line that a tab indents; 0 if there is none.
+func tabbed(text []byte) int {
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		if bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("\t")) && len(bytes.TrimSpace(line)) > 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 // notText is where the first byte is that no text of UTF-8 has; -1 if there is none.

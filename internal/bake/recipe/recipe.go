@@ -52,7 +52,7 @@ type Kernel struct {
 // User has an account. The first one gets the ssh keys of the cloud.
 type User struct {
 	Name   string   `yaml:"name"`
-	Groups []string `yaml:"groups"` // none: wheel, sudo and users, as far as they exist
+	Groups []string `yaml:"groups"` // none: wheel, sudo and users, as far as they exist; the first user is in these besides
 	Shell  string   `yaml:"shell"`
 	Keys   []string `yaml:"ssh_keys"`
 	// PasswordHash is what crypt(3) made of a password; "": nobody logs in by one.

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,41 @@ func TestAGoodRecipe(t *testing.T) {
 		if n, err := ParseSize(text); n != want || err != nil {
 			t.Errorf("%q: %d, %v", text, n, err)
 		}
+	}
+}
+
+// TestTabs: a tab is called one; those in a script are none of YAML's.
+func TestTabs(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: x\nbase:\n\tbootstrap: debian\n":             "r.yaml:3: this line begins with a tab: YAML is indented with spaces",
+		"name: x\nbase:\n  \tbootstrap: debian\n":           "r.yaml:3: this line begins with a tab: YAML is indented with spaces",
+		"scripts:\n- run: |\n    if x\n    \ty\nname: [x\n": "r.yaml:",
+		"name: x\nscripts:\n- run: |\n    if x\n    \ty\n":  "",
+	} {
+		_, err := Parse([]byte(text), "r.yaml")
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || err != nil && !strings.Contains(got, want) || strings.Contains(got, "tab") != strings.Contains(want, "tab") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestDiskForATarball: the image of a disk is no archive, and is told as what it is.
+func TestDiskForATarball(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string]string{"disk": "QFI\xfb\x00\x00\x00\x03", "archive": "\x1f\x8b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Parse([]byte("name: x\nbase: {tarball: "+name+"}\n"), filepath.Join(dir, "r.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Check()); strings.Contains(got, "name it as base.image") != (name == "disk") {
+			t.Error(got)
+		}
+	}
+	if IsDisk(filepath.Join(dir, "nosuch")) || IsDisk(dir) {
+		t.Error("what is not there is a disk")
 	}
 }
 

@@ -51,6 +51,9 @@ func AMI(ctx context.Context, run *disk.Runner, source, prefix string, tell Tell
 	if prefix, err = filepath.Abs(prefix); err != nil { // tools run in another folder
 		return nil, err
 	}
+	if err := Vacant(prefix, "ami"); err != nil {
+		return nil, err
+	}
 	out := &AMIResult{Kernel: prefix + ".vmlinuz", Root: prefix + ".ext4", Notes: []string{}}
 	dir, err := os.MkdirTemp(filepath.Dir(prefix), ".hearth-ami-")
 	if err != nil {

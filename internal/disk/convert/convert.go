@@ -7,6 +7,7 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,6 +158,18 @@ func byTool(ctx context.Context, run *disk.Runner, in *input, opt Options, made 
 			done(int64(part * float64(in.size)))
 		}
 	})
+}
+
+// Vacant refuses a target, or for ami and dump the beginning of names, where a file of what
+// would be made is there already.
+func Vacant(target, to string) error {
+	switch to {
+	case "ami":
+		return cmp.Or(free(target+".vmlinuz"), free(target+".ext4"))
+	case "dump":
+		return cmp.Or(free(target+"-boot.dump"), free(target+"-root.dump"))
+	}
+	return free(target)
 }
 
 // free tells whether a name is free.

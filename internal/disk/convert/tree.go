@@ -176,10 +176,8 @@ func (m *maker) file(name string, write func(*os.File) error) error {
 }
 
 func (m *maker) dump(ctx context.Context) error {
-	for _, name := range []string{"boot.dump", "root.dump"} {
-		if err := free(m.opt.Target + "-" + name); err != nil {
-			return err
-		}
+	if err := Vacant(m.opt.Target, "dump"); err != nil {
+		return err
 	}
 	names, err := m.dumps(ctx)
 	if err != nil {

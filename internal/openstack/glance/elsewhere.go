@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"hearth/internal/cloud"
 )
@@ -30,7 +29,7 @@ const attributesMost = 1 << 20
 // NewElsewhere makes the fetcher.
 func NewElsewhere(find func(ctx context.Context, region, face string) (string, bool, error)) *Elsewhere {
 	return &Elsewhere{Find: find, client: &http.Client{
-		Transport:     &http.Transport{ResponseHeaderTimeout: stallTime, TLSHandshakeTimeout: dialTime, IdleConnTimeout: dialTime},
+		Transport:     &http.Transport{ResponseHeaderTimeout: StallTime, TLSHandshakeTimeout: dialTime, IdleConnTimeout: dialTime},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -53,12 +52,12 @@ func (e *Elsewhere) Open(ctx context.Context, base, token, id string) (map[strin
 	if err != nil {
 		return nil, nil, 0, unreachable(fmt.Errorf("what %s says of it is not to be read: %w", at, err))
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	if resp, err = e.get(ctx, at+"/file", token); err != nil { //nolint:bodyclose // steady closes it
-		cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	if resp, err = e.get(ctx, at+"/file", token); err != nil { //nolint:bodyclose // Steady closes it
+		cancel(nil)
 		return nil, nil, 0, err
 	}
-	return attributes, &steady{resp.Body, cancel, time.AfterFunc(stallTime, cancel)}, resp.ContentLength, nil
+	return attributes, Steady(ctx, cancel, resp.Body, StallTime), resp.ContentLength, nil
 }
 
 func (e *Elsewhere) get(ctx context.Context, at, token string) (*http.Response, error) {
@@ -80,27 +79,4 @@ func (e *Elsewhere) get(ctx context.Context, at, token string) (*http.Response, 
 		return nil, cloud.E("glance.elsewhere", kind, "The image cannot be downloaded: %s answers %s", at, resp.Status)
 	}
 	return resp, nil
-}
-
-// steady is a body that is given up when no byte comes for a while.
-type steady struct {
-	body   io.ReadCloser
-	cancel context.CancelFunc
-	watch  *time.Timer
-}
-
-// Read implements io.Reader.
-func (s *steady) Read(p []byte) (int, error) {
-	n, err := s.body.Read(p)
-	if n > 0 {
-		s.watch.Reset(stallTime)
-	}
-	return n, err
-}
-
-// Close implements io.Closer.
-func (s *steady) Close() error {
-	s.watch.Stop()
-	s.cancel()
-	return s.body.Close()
 }

@@ -32,15 +32,14 @@ type Downloads struct {
 }
 
 const (
-	dialTime  = 30 * time.Second
-	stallTime = time.Minute // without a byte
-	resumes   = 5           // in a row without a byte
+	dialTime = 30 * time.Second
+	resumes  = 5 // in a row without a byte
 )
 
 // NewDownloads makes the fetcher. from are networks beside the public internet
 // that may be fetched from, separated by commas, such as "127.0.0.0/8".
 func NewDownloads(from string) (*Downloads, error) {
-	d := &Downloads{stall: stallTime}
+	d := &Downloads{stall: StallTime}
 	for text := range strings.SplitSeq(from, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
@@ -54,7 +53,7 @@ func NewDownloads(from string) (*Downloads, error) {
 	dialer := &net.Dialer{Timeout: dialTime, Control: d.control}
 	d.client = &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, ResponseHeaderTimeout: stallTime, TLSHandshakeTimeout: dialTime,
+			DialContext: dialer.DialContext, ResponseHeaderTimeout: StallTime, TLSHandshakeTimeout: dialTime,
 			DisableCompression: true, IdleConnTimeout: dialTime, // no proxy: it would connect for us to what we refuse
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
@@ -164,7 +163,6 @@ func (d *Downloads) openWeb(ctx context.Context, uri string) (io.ReadCloser, int
 	if tag := resp.Header.Get("ETag"); !strings.HasPrefix(tag, "W/") {
 		f.tag = tag
 	}
-	f.watch = time.AfterFunc(d.stall, func() { cancel(fmt.Errorf("no byte came for %s", d.stall)) })
 	return f, f.length, nil
 }
 
@@ -181,7 +179,6 @@ type fetched struct {
 	body       io.ReadCloser
 	at, length int64
 	tries      int
-	watch      *time.Timer // ends a download that stalls
 }
 
 func (f *fetched) get(ranged, tag string) (*http.Response, error) {
@@ -203,11 +200,10 @@ func (f *fetched) get(ranged, tag string) (*http.Response, error) {
 // Read reads on, over a new connection if need be.
 func (f *fetched) Read(p []byte) (int, error) {
 	for {
-		n, err := f.body.Read(p)
+		n, err := (&steady{f.ctx, f.cancel, f.body, f.d.stall}).Read(p)
 		f.at += int64(n)
 		if n > 0 {
 			f.tries = 0
-			f.watch.Reset(f.d.stall)
 		}
 		whole := errors.Is(err, io.EOF) && (f.length < 0 || f.at == f.length)
 		switch {
@@ -243,7 +239,6 @@ func (f *fetched) resume() error {
 
 // Close ends the download.
 func (f *fetched) Close() error {
-	f.watch.Stop()
 	f.cancel(nil)
 	return f.body.Close()
 }

@@ -185,5 +185,5 @@ func refused(err error) error {
 
 // brokenOff is the error for a sender that went away.
 func brokenOff(err error) error {
-	return cloud.E("image.Upload", cloud.Invalid, "The upload broke off; the image waits for its bytes again, repeat the upload. (%w)", err)
+	return cloud.E("image.Upload", cloud.Invalid, "The bytes broke off on their way; the image waits for them again: repeat the upload, or the import. (%w)", err)
 }
