@@ -24,6 +24,7 @@ import (
 	"hearth/internal/disk/deploy"
 	"hearth/internal/disk/ganeti"
 	"hearth/internal/disk/osdef"
+	"hearth/internal/disk/workdir"
 	"hearth/internal/openstack/glance"
 )
 
@@ -92,11 +93,11 @@ func newDeploy(cfg *config.Config) *cobra.Command {
 // deploy deploys; a folder of gnt-backup's is unpacked beside the disk before.
 func (f *deployFlags) deploy(cmd *cobra.Command) error {
 	if f.export != nil {
-		dir, err := os.MkdirTemp(filepath.Dir(f.opt.Target), ".hearth-import-")
+		dir, remove, err := workdir.Temp(filepath.Dir(f.opt.Target), ".hearth-import-")
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer remove()
 		if f.opt.Image, err = f.export.Unpack(cmd.Context(), 0, dir); err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"hearth/internal/config"
 	"hearth/internal/disk"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // promptly is how fast a system is expected to shut down when its power button is
@@ -153,11 +154,11 @@ func (at reach) filesOf(cmd *cobra.Command, server string, live bool, c conversi
 	if err := c.possible(); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(filepath.Dir(c.out), ".hearth-from-server-")
+	work, remove, err := workdir.Temp(filepath.Dir(c.out), ".hearth-from-server-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 	c.source = filepath.Join(work, "disk")
 	if err := at.fetch(cmd.Context(), server, c.source, live, cmd.ErrOrStderr()); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/convert"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // newManifest is 'hearth image manifest'.
@@ -97,11 +98,11 @@ func streamTree(cmd *cobra.Command, opt convert.TreeOptions, asJSON bool) error 
 	if err := noTerminal(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	dir, remove, err := workdir.Temp("", "hearth-convert-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	opt.Target = filepath.Join(dir, "image")
 	made, err := makeTree(cmd, opt)
 	if err != nil {

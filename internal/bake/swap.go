@@ -10,6 +10,7 @@ import (
 
 	"hearth/internal/bake/recipe"
 	"hearth/internal/disk"
+	"hearth/internal/disk/workdir"
 )
 
 // swapFile is in the root: a partition of its own could not be before the root, which grows, without moving it.
@@ -61,10 +62,10 @@ func (o *oven) growSwap(ctx context.Context, image string, size int64) error {
 	if err != nil {
 		return done.end(fmt.Errorf("no file system for the swap file: %w", err))
 	}
-	dir, err := os.MkdirTemp("", "hearth-swap-")
+	dir, remove, err := workdir.Temp("", "hearth-swap-")
 	if err != nil {
 		return done.end(err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	return done.end(o.run.EditExt(ctx, f, fsys, dir, fmt.Sprintf("fallocate %s 1 %d\nsif %s size %d\n", swapFile, size/blockSize-1, swapFile, size)))
 }

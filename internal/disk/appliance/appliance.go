@@ -24,6 +24,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/appliance/inside"
+	"hearth/internal/disk/workdir"
 )
 
 // Appliance is how guests are started. It implements [disk.FileSystems].
@@ -136,11 +137,11 @@ type run struct {
 
 // run starts a guest with the job that prepare makes, and waits for its end.
 func (a *Appliance) run(ctx context.Context, prepare func(*run) error) (disk.FSUse, error) {
-	dir, err := os.MkdirTemp("", "hearth-appliance-")
+	dir, remove, err := workdir.Temp("", "hearth-appliance-")
 	if err != nil {
 		return disk.FSUse{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	r := &run{dir: dir, tool: &disk.Runner{Timeout: cmp.Or(a.Limit, 12*time.Hour), Memory: 4 << 30}}
 	if err := prepare(r); err != nil {
 		return disk.FSUse{}, err

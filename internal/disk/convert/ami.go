@@ -12,6 +12,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/resize"
+	"hearth/internal/disk/workdir"
 )
 
 // AMIResult is a disk taken apart into what boots without a boot loader.
@@ -55,11 +56,11 @@ func AMI(ctx context.Context, run *disk.Runner, source, prefix string, tell Tell
 		return nil, err
 	}
 	out := &AMIResult{Kernel: prefix + ".vmlinuz", Root: prefix + ".ext4", Notes: []string{}}
-	dir, err := os.MkdirTemp(filepath.Dir(prefix), ".hearth-ami-")
+	dir, remove, err := workdir.Temp(filepath.Dir(prefix), ".hearth-ami-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	a := &ami{run: run, dir: dir, out: out, tell: tell}
 	if err := a.take(ctx, layer); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // Options says what is made.
@@ -108,11 +109,11 @@ func toFile(ctx context.Context, run *disk.Runner, in *input, opt Options, r *Re
 	if opt.Target, err = filepath.Abs(opt.Target); err != nil { // tools run in another folder
 		return err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(opt.Target), ".hearth-convert-")
+	dir, remove, err := workdir.Temp(filepath.Dir(opt.Target), ".hearth-convert-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	made := filepath.Join(dir, "image")
 	if r.VirtualSize, err = write(ctx, run, in, opt, made); err != nil {
 		return err

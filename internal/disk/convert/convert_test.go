@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,5 +192,20 @@ func TestMeter(t *testing.T) {
 	}
 	if Meter(nil, 1, time.Now) != nil {
 		t.Error("nobody listens, and is told")
+	}
+}
+
+// TestLeftovers has what a killed conversion left beside its target removed by the next one.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	source, left := filepath.Join(dir, "source"), filepath.Join(dir, ".hearth-convert-12")
+	if err := errors.Join(os.WriteFile(source, make([]byte, 1<<20), 0o600), os.Mkdir(left, 0o700), os.WriteFile(filepath.Join(left, "image"), []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Disk(t.Context(), &disk.Runner{}, Options{Source: source, Target: filepath.Join(dir, "made"), Format: disk.Raw}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := filepath.Glob(filepath.Join(dir, ".*")); len(found) > 0 || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"hearth/internal/disk/ova"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // The kinds of sources that hold a tree.
@@ -192,11 +193,12 @@ func (o *opened) unpack(ctx context.Context, name string, number int) (string, e
 		return "", err
 	}
 	defer file.Close()
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	work, err := workdir.Make("", "hearth-convert-", nil)
 	if err != nil {
 		return "", err
 	}
-	o.close = append(o.close, func() error { return os.RemoveAll(dir) })
+	o.close = append(o.close, work.Close)
+	dir := work.Path
 	inner := filepath.Join(dir, "disk")
 	return inner, p.Extract(ctx, number, inner)
 }
@@ -299,11 +301,12 @@ func (u unreadable) Walk(context.Context, tree.Visit) error { return u.err }
 // container unpacks Ganeti's export: a tar of root.dump and boot.dump, or of disk.img
 // where nothing could be mounted.
 func (o *opened) container(ctx context.Context, run *disk.Runner, name string) error {
-	dir, err := os.MkdirTemp("", "hearth-export-")
+	work, err := workdir.Make("", "hearth-export-", nil)
 	if err != nil {
 		return err
 	}
-	o.close = append(o.close, func() error { return os.RemoveAll(dir) })
+	o.close = append(o.close, work.Close)
+	dir := work.Path
 	err = tarball.File(name).Walk(ctx, tree.Bounded(tree.Limits{Files: 16}, func(e *tree.Entry, content io.Reader) error {
 		if !exported(e.Path[1:]) || content == nil {
 			return nil

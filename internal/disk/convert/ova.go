@@ -9,6 +9,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // OVA makes the package of a virtual machine, with the source as its disk. Of what m
@@ -38,11 +39,11 @@ func packaged(ctx context.Context, run *disk.Runner, opt Options, format disk.Fo
 	if opt.Target, err = filepath.Abs(opt.Target); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(opt.Target), ".hearth-convert-")
+	dir, remove, err := workdir.Temp(filepath.Dir(opt.Target), ".hearth-convert-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	m = complete(m, in.machine)
 	if err := m.Check(); err != nil { // before the disk is made
 		return nil, err

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // Stream is an image that comes as a stream, whose beginning was looked at. As [Options.Input]
@@ -50,11 +50,10 @@ func (s *Stream) HoldsFiles() bool {
 // Spool puts what is left of the stream into a file of this name, in a folder of its own
 // in the one for temporary files. remove takes it away.
 func (s *Stream) Spool(ctx context.Context, name string) (path string, remove func(), err error) {
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	dir, remove, err := workdir.Temp("", "hearth-convert-")
 	if err != nil {
 		return "", nil, err
 	}
-	remove = func() { os.RemoveAll(dir) }
 	path = filepath.Join(dir, filepath.Base(name))
 	if err := disk.CopySparse(ctx, path, atMost(s)); err != nil {
 		remove()

@@ -9,6 +9,7 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // input is the disk to be converted.
@@ -102,9 +103,9 @@ func (in *input) unbox(ctx context.Context, path string, number int) (string, er
 
 // temp is a folder for temporary files.
 func (in *input) temp() (string, error) {
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	dir, remove, err := workdir.Temp("", "hearth-convert-")
 	if err == nil {
-		in.closes = append(in.closes, func() { os.RemoveAll(dir) })
+		in.closes = append(in.closes, remove)
 	}
 	return dir, err
 }
@@ -190,11 +191,11 @@ func toStream(ctx context.Context, run *disk.Runner, in *input, opt Options, r *
 		r.Stored = r.VirtualSize
 		return err
 	}
-	dir, err := os.MkdirTemp("", "hearth-convert-")
+	dir, remove, err := workdir.Temp("", "hearth-convert-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	made := filepath.Join(dir, "image")
 	if r.VirtualSize, err = write(ctx, run, in, opt, made); err != nil {
 		return err

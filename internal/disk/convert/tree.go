@@ -14,6 +14,7 @@ import (
 	"hearth/internal/disk/ova"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // TreeOptions says what is made of a tree.
@@ -54,11 +55,11 @@ func Tree(ctx context.Context, run *disk.Runner, opt TreeOptions) (*TreeResult, 
 		return nil, err
 	}
 	opt.Target = target
-	work, err := os.MkdirTemp(filepath.Dir(target), ".hearth-convert-")
+	work, remove, err := workdir.Temp(filepath.Dir(target), ".hearth-convert-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 	if opt.To == "ganeti-disk" {
 		m := &maker{run: run, opt: opt, work: work, out: &TreeResult{From: kindDisk, To: opt.To, Notes: []string{}}}
 		return m.out, m.wholeDisk(ctx)

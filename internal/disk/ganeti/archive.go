@@ -16,6 +16,7 @@ import (
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 	"hearth/internal/disk/tree"
+	"hearth/internal/disk/workdir"
 )
 
 // export writes the archive that ganeti-instance-image's import takes: dumps of the
@@ -25,11 +26,11 @@ func (a *Answer) export(ctx context.Context, spec *osdef.Resolved) error {
 	if a.Env.Export == "" {
 		return errors.New("EXPORT_DEVICE is not set")
 	}
-	dir, err := os.MkdirTemp(spec.ExportDir, ".hearth-export-")
+	dir, remove, err := workdir.Temp(spec.ExportDir, ".hearth-export-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	names, err := a.dumps(ctx, spec, dir)
 	if err != nil {
 		return err
@@ -140,11 +141,11 @@ func (a *Answer) importFrom(ctx context.Context, d *osdef.Definition, over map[s
 	if a.Env.Import == "" {
 		return errors.New("IMPORT_DEVICE is not set")
 	}
-	dir, err := os.MkdirTemp(spec.ExportDir, ".hearth-import-")
+	dir, remove, err := workdir.Temp(spec.ExportDir, ".hearth-import-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	image, err := unpack(ctx, a.In, dir)
 	if err != nil {
 		return err

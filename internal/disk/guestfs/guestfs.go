@@ -20,6 +20,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
+	"hearth/internal/disk/workdir"
 )
 
 // Mode says what may become of the image.
@@ -132,11 +133,12 @@ func (d *Disk) open(ctx context.Context, chain []disk.Layer) error {
 }
 
 func (d *Disk) tempDir() (string, error) {
-	dir, err := os.MkdirTemp("", "hearth-disk-")
-	if err == nil {
-		d.closers = append(d.closers, func() error { return os.RemoveAll(dir) })
+	work, err := workdir.Make("", "hearth-disk-", nil)
+	if err != nil {
+		return "", err
 	}
-	return dir, err
+	d.closers = append(d.closers, work.Close)
+	return work.Path, nil
 }
 
 func virtualSize(l disk.Layer) (int64, error) {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"hearth/internal/disk"
+	"hearth/internal/disk/workdir"
 )
 
 // openUnpacked works on a raw copy of a qcow2, where a user may not use FUSE. Close
@@ -28,11 +29,12 @@ func (d *Disk) openUnpacked(ctx context.Context, image disk.Layer) (err error) {
 	if d.mode == Scratch {
 		place = ""
 	}
-	dir, err := os.MkdirTemp(place, ".hearth-unpacked-")
+	work, err := workdir.Make(place, ".hearth-unpacked-", nil)
 	if err != nil {
 		return err
 	}
-	d.closers = append(d.closers, func() error { return os.RemoveAll(dir) })
+	d.closers = append(d.closers, work.Close)
+	dir := work.Path
 	raw := filepath.Join(dir, "disk")
 	method, packed, err := unpack(ctx, image.Path, raw)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/guestos"
 	"hearth/internal/disk/ova"
+	"hearth/internal/disk/workdir"
 )
 
 // Report is what is known of an image.
@@ -81,11 +82,11 @@ func Image(ctx context.Context, run *disk.Runner, path string) (*Report, error) 
 		return image(ctx, run, path)
 	}
 	defer file.Close()
-	dir, err := os.MkdirTemp("", "hearth-inspect-")
+	dir, remove, err := workdir.Temp("", "hearth-inspect-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	unpacked := filepath.Join(dir, "disk")
 	if err := p.Extract(ctx, min(1, len(p.Machine.Disks)), unpacked); err != nil { // its first is what it starts from
 		return nil, err

@@ -20,6 +20,7 @@ import (
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/workdir"
 )
 
 // Options says what is made.
@@ -124,10 +125,12 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 	if err := j.target(); err != nil {
 		return nil, err
 	}
-	if j.dir, err = os.MkdirTemp(filepath.Dir(j.Target), ".hearth-resize-"); err != nil {
+	dir, remove, err := workdir.Temp(filepath.Dir(j.Target), ".hearth-resize-")
+	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(j.dir)
+	defer remove()
+	j.dir = dir
 	if j.d, err = guestfs.Open(ctx, bare(run), []disk.Layer{layer}, guestfs.ReadOnly); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"hearth/internal/disk"
 	"hearth/internal/disk/ext4"
 	"hearth/internal/disk/guestfs"
+	"hearth/internal/disk/workdir"
 )
 
 // MakeExt makes an ext4 file system in the new file image, filled from the folder
@@ -35,11 +36,11 @@ func MakeExt(ctx context.Context, run *disk.Runner, image string, o disk.ExtOpti
 		return err
 	}
 	defer f.Close()
-	dir, err := os.MkdirTemp("", "hearth-tree-")
+	dir, remove, err := workdir.Temp("", "hearth-tree-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	for pass := range 3 { // devices are made in the first, set in the second; the last finds nothing to do
 		s := &settler{dir: dir, entries: entries}
 		if err := s.compare(f); err != nil {
