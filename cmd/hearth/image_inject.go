@@ -32,10 +32,11 @@ func newInject() *cobra.Command {
 			if err := injectOptions(&opt, keys, files, network); err != nil {
 				return err
 			}
-			layer, err := guestfs.ToChange(args[0])
+			layer, held, err := guestfs.HoldToChange(args[0])
 			if err != nil {
 				return err
 			}
+			defer held.Close()
 			report, err := inject.Image(cmd.Context(), imageRunner(0), layer, opt)
 			if err != nil {
 				return err

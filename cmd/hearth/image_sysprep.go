@@ -56,10 +56,18 @@ func newSysprep() *cobra.Command {
 
 // sysprepFile prepares the image in a file.
 func sysprepFile(ctx context.Context, path string, opt sysprep.Options) (*sysprep.Report, error) {
-	layer, err := guestfs.ToChange(path)
+	if opt.DryRun {
+		layer, err := guestfs.ToChange(path)
+		if err != nil {
+			return nil, err
+		}
+		return sysprep.Image(ctx, imageRunner(0), layer, opt)
+	}
+	layer, held, err := guestfs.HoldToChange(path)
 	if err != nil {
 		return nil, err
 	}
+	defer held.Close()
 	return sysprep.Image(ctx, imageRunner(0), layer, opt)
 }
 

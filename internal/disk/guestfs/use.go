@@ -41,6 +41,14 @@ func Unused(path string) error {
 	return nil
 }
 
+// HoldToChange is [ToChange] and keeps the image from others of our tools, until held is closed.
+func HoldToChange(path string) (layer disk.Layer, held *Held, err error) {
+	if layer, err = ToChange(path); err == nil {
+		held, err = Hold(layer)
+	}
+	return layer, held, err
+}
+
 // Held is an image that is kept from others.
 type Held struct {
 	l disk.Layer

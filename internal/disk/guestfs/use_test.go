@@ -42,3 +42,25 @@ func TestToChange(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHoldToChange has the second of two who would change an image refused, until the first is done.
+func TestHoldToChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "raw")
+	if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, held, err := HoldToChange(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := HoldToChange(path); err == nil || !strings.Contains(err.Error(), "is in use") {
+		t.Errorf("the second: %v", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, held, err = HoldToChange(path); err != nil {
+		t.Fatal(err)
+	}
+	held.Close()
+}

@@ -39,10 +39,7 @@ type content struct {
 // openToWrite opens the image itself. Refused are images that somebody writes to, as
 // QEMU's locks tell, and what cannot be changed here.
 func (i *Image) openToWrite(ctx context.Context, run *disk.Runner, layer disk.Layer, opt Options) (err error) {
-	if layer, err = guestfs.ToChange(layer.Path); err != nil {
-		return err
-	}
-	if i.held, err = guestfs.Hold(layer); err != nil {
+	if layer, i.held, err = guestfs.HoldToChange(layer.Path); err != nil {
 		return err
 	}
 	if i.d, err = guestfs.Open(ctx, run, []disk.Layer{layer}, guestfs.ReadWrite); err != nil {

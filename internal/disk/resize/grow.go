@@ -30,10 +30,11 @@ func Grow(ctx context.Context, run *disk.Runner, opt Options) (r *Result, note s
 // inPlace grows an image that needs nothing moved. A nil Result without an error says
 // that it is not one, or that this user cannot work on it in place.
 func inPlace(ctx context.Context, run *disk.Runner, opt Options) (*Result, string, error) {
-	layer, err := guestfs.ToChange(opt.Source)
+	layer, held, err := guestfs.HoldToChange(opt.Source)
 	if err != nil {
 		return nil, "", err
 	}
+	defer held.Close()
 	d, err := guestfs.Open(ctx, bare(run), []disk.Layer{layer}, guestfs.ReadOnly)
 	if err != nil {
 		return nil, "", err
