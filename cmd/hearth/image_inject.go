@@ -63,7 +63,7 @@ func newInject() *cobra.Command {
 	cmd.Flags().StringArrayVar(&files, "file", nil, "SRC:DST[:MODE[:USER[:GROUP]]], a file of this host and its name in the guest; may be repeated")
 	cmd.Flags().StringVar(&network, "network", "", "\"dhcp\", a file that describes the NICs (YAML, JSON or OpenStack's network_data.json), or a networks/ folder of ganeti-instance-image that knows the hostname")
 	cmd.Flags().StringArrayVar(&opt.Fstab, "fstab", nil, "line of fstab, \"DEVICE FOLDER TYPE [OPTIONS [DUMP PASS]]\"; may be repeated")
-	cmd.Flags().BoolVar(&opt.Identity, "new-identity", false, "make host keys of every type, machine-id, random seeds and DHCP identifiers new, as a clone needs it")
+	cmd.Flags().BoolVar(&opt.Identity, "new-identity", false, "make host keys of every type, machine-id, random seeds, DHCP identifiers and names for iSCSI and NVMe new, as a clone needs it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "report as JSON")
 	return cmd
 }

@@ -31,7 +31,7 @@ func runLogged(t *testing.T, r *recipe.Recipe, out string) *RunResult {
 	begin := time.Now()
 	cache := os.Getenv("HEARTH_BAKE_CACHE")
 	if cache == "" {
-		cache = t.TempDir()
+		cache = filepath.Join(filepath.Dir(out), "cache") // one for all bakes of a test
 	}
 	res, err := Run(context.Background(), RunOptions{Recipe: r, OutDir: out, CacheDir: cache, Log: func(s string) { t.Log(lastLines(s)) },
 		Layer: func(l LayerReport) {

@@ -28,17 +28,16 @@ type NewFile struct {
 }
 
 // Fresh makes the host keys of every type that the guest's ssh server asks for, a
-// machine-id and random seeds. All other host keys that the guest has must go.
+// machine-id, random seeds and names for storage on the network. All other host keys that the guest has must go.
 func Fresh(t guestos.Files) (*Made, error) {
 	m, err := HostKeys(t)
 	if err != nil {
 		return nil, err
 	}
-	id := make([]byte, 16)
-	if _, err := rand.Read(id); err != nil {
+	id, err := newUUID() // as machine-id(5) has it
+	if err != nil {
 		return nil, err
 	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // machine-id(5): a UUID of version 4
 	for _, name := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
 		if guestos.Has(t, name) || name == "/etc/machine-id" && guestos.Has(t, "/lib/systemd/systemd", "/usr/lib/systemd/systemd") {
 			m.add(name, []byte(hex.EncodeToString(id)+"\n"), 0o444)
@@ -54,7 +53,7 @@ func Fresh(t guestos.Files) (*Made, error) {
 		}
 		m.add(name, seed, 0o600)
 	}
-	return m, nil
+	return m, m.storageNames(t)
 }
 
 // HostKeys makes the host keys alone.

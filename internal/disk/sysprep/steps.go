@@ -1,6 +1,7 @@
 package sysprep
 
 import (
+	"bytes"
 	"crypto/rand"
 	"io/fs"
 	"path"
@@ -36,6 +37,7 @@ func Steps() []Step {
 		{Name: "machine-id", What: "machine-id of systemd and D-Bus", Default: true, remove: []string{"/var/lib/dbus/machine-id"}, also: machineID},
 		{Name: "duid", What: "DHCP unique identifiers", Default: true, remove: []string{"/var/lib/dhcpcd/duid", "/etc/dhcpcd.duid", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/etc/wicked/duid.xml", "/var/lib/dhcpv6/dhcp6c_duid", "/var/lib/NetworkManager/secret_key", "/var/db/dhcpcd/duid", "/etc/dhcpcd.secret", "/var/lib/dhcpcd/secret", "/var/db/dhcpcd/secret"}},
 		{Name: "random-seed", What: "saved random seeds", Default: true, remove: []string{"/var/lib/systemd/random-seed", "/var/lib/random-seed", "/var/lib/urandom/random-seed", "/var/lib/misc/random-seed", "/var/lib/seedrng/*", "/var/lib/systemd/credential.secret"}},
+		{Name: "storage-names", What: "names of iSCSI's and NVMe's initiators", Default: true, remove: []string{"/etc/nvme/hostnqn", "/etc/nvme/hostid"}, also: initiator},
 		{Name: "history", What: "histories of shells and editors", Default: true, remove: home(".bash_history", ".ash_history", ".sh_history", ".zsh_history", ".histfile", ".local/share/fish/fish_history", ".viminfo", ".lesshst", ".python_history", ".mysql_history", ".psql_history", ".sqlite_history", ".wget-hsts", ".rnd")},
 		{Name: "logs", What: "logs and the journal; log files stay, empty", Default: true, remove: []string{"/var/log/journal/*", "/var/lib/systemd/coredump/*", "/var/crash/*"}, also: logs},
 		{Name: "cloud-init", What: "cloud-init's and Hearth's agent's memory of the instance", Default: true, remove: []string{"/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem", "/var/lib/cloud/handlers",
@@ -77,6 +79,27 @@ func machineID(r *run) error {
 		r.emptyFile(n)
 	}
 	return nil
+}
+
+// initiator has open-iscsi make a name at its next start: Debian's when it is asked to, that of
+// Fedora and SUSE when there is none.
+func initiator(r *run) error {
+	const name = "/etc/iscsi/initiatorname.iscsi"
+	b, err := r.tree.ReadFile(name, 1<<20)
+	if guestfs.Missing(err) || err == nil && !bytes.Contains(b, []byte("InitiatorName=")) {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case guestos.Has(r.tree, "/lib/open-iscsi/startup-checks.sh", "/usr/lib/open-iscsi/startup-checks.sh"):
+		r.edit.Rewrite(name, []byte("GenerateName=yes\n"), guestfs.Owner{Mode: 0o600})
+		r.report("added", name)
+		return nil
+	case !guestos.Has(r.tree, "/lib/systemd/system/iscsi-init.service", "/usr/lib/systemd/system/iscsi-init.service"):
+		r.warn("nothing in this guest makes a name for iSCSI anew: write InitiatorName=$(iscsi-iname) to " + name + " in it at its first boot")
+	}
+	return r.removeFile(name)
 }
 
 // rotated are names of logs that were put aside.

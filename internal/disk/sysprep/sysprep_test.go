@@ -65,6 +65,29 @@ func TestMachineID(t *testing.T) {
 	}
 }
 
+// TestInitiator: two guests of one name are one to an iSCSI target. Where nothing would make a name, it is told.
+func TestInitiator(t *testing.T) {
+	const name = "/etc/iscsi/initiatorname.iscsi"
+	for maker, want := range map[string]string{"lib/open-iscsi/startup-checks.sh=x": "GenerateName=yes\n", "usr/lib/systemd/system/iscsi-init.service=x": "", "usr/sbin/iscsid=x": ""} {
+		path := guestfstest.Image(t, guestfstest.Options{}, func(dir string) {
+			guestfstest.Tree(t, dir, "etc/os-release=ID=x\n", maker, "etc/iscsi/initiatorname.iscsi=InitiatorName=iqn.1994-05.com.redhat:1\n", "etc/nvme/hostnqn=nqn\n")
+		})
+		r := prepare(t, path, Options{})
+		got, err := look(t, path).ReadFile(name, 1000)
+		if string(got) != want || (want == "") != guestfs.Missing(err) || (len(r.Warnings) > 0) != strings.Contains(maker, "iscsid") {
+			t.Errorf("%s: %q, %v, %q", maker, got, err, r.Warnings)
+		}
+		if _, err := look(t, path).Stat("/etc/nvme/hostnqn"); !guestfs.Missing(err) {
+			t.Errorf("NVMe's name: %v", err)
+		}
+		for _, s := range prepare(t, path, Options{}).Steps {
+			if len(s.Removed)+len(s.Added) > 0 {
+				t.Errorf("a second time %s does %v", s.Name, s)
+			}
+		}
+	}
+}
+
 // TestDropbear: Debian's does not start without host keys, and makes none but when it is
 // installed.
 func TestDropbear(t *testing.T) {
