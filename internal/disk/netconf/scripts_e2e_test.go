@@ -119,6 +119,8 @@ func TestWicked(t *testing.T) {
 				"static4":  {"192.168.1.100/24", "192.168.1.101/24", "default via 192.168.1.1 dev eth0", "10.0.0.0/8 via 192.168.1.254 dev eth0 metric 50", "nameserver 8.8.8.8\nnameserver 4.4.4.4", "search example.org example.net"},
 				"static46": {"mtu 1400", "192.0.2.5/24", "2001:db8::5/64", "2001:db8::6/64", "default via 192.0.2.1", "default via 2001:db8::1", "2001:db8:1::/48 via 2001:db8::2", "nameserver 2001:db8::53", "search example.org", "no address by advertisements"},
 				"slaac":    {"inet6 fd77::5054:ff:feaa:bb01/64"},
+				"only6":    {"2001:db8::5/64", "default via fe80::1 dev eth0", "nameserver 2001:db8::53\nnameserver 192.0.2.53", "search example.org"},
+				"outside":  {"203.0.113.7/32", "default via 198.51.100.1 dev eth0", "2001:db8::7", "default via 2001:db8:ffff::1 dev eth0"},
 				"two":      {"inet 10.77.0.", "inet6 fd77::5054:ff:feaa:bb01/64", "DHCPv6 lease", "203.0.113.7/32", "198.51.100.0/24 via 203.0.113.1 dev back"}}[name]...)
 		})
 	}
