@@ -46,10 +46,16 @@ func (r *run) attach(fs disk.FileSystem) inside.Disk {
 	return inside.Disk{Device: "/dev/vd" + string(rune('a'+r.disks-1)), Kind: fs.Kind, UUID: fs.UUID, Tree: fs.Tree}
 }
 
-// write adds a disk that the guest changes.
-func (r *run) write(fs disk.FileSystem) inside.Disk {
+// write adds a disk that the guest changes, or whose changes a log takes.
+func (r *run) write(ctx context.Context, fs disk.FileSystem) (inside.Disk, error) {
+	if fs.Over != "" {
+		if err := r.tool.CreateRedo(ctx, fs.Over, fs.Size/512*512); err != nil {
+			return inside.Disk{}, err
+		}
+		return r.above(fs, fs.Over), nil
+	}
 	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "raw", "discard": "unmap", "file": r.layer(fs, false)})
-	return r.attach(fs)
+	return r.attach(fs), nil
 }
 
 // read adds a disk whose changes are thrown away.
@@ -58,10 +64,15 @@ func (r *run) read(ctx context.Context, fs disk.FileSystem) (inside.Disk, error)
 	if err := r.tool.CreateOverlay(ctx, over, fs.Layer, fs.Size/512*512); err != nil {
 		return inside.Disk{}, err
 	}
+	return r.above(fs, over), nil
+}
+
+// above adds a disk whose changes go to the qcow2 over.
+func (r *run) above(fs disk.FileSystem, over string) inside.Disk {
 	r.over = append(r.over, over)
-	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "qcow2", "backing": r.layer(fs, true),
+	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "qcow2", "discard": "unmap", "backing": r.layer(fs, true),
 		"file": map[string]any{"driver": "file", "filename": over, "cache": map[string]any{"direct": false, "no-flush": true}}})
-	return r.attach(fs), nil
+	return r.attach(fs)
 }
 
 // arguments is QEMU's command line. The results come by standard output, what the
