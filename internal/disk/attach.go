@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -100,7 +99,7 @@ func (r *Runner) attach(ctx context.Context, chain []Layer, part map[string]any)
 		return nil, err
 	}
 	path := fmt.Sprintf("/proc/%d/root%s", d.cmd.Process.Pid, point)
-	holds.Store(path, d.hold)
+	holds.Store(path, kept{d.hold, chain[0].Path})
 	return &Attached{Path: path, close: func() error {
 		holds.Delete(path)
 		return d.close()
@@ -163,9 +162,6 @@ func placeDriver(path string) string {
 // process is killed, what lives on to change the disk ([Command.Whole]) comes to its end,
 // and the daemon writes all and lets the image go.
 const keeper = `"$@" 4<&- & daemon=$!; exec 3<&-; read -r _ <&4; kill -TERM $daemon 2>/dev/null; wait $daemon`
-
-// holds has the end of that pipe, by the path of what is attached.
-var holds sync.Map
 
 // storageDaemon is one running qemu-storage-daemon, its keeper and its monitor.
 type storageDaemon struct {

@@ -12,7 +12,8 @@ type FileSystem struct {
 	Offset, Size int64    // where it lies in the disk, bytes; whole sectors
 	Kind         string
 	UUID         string
-	Tree         bool // of a btrfs: as its guest sees it, with the subvolumes that its /etc/fstab mounts
+	Over         string // a redo log that takes what Edit writes; it is made. "": that goes to the image itself
+	Tree         bool   // of a btrfs: as its guest sees it, with the subvolumes that its /etc/fstab mounts
 }
 
 // FSUse is what a file system has after a work on it, in bytes.
@@ -27,7 +28,7 @@ type FSUse struct {
 type FileSystems interface {
 	// Copy copies the tree of from, which is only read, to the empty file system to.
 	Copy(ctx context.Context, from, to FileSystem) (FSUse, error)
-	// Edit carries out commands of debugfs; the files that they name lie in dir.
+	// Edit carries out commands of debugfs; the files that they name lie in dir, and nothing else.
 	Edit(ctx context.Context, fs FileSystem, dir, script string) error
 	// Grow lets a file system have all of its place.
 	Grow(ctx context.Context, fs FileSystem) (FSUse, error)

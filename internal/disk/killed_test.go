@@ -63,6 +63,8 @@ func TestDoomed(t *testing.T) {
 		fmt.Println("under way")
 		_, err = (&Runner{}).Run(t.Context(), Command{Name: "dd", Args: []string{"if=" + path + ".pipe", "of=" + DiskPath, "conv=notrunc"}, Read: []string{path + ".pipe"}, Disk: f, Whole: true})
 		t.Skip("SKIP", err)
+	case "changes":
+		carryOutDoomed(t, path)
 	case "whole", "other":
 		c := Command{Name: "sed", Args: []string{"-u", "-n", "-e", "p", "-e", "w " + path + ".out", path}, Read: []string{path}, Write: []string{path + ".out"}, Whole: os.Getenv("HEARTH_TEST_DOOMED") == "whole"}
 		if c.Keep, _ = os.Open(filepath.Dir(path)); unix.Flock(int(c.Keep.Fd()), unix.LOCK_SH) != nil {

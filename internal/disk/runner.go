@@ -142,8 +142,9 @@ func (c Command) startWith(ctx context.Context, argv []string, stdout, stderr io
 	if c.Whole {
 		cmd.SysProcAttr.Pdeathsig = 0
 		if c.Disk != nil {
-			if hold, ok := holds.Load(c.Disk.Name()); ok {
-				cmd.ExtraFiles = append(cmd.ExtraFiles, hold.(*os.File))
+			if v, ok := holds.Load(c.Disk.Name()); ok {
+				k, _ := v.(kept)
+				cmd.ExtraFiles = append(cmd.ExtraFiles, k.file)
 			}
 		}
 		if c.Keep != nil {

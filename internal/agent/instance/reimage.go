@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 // reimagedName is a file in an instance's folder that tells the turn for which its
@@ -17,7 +18,7 @@ import (
 const reimagedName = "reimaged.json"
 
 // reimage gives the volume that an instance boots from what an image holds, once
-// for a turn.
+// for a turn. When that fails, the volume has what it had.
 func (w *worker) reimage(ctx context.Context, spec cloud.InstanceSpec) error {
 	v, turn := spec.BootVolume(), int64(-1)
 	raw, err := os.ReadFile(filepath.Join(w.dir, reimagedName))
@@ -31,7 +32,7 @@ func (w *worker) reimage(ctx context.Context, spec cloud.InstanceSpec) error {
 		return nil
 	}
 	disk, err := w.m.Storage.Disk(ctx, v.Disk)
-	if err != nil && !cloud.Is(err, cloud.NotFound) { // not there: it was removed here, before the agent was killed
+	if err != nil && !cloud.Is(err, cloud.NotFound) { // not there: it was exchanged here when the agent was killed
 		return err
 	}
 	img, err := w.image(ctx, *v.Image)
@@ -43,11 +44,11 @@ func (w *worker) reimage(ctx context.Context, spec cloud.InstanceSpec) error {
 		return cloud.E("instance.reimage", cloud.Invalid, "the image needs %d bytes, and the volume %s has %d", img.VirtualSize, v.VolumeID, size)
 	}
 	w.m.Hook("instance.reimage.before")
-	if err := w.m.Storage.RemoveDisk(ctx, v.Disk); err != nil {
-		return err
-	}
-	w.m.Hook("instance.reimage.removed")
-	if _, err := w.m.Storage.CloneDisk(ctx, v.Disk, img, size); err != nil {
+	if _, err := storage.Exchange(ctx, w.m.Storage, v.Disk, func(beside string) (storage.Disk, error) {
+		disk, err := w.m.Storage.CloneDisk(ctx, beside, img, size)
+		w.m.Hook("instance.reimage.made")
+		return disk, err
+	}); err != nil {
 		return err
 	}
 	w.m.Hook("instance.reimage.after")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hearth/internal/cloud"
+	"hearth/internal/driver/storage"
 )
 
 // ranOnce is an agent with a server that was started, and is off.
@@ -71,7 +72,7 @@ func TestReplacedBootVolume(t *testing.T) {
 	})
 	must(t, m.Apply(t.Context(), spec))
 	awaitState(t, m, spec.ID, cloud.InstanceStopped, spec.Intent.Generation)
-	cloned := slices.DeleteFunc(calls(), func(c string) bool { return c != "CloneDisk "+spec.Volumes[0].Disk })
+	cloned := slices.DeleteFunc(calls(), func(c string) bool { return c != "CloneDisk "+storage.Beside(spec.Volumes[0].Disk) })
 	if len(cloned) != 1 || len(keys.made) != made {
 		t.Errorf("%v, keys made for %q", cloned, keys.made)
 	}

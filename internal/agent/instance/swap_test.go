@@ -9,6 +9,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/driver/hypervisor"
+	"hearth/internal/driver/storage"
 )
 
 // calls counts those of the storage driver that are about volumes.
@@ -192,7 +193,39 @@ func TestReimage(t *testing.T) {
 	awaitState(t, m, spec.ID, cloud.InstanceRunning, spec.Intent.Generation)
 	made := slices.DeleteFunc(calls(), func(c string) bool { return !strings.HasPrefix(c, "CloneDisk") })
 	d, err := w.storage.Disk(t.Context(), v.Disk)
-	if !slices.Equal(made, []string{"CloneDisk volume-v1"}) || err != nil || d.Backing == "" {
+	if !slices.Equal(made, []string{"CloneDisk volume-v1.seed"}) || err != nil || d.Backing == "" {
 		t.Errorf("made %v; %+v, %v", made, d, err)
+	}
+}
+
+// TestReimageFails: a boot volume that cannot be made anew has what it had.
+func TestReimageFails(t *testing.T) {
+	w := newWorld(t)
+	m, spec := w.agent(), w.spec()
+	v := w.volume("v1")
+	v.Boot, v.SizeGB, spec.Image, spec.Kernel = true, 1, cloud.ImageRef{}, nil
+	spec.Volumes = []cloud.InstanceVolume{v}
+	must(t, m.Apply(t.Context(), spec))
+	awaitState(t, m, spec.ID, cloud.InstanceRunning, 1)
+	before, err := w.storage.Disk(t.Context(), v.Disk)
+	must(t, err)
+	w.storage.Fail(func(op, _ string) error {
+		if op == "CloneDisk" {
+			return cloud.E("storage.CloneDisk", cloud.Invalid, "not so")
+		}
+		return nil
+	})
+	image := w.images.add("another")
+	spec = with(spec, func(in *cloud.Intent) { in.Disk = in.Disk.Next(cloud.DiskRebuild, false) })
+	spec.Volumes = slices.Clone(spec.Volumes)
+	spec.Volumes[0].Image = &image
+	must(t, m.Apply(t.Context(), spec))
+	awaitState(t, m, spec.ID, cloud.InstanceFailed, spec.Intent.Generation)
+	w.storage.Fail(nil)
+	if d, err := w.storage.Disk(t.Context(), v.Disk); err != nil || d != before {
+		t.Errorf("%+v, %v; was %+v", d, err, before)
+	}
+	if list, err := w.storage.Disks(t.Context()); err != nil || slices.ContainsFunc(list, func(d storage.Disk) bool { return storage.IsBeside(d.ID) }) {
+		t.Errorf("left beside: %+v, %v", list, err)
 	}
 }

@@ -18,7 +18,7 @@ func (m *Manager) encrypt(ctx context.Context, spec cloud.VolumeSpec) (storage.D
 		return storage.Disk{}, cloud.E("volume.Apply", cloud.Invalid, "an encrypted disk of %d bytes has no room for its own header", spec.SizeBytes)
 	}
 	name, _ := cloud.DiskPool(spec.ID)
-	id := strings.TrimPrefix(name, cloud.VolumeDisk(""))
+	id, _, _ := strings.Cut(strings.TrimPrefix(name, cloud.VolumeDisk("")), ".") // of one that is made beside, the volume's own
 	if spec.Image == nil && spec.Label == "" {
 		disk, err := luks.Format(string(spec.Key), id, spec.KeyBits, bytes.NewReader(nil))
 		if err != nil {
@@ -27,7 +27,7 @@ func (m *Manager) encrypt(ctx context.Context, spec cloud.VolumeSpec) (storage.D
 		return m.storage.WriteDisk(ctx, spec.ID, spec.SizeBytes, disk)
 	}
 	clear := spec
-	clear.ID, clear.Key, clear.SizeBytes = seed(spec.ID), "", spec.SizeBytes-luks.HeaderSize
+	clear.ID, clear.Key, clear.SizeBytes = storage.Beside(spec.ID), "", spec.SizeBytes-luks.HeaderSize
 	from, err := m.make(ctx, clear)
 	if err != nil {
 		return from, err

@@ -135,11 +135,12 @@ func (m *Manager) replace(ctx context.Context, spec cloud.VolumeSpec) (disk stor
 	switch {
 	case spec.Content != "":
 		return m.write(ctx, spec)
-	case spec.Image != nil: // between the two calls there is no disk; it is asked for again after a crash
-		if err := m.storage.RemoveDisk(ctx, spec.ID); err != nil {
-			return disk, err
-		}
-		return m.makeWhole(ctx, spec)
+	case spec.Image != nil:
+		return storage.Exchange(ctx, m.storage, spec.ID, func(beside string) (storage.Disk, error) {
+			sown := spec
+			sown.ID = beside
+			return m.makeWhole(ctx, sown)
+		})
 	case spec.From == "":
 		return disk, cloud.E("volume.Apply", cloud.Invalid, "nothing is named that the disk %s is to hold", spec.ID)
 	}
@@ -163,20 +164,6 @@ func (m *Manager) write(ctx context.Context, spec cloud.VolumeSpec) (storage.Dis
 	return m.storage.WriteDisk(ctx, spec.ID, spec.SizeBytes, src)
 }
 
-// seed is the name of what a disk is made from that is to have nothing beneath it.
-func seed(disk string) string {
-	name, pool := cloud.DiskPool(disk)
-	return cloud.DiskIn(name+seedSuffix, pool)
-}
-
-// isSeed tells the disks that seed names.
-func isSeed(disk string) bool {
-	name, _ := cloud.DiskPool(disk)
-	return strings.HasSuffix(name, seedSuffix)
-}
-
-const seedSuffix = ".seed"
-
 // makeWhole is make, for a spec that wants it with nothing beneath the disk: what
 // reads from an image as it goes is written out.
 func (m *Manager) makeWhole(ctx context.Context, spec cloud.VolumeSpec) (storage.Disk, error) {
@@ -184,7 +171,7 @@ func (m *Manager) makeWhole(ctx context.Context, spec cloud.VolumeSpec) (storage
 		return m.make(ctx, spec)
 	}
 	sown := spec
-	sown.ID = seed(spec.ID)
+	sown.ID = storage.Beside(spec.ID)
 	from, err := m.make(ctx, sown)
 	if err != nil {
 		return from, err
@@ -252,7 +239,7 @@ func (m *Manager) Remove(ctx context.Context, id string) error {
 	if err := m.guests().Withdraw(ctx, id); err != nil {
 		return err
 	}
-	if err := m.storage.RemoveDisk(ctx, seed(id)); err != nil {
+	if err := storage.RemoveBeside(ctx, m.storage, id); err != nil {
 		return err
 	}
 	return m.storage.RemoveDisk(ctx, id)
@@ -279,7 +266,7 @@ func (m *Manager) Statuses(ctx context.Context) ([]cloud.VolumeStatus, error) {
 	}
 	out := []cloud.VolumeStatus{}
 	for _, d := range disks {
-		if Is(d.ID) && !isSeed(d.ID) {
+		if Is(d.ID) && !storage.IsBeside(d.ID) {
 			out = append(out, status(d))
 		}
 	}

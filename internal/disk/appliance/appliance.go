@@ -73,8 +73,9 @@ func (a *Appliance) Copy(ctx context.Context, from, to disk.FileSystem) (disk.FS
 		if err != nil {
 			return err
 		}
-		r.job.Steps = []inside.Step{{Do: inside.Copy, Disk: source, To: r.write(to)}}
-		return nil
+		target, err := r.write(ctx, to)
+		r.job.Steps = []inside.Step{{Do: inside.Copy, Disk: source, To: target}}
+		return err
 	})
 }
 
@@ -100,8 +101,9 @@ func (a *Appliance) Edit(ctx context.Context, fs disk.FileSystem, dir, script st
 			}
 			r.files = append(r.files, File{"job/" + e.Name(), 0o600, b})
 		}
-		r.job.Steps = []inside.Step{{Do: inside.Edit, Disk: r.write(fs), Script: strings.ReplaceAll(script, dir+"/", "/job/")}}
-		return nil
+		target, err := r.write(ctx, fs)
+		r.job.Steps = []inside.Step{{Do: inside.Edit, Disk: target, Script: strings.ReplaceAll(script, dir+"/", "/job/")}}
+		return err
 	})
 	return err
 }
@@ -109,16 +111,18 @@ func (a *Appliance) Edit(ctx context.Context, fs disk.FileSystem, dir, script st
 // Grow implements [disk.FileSystems].
 func (a *Appliance) Grow(ctx context.Context, fs disk.FileSystem) (disk.FSUse, error) {
 	return a.run(ctx, func(r *run) error {
-		r.job.Steps = []inside.Step{{Do: inside.Grow, Disk: r.write(fs)}}
-		return nil
+		target, err := r.write(ctx, fs)
+		r.job.Steps = []inside.Step{{Do: inside.Grow, Disk: target}}
+		return err
 	})
 }
 
 // Shrink implements [disk.FileSystems].
 func (a *Appliance) Shrink(ctx context.Context, fs disk.FileSystem) (disk.FSUse, error) {
 	return a.run(ctx, func(r *run) error {
-		r.job.Steps = []inside.Step{{Do: inside.Shrink, Disk: r.write(fs)}}
-		return nil
+		target, err := r.write(ctx, fs)
+		r.job.Steps = []inside.Step{{Do: inside.Shrink, Disk: target}}
+		return err
 	})
 }
 

@@ -97,7 +97,10 @@ func TestPartsByKind(t *testing.T) {
 // qcow2 leads nowhere.
 func TestArguments(t *testing.T) {
 	r := &run{}
-	d := r.write(disk.FileSystem{Layer: disk.Layer{Path: "/images/a", Format: disk.QCOW2}, Offset: 1 << 20, Size: 1<<20 + 5, Kind: "xfs"})
+	d, err := r.write(t.Context(), disk.FileSystem{Layer: disk.Layer{Path: "/images/a", Format: disk.QCOW2}, Offset: 1 << 20, Size: 1<<20 + 5, Kind: "xfs"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.node("disk1", map[string]any{"driver": "raw", "file": r.layer(disk.FileSystem{Layer: disk.Layer{Path: "/images/b", Format: disk.Raw}, Size: 4096}, true)})
 	r.disks++
 	line := strings.Join(r.arguments("tcg", "/k", "/r"), " ")
@@ -109,5 +112,27 @@ func TestArguments(t *testing.T) {
 	}
 	if d.Device != "/dev/vda" || len(r.over) != 1 || r.over[0] != "/images/a" {
 		t.Errorf("%+v, written: %v", d, r.over)
+	}
+}
+
+// TestDraft: of a disk whose changes a log takes, QEMU writes to the log and nothing else.
+func TestDraft(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	r := &run{tool: &disk.Runner{}}
+	d, err := r.write(t.Context(), disk.FileSystem{Layer: disk.Layer{Path: "/images/a", Format: disk.Raw}, Offset: 1 << 20, Size: 4 << 20, Kind: "xfs", Over: log})
+	if disk.KindOf(err) == disk.ToolMissing {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Join(r.arguments("tcg", "/k", "/r"), " ")
+	for _, want := range []string{`"filename":"/images/a","locking":"off","read-only":true`, `"offset":1048576,"read-only":true,"size":4194304`, `"backing":"part0"`, `"filename":"` + log + `"`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%s is not in\n%s", want, line)
+		}
+	}
+	if d.Device != "/dev/vda" || len(r.over) != 1 || r.over[0] != log || len(r.paths) != 1 || r.paths[0] != "/images/a" {
+		t.Errorf("%+v, written: %v, read: %v", d, r.over, r.paths)
 	}
 }

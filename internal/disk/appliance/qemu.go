@@ -46,10 +46,16 @@ func (r *run) attach(fs disk.FileSystem) inside.Disk {
 	return inside.Disk{Device: "/dev/vd" + string(rune('a'+r.disks-1)), Kind: fs.Kind, UUID: fs.UUID, Tree: fs.Tree}
 }
 
-// write adds a disk that the guest changes.
-func (r *run) write(fs disk.FileSystem) inside.Disk {
+// write adds a disk that the guest changes, or whose changes a log takes.
+func (r *run) write(ctx context.Context, fs disk.FileSystem) (inside.Disk, error) {
+	if fs.Over != "" {
+		if err := r.tool.CreateRedo(ctx, fs.Over, fs.Size/512*512); err != nil {
+			return inside.Disk{}, err
+		}
+		return r.above(fs, fs.Over), nil
+	}
 	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "raw", "discard": "unmap", "file": r.layer(fs, false)})
-	return r.attach(fs)
+	return r.attach(fs), nil
 }
 
 // read adds a disk whose changes are thrown away.
@@ -58,14 +64,20 @@ func (r *run) read(ctx context.Context, fs disk.FileSystem) (inside.Disk, error)
 	if err := r.tool.CreateOverlay(ctx, over, fs.Layer, fs.Size/512*512); err != nil {
 		return inside.Disk{}, err
 	}
+	return r.above(fs, over), nil
+}
+
+// above adds a disk whose changes go to the qcow2 over.
+func (r *run) above(fs disk.FileSystem, over string) inside.Disk {
 	r.over = append(r.over, over)
-	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "qcow2", "backing": r.layer(fs, true),
+	r.node(fmt.Sprintf("disk%d", r.disks), map[string]any{"driver": "qcow2", "discard": "unmap", "backing": r.layer(fs, true),
 		"file": map[string]any{"driver": "file", "filename": over, "cache": map[string]any{"direct": false, "no-flush": true}}})
-	return r.attach(fs), nil
+	return r.attach(fs)
 }
 
 // arguments is QEMU's command line. The results come by standard output, what the
-// kernel says by standard error.
+// kernel says by standard error. no_timer_check: on a busy host an emulated timer is late for the
+// kernel's test of it, which then gives up ("IO-APIC + timer doesn't work").
 func (r *run) arguments(accel, kernel, ramdisk string) []string {
 	args := []string{"-machine", "pc,usb=off,vmport=off", "-name", "appliance", "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none",
 		"-m", fmt.Sprintf("%dM", memory), "-smp", "1", "-no-reboot", "-nic", "none",
@@ -75,7 +87,7 @@ func (r *run) arguments(accel, kernel, ramdisk string) []string {
 	} else {
 		args = append(args, "-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max")
 	}
-	args = append(args, "-kernel", kernel, "-initrd", ramdisk, "-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off apparmor=0 selinux=0 random.trust_cpu=on",
+	args = append(args, "-kernel", kernel, "-initrd", ramdisk, "-append", "console=ttyS0 quiet panic=-1 oops=panic no_timer_check mitigations=off apparmor=0 selinux=0 random.trust_cpu=on",
 		"-chardev", "file,id=console,path=/proc/self/fd/2", "-device", "isa-serial,chardev=console,index=0",
 		"-chardev", "file,id=reports,path=/proc/self/fd/1", "-device", "isa-serial,chardev=reports,index=1")
 	for _, n := range r.nodes {

@@ -355,10 +355,10 @@ func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`
 // Empty tells whether there is nothing to do.
 func (e *Edit) Empty() bool { return len(e.order) == 0 && e.err == nil }
 
-// Commit carries all out. Each file system is changed by one run of debugfs, which
-// is brought to its end though ctx is done meanwhile; what that complains of is an
-// error, and part of the changes may be made then. TooBig for what has no room: then
-// nothing was changed.
+// Commit carries all out, at once: what the appliance does goes to a log beside, and when all
+// that is ready, one run of tools changes the disk. That is brought to its end though ctx is done
+// meanwhile or this process killed; what debugfs complains of is an error, and part of
+// the changes may be made then. TooBig for what has no room: then nothing was changed.
 func (e *Edit) Commit(ctx context.Context) error {
 	if e.err == nil && e.t.d.file == nil {
 		return &disk.Error{Kind: disk.Unsupported, Op: "change files", Reason: "the disk was opened to be read only"}
@@ -371,22 +371,45 @@ func (e *Edit) Commit(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
 	work, err := workdir.Make("", "hearth-edit-", nil)
 	if err != nil {
 		return err
 	}
 	defer work.Close()
-	dir := work.Path
-	for i, c := range e.files {
-		if err := c.put(staged(dir, i)); err != nil {
-			return err
+	changes, err := e.drafts(ctx, work.Path)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	err = e.t.d.run.CarryOut(context.WithoutCancel(ctx), e.t.d.file, work.Path, changes...)
+	for _, v := range e.order { // after an error too, for part may be made; if it cannot be read, what comes next says so
+		if rerr := v.reload(e.t.d.r); err == nil {
+			err = rerr
 		}
 	}
-	for _, v := range e.order {
+	if err != nil {
+		return err
+	}
+	e.t.d.changed = true
+	return e.t.d.file.Sync()
+}
+
+// drafts prepares in the folder work the changes of all volumes, those that only the appliance
+// makes first.
+func (e *Edit) drafts(ctx context.Context, work string) (changes []disk.Change, err error) {
+	dir := filepath.Join(work, "files")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for i, c := range e.files {
+		if err := c.put(staged(dir, i)); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(e.order, func(a, b *Volume) int { return rank(a) - rank(b) })
+	for i, v := range e.order {
 		var script strings.Builder
 		for _, c := range e.scripts[v] {
 			script.WriteString(c.before)
@@ -395,16 +418,20 @@ func (e *Edit) Commit(ctx context.Context) error {
 			}
 			script.WriteByte('\n')
 		}
-		if err := e.t.d.carryOut(ctx, v, dir, script.String()); err != nil {
-			_ = v.reload(e.t.d.r) // for part of it may be made; if that cannot be read, what comes next says so
-			return err
+		change, err := e.t.d.draft(ctx, v, dir, script.String(), filepath.Join(work, fmt.Sprintf("log%d", i)))
+		if err != nil {
+			return nil, err
 		}
-		if err := v.reload(e.t.d.r); err != nil {
-			return err
-		}
+		changes = append(changes, change)
 	}
-	e.t.d.changed = true
-	return e.t.d.file.Sync()
+	return changes, nil
+}
+
+func rank(v *Volume) int {
+	if v.mirror != nil {
+		return 0
+	}
+	return 1
 }
 
 func staged(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("f%d", i)) }

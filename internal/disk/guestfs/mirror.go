@@ -86,16 +86,20 @@ func (m *mirror) reload(v *Volume) error {
 	return err
 }
 
-// carryOut has commands of debugfs done on a volume: of a mirrored one, by the
-// appliance on the file system itself, then on the copy, so that it reads alike.
-func (d *Disk) carryOut(ctx context.Context, v *Volume, dir, script string) error {
+// draft makes of commands of debugfs, whose files lie in the folder dir, a change of a volume.
+// For a mirrored one the appliance writes what they come to into the new redo log over, and they
+// are carried out on the copy, so that it reads alike; the image is as it was.
+func (d *Disk) draft(ctx context.Context, v *Volume, dir, script, over string) (disk.Change, error) {
 	if v.mirror == nil {
-		return d.run.EditExt(ctx, d.file, v.fs.ExtFS, dir, script)
+		return disk.Change{Ext: v.fs.ExtFS, Commands: script}, nil
 	}
-	if err := d.run.FileSystems.Edit(ctx, v.mirror.of, dir, script); err != nil {
-		return err
+	fs := v.mirror.of
+	fs.Over = over
+	if err := d.run.FileSystems.Edit(ctx, fs, dir, script); err != nil {
+		return disk.Change{}, err
 	}
-	return d.run.EditExt(ctx, v.mirror.f, v.fs.ExtFS, dir, script)
+	err := d.run.EditExt(ctx, v.mirror.f, v.fs.ExtFS, dir, script)
+	return disk.Change{Log: over, Offset: fs.Offset, Size: fs.Size / 512 * 512}, err
 }
 
 // usedOf reads from the superblock at the begin of b what a file system has given

@@ -51,8 +51,9 @@ func HoldToChange(path string) (layer disk.Layer, held *Held, err error) {
 
 // Held is an image that is kept from others.
 type Held struct {
-	l disk.Layer
-	f *os.File
+	l       disk.Layer
+	f       *os.File
+	release func()
 }
 
 // ours is how many bytes at the begin of an image Hold locks. QEMU locks those from 100 on
@@ -60,16 +61,18 @@ type Held struct {
 const ours = 100
 
 // Hold keeps others of our tools from an image that is changed for long, until Close or the
-// end of the process: [Unused] sees it. Unsupported if somebody has it.
+// end of the process, and of a tool that outlives it to bring a change to its end: [Unused] sees
+// it. Unsupported if somebody has it.
 func Hold(l disk.Layer) (*Held, error) {
 	f, err := os.OpenFile(l.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	h := &Held{l, f}
+	h := &Held{l: l, f: f}
 	if err := h.lock(ours); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	h.release = disk.Keep(l.Path, f)
 	return h, nil
 }
 
@@ -92,7 +95,10 @@ func (h *Held) lock(bytes int64) error {
 }
 
 // Close lets the image go.
-func (h *Held) Close() error { return h.f.Close() }
+func (h *Held) Close() error {
+	h.release()
+	return h.f.Close()
+}
 
 func inUse(path string) error {
 	return unfit("%s is in use, by a guest that runs or a tool: shut that down first", path)
