@@ -118,6 +118,9 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 	if what := info.NoDisk(); what != "" {
 		return nil, refuse("%s is no disk: %s", opt.Source, what)
 	}
+	if err := guestfs.Whole(layer, info); err != nil {
+		return nil, err
+	}
 	j := &job{Options: opt, run: run, layer: layer}
 	if info.QCOW2 != nil {
 		j.snapshots = info.QCOW2.Snapshots
