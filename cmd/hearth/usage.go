@@ -39,7 +39,7 @@ func strayVerb(root *cobra.Command, args []string) error {
 // Of cobra's and pflag's own errors those that say nothing of what to do.
 var (
 	miscounted = regexp.MustCompile(`^(?:accepts|requires at least|accepts at most|accepts between) .* arg\(s\),? (?:.*)received (\d+)$|^requires at least .* only received (\d+)$`)
-	unfit   = regexp.MustCompile(`^(unknown flag: |unknown shorthand flag: |flag needs an argument: |required flag\(s\) |invalid argument |if any flags in the group |at least one of the flags |if any flags )`)
+	unfit      = regexp.MustCompile(`^(unknown flag: |unknown shorthand flag: |flag needs an argument: |required flag\(s\) |invalid argument |if any flags in the group |at least one of the flags |if any flags )`)
 )
 
 // misused says how a command is used, if it was not used so.
