@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,11 @@ func newBake(cfg *config.Config) *cobra.Command {
 			"With a file of your own (docs/recipes.md): init, lint and run. With --from-installer a distribution's\n" +
 			"own installer makes the disk, by a file of answers (preseed, kickstart, autoyast, autoinstall).",
 		Args: func(cmd *cobra.Command, args []string) error {
+			if install.source != "" && len(args) > 0 {
+				return fmt.Errorf("--from-installer takes no recipe: leave %s out", args[0])
+			}
 			if install.source != "" {
-				return cobra.NoArgs(cmd, args)
+				return nil
 			}
 			return cobra.ExactArgs(1)(cmd, args)
 		}, ValidArgs: bake.Recipes(),
@@ -39,6 +43,9 @@ func newBake(cfg *config.Config) *cobra.Command {
 				return install.run(cmd, cfg, opt)
 			}
 			opt.Recipe = args[0]
+			if err := unasked(cmd, opt.Recipe); err != nil {
+				return err
+			}
 			if opt.CacheDir == "" {
 				opt.CacheDir = cfg.Paths().Bake()
 			}
@@ -69,6 +76,31 @@ func newBake(cfg *config.Config) *cobra.Command {
 	cmd.Flags().StringVar(&opt.Firmware, "firmware", "", "what the disk boots under: bios, uefi, or hybrid for both (default: the loader's, for grub bios)")
 	cmd.Flags().BoolVar(&opt.Raw, "raw", false, "keep the bootable disk as raw too")
 	return cmd
+}
+
+// unasked refuses flags that the recipe does not heed.
+func unasked(cmd *cobra.Command, recipe string) error {
+	for _, of := range []struct{ flags, recipes string }{
+		{"suite init", "debian"}, {"tarball stage3 kernel modules", "gentoo tarball"}, {"overlay", "debian gentoo tarball"},
+	} {
+		recipes := strings.Fields(of.recipes)
+		for _, name := range strings.Fields(of.flags) {
+			if !cmd.Flags().Changed(name) || slices.Contains(recipes, recipe) || !slices.Contains(bake.Recipes(), recipe) {
+				continue
+			}
+			last := len(recipes) - 1
+			if last == 0 {
+				return fmt.Errorf("--%s is of the recipe %s: leave it out for %s", name, recipes[0], recipe)
+			}
+			return fmt.Errorf("--%s is of the recipes %s and %s: leave it out for %s", name, strings.Join(recipes[:last], ", "), recipes[last], recipe)
+		}
+	}
+	for _, name := range []string{"cpu", "name", "no-boot-test"} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s is for --from-installer: leave it out for %s", name, recipe)
+		}
+	}
+	return nil
 }
 
 func printBaked(w io.Writer, r bake.Result) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,7 +102,11 @@ func readRecipe(name, base string, warn io.Writer) (*recipe.Recipe, error) {
 		return r, err
 	}
 	if st, err := os.Stat(name); err == nil && st.IsDir() {
-		name = filepath.Join(name, "recipe.yaml")
+		folder := name
+		name = filepath.Join(folder, "recipe.yaml")
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s has neither recipe.yaml nor config.xml: 'hearth bake init' makes one to begin with", folder)
+		}
 	}
 	r, err := recipe.Read(name)
 	if err != nil || base == "" {

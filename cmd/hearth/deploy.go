@@ -120,6 +120,9 @@ func (f *deployFlags) deploy(cmd *cobra.Command) error {
 // do not say it.
 func (f *deployFlags) exported() (err error) {
 	if f.opt.Image == "" || !ganeti.IsExport(f.opt.Image) {
+		if st, err := os.Stat(f.opt.Image); err == nil && st.IsDir() {
+			return fmt.Errorf("%s is a folder without config.ini, no export of 'gnt-backup': name a file, or such a folder", f.opt.Image)
+		}
 		return nil
 	}
 	if f.export, err = ganeti.ReadExport(f.opt.Image); err != nil {

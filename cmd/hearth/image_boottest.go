@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
@@ -33,6 +34,19 @@ func newBootTest(cfg *config.Config) *cobra.Command {
 			"the result kept in its properties hearth_boot_test (pass or fail), hearth_boot_test_at,\n" +
 			"hearth_boot_test_digest (of what was tested) and hearth_boot_test_reason.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case opt.Kernel == "" && opt.Ramdisk != "":
+				return errors.New("--initrd is the ramdisk of --kernel: name both")
+			case opt.Kernel == "" && opt.Append != "" && !strings.HasSuffix(args[0], ".ext4"): // which has its kernel beside it
+				return errors.New("--append is the command line of --kernel: name both")
+			case opt.MemoryMB < 1:
+				return fmt.Errorf("a guest of %d MiB of memory cannot be started: --memory 1024 is usual", opt.MemoryMB)
+			}
+			if reports != "" { // before the minutes of a boot
+				if err := os.MkdirAll(reports, 0o755); err != nil {
+					return fmt.Errorf("the reports cannot be written: %w; name another folder with --report", err)
+				}
+			}
 			opt.Image, opt.CacheDir, opt.Tell = args[0], "", func(s boottest.Stage) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "  %7.1f s  %-12s %s\n", s.Seconds, s.Name, s.Text)
 			}

@@ -52,6 +52,11 @@ func newCatalog(cfg *config.Config) *cobra.Command {
 func (s *shelf) dir() string { return s.cfg.Paths().Catalog() }
 
 func (s *shelf) load() (*systems.Catalog, error) {
+	if s.file != "" { // one that is named is there; the usual one need not be
+		if _, err := os.Stat(s.file); err != nil {
+			return nil, err
+		}
+	}
 	return systems.Load(cmp.Or(s.file, filepath.Join(s.cfg.Data, "catalog.yaml")))
 }
 

@@ -45,6 +45,12 @@ func newConvert() *cobra.Command {
 			"itself that has a kernel in /boot.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.run, c.source = imageRunner(24*time.Hour), args[0]
+			if err := c.aim(); err != nil {
+				return err
+			}
+			if err := c.misplaced(cmd); err != nil {
+				return err
+			}
 			return c.make(cmd)
 		},
 	}
@@ -184,6 +190,12 @@ func (c conversion) byTree() (bool, error) {
 	}
 	if err == nil && !files && c.fs != "" {
 		err = errors.New("--fs says what a disk that is made of an archive's files has; this one's files stay where they are (make a tar of it first)")
+	}
+	if err == nil && !files && c.size.bytes != 0 {
+		err = errors.New("--size is of a disk that is made of files: leave it out; 'hearth image grow' makes this one larger")
+	}
+	if archive := c.to == "dump" || strings.HasPrefix(c.to, "tar") || strings.HasPrefix(c.to, "ganeti"); err == nil && archive && c.size.bytes != 0 {
+		err = fmt.Errorf("--size is of a disk that is made of files: leave it out for %s", c.to)
 	}
 	if err == nil && files && c.shrink {
 		err = errors.New("a disk that is made of files has the size that they need, or --size: leave --shrink out")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,25 @@ func (c *conversion) machineFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.machine.firmware, "firmware", "", "bios or efi, of the machine in an OVA")
 }
 
+// nicModels are the network cards of a machine in an OVA, the usual one first.
+var nicModels = []string{"E1000", "E1000e", "VmxNet3", "VirtIO"}
+
+// misplaced refuses what was said of something that is not made.
+func (c *conversion) misplaced(cmd *cobra.Command) error {
+	if c.to != "box" && cmd.Flags().Changed("provider") {
+		return fmt.Errorf("--provider is of a box: leave it out for %s", c.to)
+	}
+	if c.to == "ova" || c.to == "box" {
+		return nil
+	}
+	for _, name := range []string{"name", "cpus", "ram", "nic", "firmware"} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s is of a machine in an OVA or a box: leave it out for %s", name, c.to)
+		}
+	}
+	return nil
+}
+
 // named is the machine in an OVA, by the file's name if none was said.
 func (of machine) named(file string) (m ova.Machine, err error) {
 	m = ova.Machine{Name: of.name, CPUs: of.cpus, MemoryMB: of.ram, Firmware: of.firmware}
@@ -42,8 +62,13 @@ func (of machine) named(file string) (m ova.Machine, err error) {
 	for _, n := range of.nics {
 		network, model, ok := strings.Cut(n, ":")
 		if !ok {
-			model = "E1000"
+			model = nicModels[0]
 		}
+		at := slices.IndexFunc(nicModels, func(known string) bool { return strings.EqualFold(known, model) })
+		if at < 0 {
+			return m, fmt.Errorf("--nic %s: the model is E1000, E1000e, VmxNet3 or VirtIO", n)
+		}
+		model = nicModels[at]
 		m.NICs = append(m.NICs, ova.NIC{Network: network, Model: model})
 	}
 	return m, nil
@@ -79,9 +104,19 @@ func (c conversion) ova(cmd *cobra.Command) error {
 func printMade(w io.Writer, r *convert.Result) {
 	fmt.Fprintf(w, "%s  %s of %d bytes, from %s\n", r.File, r.Format, r.VirtualSize, r.From)
 	if m := r.Machine; m != nil {
-		fmt.Fprintf(w, "machine %s: %d processors, %d MiB, %d network cards\n", m.Name, m.CPUs, m.MemoryMB, len(m.NICs))
+		if m.CPUs > 0 || m.MemoryMB > 0 { // a box for libvirt says it in its Vagrantfile, a program, alone
+			fmt.Fprintf(w, "machine %s: %s, %d MiB, %s\n", m.Name, several(m.CPUs, "processor"), m.MemoryMB, several(len(m.NICs), "network card"))
+		}
 		if r.Format != "ova" && r.Format != "box" {
 			fmt.Fprintf(w, "for its image: %s\n", strings.Join(m.Lines(), " "))
 		}
 	}
+}
+
+// several is a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

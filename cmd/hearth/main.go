@@ -23,11 +23,11 @@ var version = "devel"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
+	args := os.Args[1:]
 	if name := oldName(os.Args[0]); name != "" {
-		root.SetArgs(append([]string{name}, os.Args[1:]...))
+		args = append([]string{name}, args...)
 	}
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := run(ctx, newRoot(), args); err != nil {
 		var code exitCode
 		if errors.As(err, &code) {
 			os.Exit(int(code))

@@ -104,6 +104,9 @@ func Bake(ctx context.Context, opt Options) (Result, error) {
 	if !ok {
 		return Result{}, fmt.Errorf("bake: there is no recipe %q; there are %s", opt.Recipe, strings.Join(Recipes(), ", "))
 	}
+	if opt.User != "" && !plainName(opt.User) {
+		return Result{}, fmt.Errorf("bake %s: %q is no name for a user: use lower case letters, digits, - and _", opt.Recipe, opt.User)
+	}
 	o, err := newOven(opt)
 	if err != nil {
 		return Result{}, err

@@ -71,8 +71,11 @@ func Read(file string) (*Set, error) {
 	}
 	defer f.Close()
 	var m manifest
-	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil || len(m.Files) == 0 {
-		return nil, fmt.Errorf("%s is no manifest of hearth bake: %w", file, errors.Join(err, errors.New("it names no files")))
+	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil {
+		return nil, fmt.Errorf("%s is no manifest of hearth bake: %w", file, err)
+	}
+	if len(m.Files) == 0 {
+		return nil, fmt.Errorf("%s is no manifest of hearth bake: it names no files", file)
 	}
 	s := &Set{Dir: filepath.Dir(file), Name: strings.TrimSuffix(filepath.Base(file), ".json"), Properties: m.Properties, User: m.User}
 	for _, entry := range m.Files {

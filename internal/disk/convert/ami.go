@@ -45,7 +45,10 @@ const maxBootFile = 512 << 20
 // its root file system, checked and made small, with 3 % of what it holds free. Lines of its
 // /etc/fstab that name other partitions of the disk are put out of use.
 func AMI(ctx context.Context, run *disk.Runner, source, prefix string, tell Telling) (*AMIResult, error) {
-	layer, _, err := guestfs.Image(source)
+	layer, info, err := guestfs.Image(source)
+	if err == nil {
+		err = guestfs.Whole(layer, info)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -212,6 +212,9 @@ func (o *opened) disk(ctx context.Context, run *disk.Runner, name string) error 
 	if info.Content == disk.Packed {
 		return refuse("the source is packed with %s and holds no archive; unpack it first", info.Packing)
 	}
+	if err := guestfs.Whole(layer, info); err != nil {
+		return err
+	}
 	mode := guestfs.ReadOnly
 	d, err := guestfs.Open(ctx, run, []disk.Layer{layer}, mode)
 	if err != nil {

@@ -158,6 +158,9 @@ func (in *input) open(path string) error {
 	if err == nil {
 		err = plain(info)
 	}
+	if err == nil {
+		err = guestfs.Whole(layer, info)
+	}
 	if err != nil {
 		return err
 	}

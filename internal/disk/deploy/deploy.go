@@ -195,6 +195,9 @@ func (b *build) check(ctx context.Context) (err error) {
 	if b.byLoader() {
 		return b.checkLoader()
 	}
+	if b.size == 0 {
+		return refuse("%s is not there; say with --size how large it is to be", o.Target)
+	}
 	if err := b.spec.FitSwap(b.size); err != nil {
 		return refuse("%v", err)
 	}

@@ -148,6 +148,9 @@ func copyInto(f *os.File, name string, at int64) error {
 // copyDisk takes over the image of a whole disk and lets it fill the target.
 func (b *build) copyDisk(ctx context.Context) error {
 	layer, info, err := guestfs.Image(b.opt.Image)
+	if err == nil {
+		err = guestfs.Whole(layer, info)
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"hearth/internal/cloud"
 	"hearth/internal/disk"
+	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/osdef"
 	"hearth/internal/disk/tarball"
 )
@@ -151,22 +153,30 @@ func WriteExport(ctx context.Context, run *disk.Runner, dir, from, name, system 
 	if strings.ContainsAny(name+system, "\n\r") || name == "" || memory < 1<<20 {
 		return fmt.Errorf("an instance needs a name and memory; not %q with %d bytes", name, memory)
 	}
-	st, err := os.Stat(from)
+	layer, info, err := guestfs.Image(from) // its path is absolute: tools run in another folder
+	if err == nil {
+		err = guestfs.Whole(layer, info)
+	}
+	if err == nil && layer.Format != disk.Raw {
+		err = fmt.Errorf("%s is %s, and an export is made of a raw disk: 'hearth image convert --to raw' makes one", from, layer.Format)
+	}
 	if err == nil {
 		dir, err = filepath.Abs(dir)
 	}
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o750); err != nil {
+	if err := os.Mkdir(dir, 0o750); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; choose another name", dir)
+	} else if err != nil {
 		return err
 	}
 	id := cloud.NewID()
-	if err = writeExport(ctx, run, dir, from, id, memory, d, log); err == nil {
+	if err = writeExport(ctx, run, dir, layer.Path, id, memory, d, log); err == nil {
 		mb := strconv.FormatInt(memory>>20, 10)
 		err = os.WriteFile(filepath.Join(dir, configFile), []byte("[export]\nversion = 0\ntimestamp = "+strconv.FormatInt(time.Now().Unix(), 10)+"\nsource = hearth\nos = "+system+"\ncompression = none\n\n"+
 			"[instance]\nname = "+name+"\nmaxmem = "+mb+"\nminmem = "+mb+"\nmemory = "+mb+"\nvcpus = 1\ndisk_template = file\nhypervisor = kvm\ntags = \nnic_count = 0\n"+
-			"disk0_ivname = disk/0\ndisk0_dump = "+id+"\ndisk0_size = "+strconv.FormatInt((st.Size()+1<<20-1)>>20, 10)+"\ndisk0_name = disk0\ndisk_count = 1\n\n"+
+			"disk0_ivname = disk/0\ndisk0_dump = "+id+"\ndisk0_size = "+strconv.FormatInt((info.VirtualSize+1<<20-1)>>20, 10)+"\ndisk0_name = disk0\ndisk_count = 1\n\n"+
 			"[hypervisor]\n\n[backend]\nmaxmem = "+mb+"\nminmem = "+mb+"\nvcpus = 1\n\n[os]\n\n[os_private]\n"), 0o640)
 	}
 	if err != nil {

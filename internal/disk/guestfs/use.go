@@ -11,7 +11,7 @@ import (
 )
 
 // ToChange is [Image] of one that is to be changed in place: Unsupported, with what to do, if
-// it is no disk, of a format that is only read here, or in use.
+// it is no disk, of a format that is only read here, or in use; Refused if it is not [Whole].
 func ToChange(path string) (disk.Layer, error) {
 	layer, info, err := Image(path)
 	if err != nil {
@@ -22,6 +22,9 @@ func ToChange(path string) (disk.Layer, error) {
 	}
 	if layer.Format != disk.Raw && layer.Format != disk.QCOW2 {
 		return layer, unfit("%s is %s, which cannot be changed in place: 'hearth image convert' makes a raw or qcow2 image of it", path, layer.Format)
+	}
+	if err := Whole(layer, info); err != nil {
+		return layer, err
 	}
 	return layer, Unused(layer.Path)
 }

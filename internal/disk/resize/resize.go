@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
@@ -118,6 +119,9 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 	if what := info.NoDisk(); what != "" {
 		return nil, refuse("%s is no disk: %s", opt.Source, what)
 	}
+	if err := guestfs.Whole(layer, info); err != nil {
+		return nil, err
+	}
 	j := &job{Options: opt, run: run, layer: layer}
 	if info.QCOW2 != nil {
 		j.snapshots = info.QCOW2.Snapshots
@@ -152,6 +156,9 @@ func work(ctx context.Context, run *disk.Runner, opt Options, change func(*job, 
 func (j *job) target() (err error) {
 	if j.Format == "" {
 		j.Format = j.layer.Format
+	}
+	if !slices.Contains([]disk.Format{disk.Raw, disk.QCOW2, disk.VMDK, disk.VDI, disk.VHD, disk.VHDX}, j.Format) {
+		return refuse("images are made as raw, qcow2, vmdk, vdi, vhd or vhdx, not as %s", j.Format)
 	}
 	if j.Compress != "" && (j.Format != disk.QCOW2 || j.Compress != "zstd" && j.Compress != "zlib") {
 		return refuse("only a qcow2 can be compressed, by zstd or zlib; not a %s by %s", j.Format, j.Compress)
