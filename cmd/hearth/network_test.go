@@ -86,6 +86,9 @@ func (s *memoryNeutron) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		row := asked[strings.TrimSuffix(kind, "s")]
 		s.made++
 		row["id"], row["project_id"] = fmt.Sprintf("%s-made-%d", kind, s.made), "ours"
+		if kind == "ports" && row["mac_address"] == nil {
+			row["mac_address"] = fmt.Sprintf("fa:16:3e:00:00:%02x", s.made)
+		}
 		if s.rows == nil {
 			s.rows = map[string][]map[string]any{}
 		}
