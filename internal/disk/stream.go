@@ -26,7 +26,7 @@ func OpenStream(path string) (*Stream, error) {
 	switch {
 	case err != nil:
 	case st.IsDir():
-		err = fail(Unsupported, "open file", "%s is a folder: name a file", path)
+		err = fail(Unsupported, "open file", "%s is a directory: name a file", path)
 	default:
 		s := &Stream{file: f}
 		if st.Mode()&os.ModeNamedPipe != 0 {
@@ -76,7 +76,7 @@ func ReadText(path string, limit int64) ([]byte, error) {
 	defer s.Close()
 	b, err := io.ReadAll(io.LimitReader(s, limit+1))
 	if err == nil && int64(len(b)) > limit {
-		err = fail(TooBig, "read file", "%s has more than %d bytes, which is no such file", path, limit)
+		err = fail(TooBig, "read file", "%s is too large: at most %d bytes are read", path, limit)
 	}
 	if err != nil {
 		return nil, err

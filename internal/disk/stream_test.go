@@ -45,8 +45,8 @@ func TestReadText(t *testing.T) {
 	_ = none.Close()
 	inherited := fmt.Sprintf("/proc/self/fd/%d", r.Fd())
 	for _, c := range []struct{ path, want, fails string }{
-		{file, "text", ""}, {fifo, "", "is a pipe into which nobody writes"}, {dir, "", "is a folder"}, {filepath.Join(dir, "none"), "", "no such file"},
-		{fmt.Sprintf("/proc/self/fd/%d", empty.Fd()), "", ""}, {"/dev/null", "", ""}, {"/dev/zero", "", "more than 16 bytes"}, {inherited, "text", ""},
+		{file, "text", ""}, {fifo, "", "is a pipe into which nobody writes"}, {dir, "", "is a directory"}, {filepath.Join(dir, "none"), "", "no such file"},
+		{fmt.Sprintf("/proc/self/fd/%d", empty.Fd()), "", ""}, {"/dev/null", "", ""}, {"/dev/zero", "", "at most 16 bytes"}, {inherited, "text", ""},
 	} {
 		if c.path == inherited {
 			close(began)
