@@ -16,6 +16,7 @@ import (
 
 	"hearth/internal/bake/publish"
 	"hearth/internal/config"
+	"hearth/internal/disk"
 )
 
 // newBakePublish is 'hearth bake publish'.
@@ -86,7 +87,7 @@ func signingKey(file string) (ssh.Signer, error) {
 	if file == "" {
 		return nil, errors.New("what is published is signed: name an ssh key with --key")
 	}
-	b, err := os.ReadFile(file)
+	b, err := disk.ReadText(file, 1<<20)
 	if err != nil {
 		return nil, err
 	}

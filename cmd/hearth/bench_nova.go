@@ -13,9 +13,9 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
-	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 
+	"hearth/internal/cloud"
 	"hearth/internal/config"
 	"hearth/internal/service/operate"
 )
@@ -44,9 +44,11 @@ func newNova(ctx context.Context, cfg *config.Config, run benchRun) (*novaBench,
 	if err != nil {
 		return nil, err
 	}
-	if n.like.ImageRef, err = imageNamed(ctx, glance, run.image); err != nil {
+	image, err := imageNamed(ctx, glance, run.image)
+	if err != nil {
 		return nil, err
 	}
+	n.like.ImageRef = image.ID
 	if n.like.FlavorRef, err = flavorNamed(ctx, n.compute, run.flavor); err != nil || run.network == "" {
 		return n, err
 	}
@@ -59,54 +61,50 @@ func newNova(ctx context.Context, cfg *config.Config, run benchRun) (*novaBench,
 	return n, err
 }
 
-func imageNamed(ctx context.Context, glance *gophercloud.ServiceClient, name string) (string, error) {
-	if image, err := images.Get(ctx, glance, name).Extract(); err == nil {
-		return image.ID, nil
-	}
-	pages, err := images.List(glance, images.ListOpts{Name: name}).AllPages(ctx)
-	if err != nil {
-		return "", err
-	}
-	list, err := images.ExtractImages(pages)
-	return the(list, err, "image", name, func(i images.Image) string { return i.ID })
-}
-
 func flavorNamed(ctx context.Context, compute *gophercloud.ServiceClient, name string) (string, error) {
-	pages, err := flavors.ListDetail(compute, nil).AllPages(ctx)
+	pages, err := flavors.ListDetail(compute, flavors.ListOpts{AccessType: flavors.AllAccess}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
 	list, err := flavors.ExtractFlavors(pages)
+	if err != nil {
+		return "", err
+	}
 	var found []flavors.Flavor
 	for _, f := range list {
-		if f.ID == name || f.Name == name {
+		switch name {
+		case f.ID:
+			return f.ID, nil
+		case f.Name:
 			found = append(found, f)
 		}
 	}
-	return the(found, err, "flavor", name, func(f flavors.Flavor) string { return f.ID })
+	flavor, err := the(found, "flavor", name, func(f flavors.Flavor) string { return f.ID })
+	if err != nil {
+		return "", err
+	}
+	return flavor.ID, nil
 }
 
 func networkNamed(ctx context.Context, neutron *gophercloud.ServiceClient, name string) (string, error) {
-	if network, err := networks.Get(ctx, neutron, name).Extract(); err == nil {
-		return network.ID, nil
+	if cloud.IsID(name) {
+		if network, err := networks.Get(ctx, neutron, name).Extract(); err == nil {
+			return network.ID, nil
+		}
 	}
 	pages, err := networks.List(neutron, networks.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
 	list, err := networks.ExtractNetworks(pages)
-	return the(list, err, "network", name, func(n networks.Network) string { return n.ID })
-}
-
-// the is the id of the one thing that a name is of.
-func the[T any](list []T, err error, kind, name string, id func(T) string) (string, error) {
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case len(list) != 1:
-		return "", fmt.Errorf("%d %ss are called %s: give the id of one", len(list), kind, name)
 	}
-	return id(list[0]), nil
+	network, err := the(list, "network", name, func(n networks.Network) string { return n.ID })
+	if err != nil {
+		return "", err
+	}
+	return network.ID, nil
 }
 
 // create implements benched.

@@ -168,6 +168,12 @@ func newUploader(cmd *cobra.Command, cfg *config.Config) (uploader, error) {
 	return uploader{ctx: cmd.Context(), glance: glance, progress: cmd.ErrOrStderr()}, err
 }
 
+// own is the id of the project that is uploaded into; "" if the login does not say.
+func (u uploader) own() string {
+	project, _ := projectOf(u.glance)
+	return project
+}
+
 // importFiles uploads the files of an AMI.
 func (u uploader) importFiles(a ami) (id string, err error) {
 	properties := map[string]string{}

@@ -148,22 +148,11 @@ func short(s string) string {
 
 // find gives an image by its id or its name.
 func (u uploader) find(name string) (*images.Image, error) {
-	image, err := images.Get(u.ctx, u.glance, name).Extract()
-	if err == nil {
-		return image, nil
-	}
-	pages, err := images.List(u.glance, images.ListOpts{Name: name}).AllPages(u.ctx)
+	image, err := imageNamed(u.ctx, u.glance, name)
 	if err != nil {
-		return nil, refusal(err)
+		return nil, fmt.Errorf("%s is no file, and of an image in the cloud: %w", name, err)
 	}
-	list, err := images.ExtractImages(pages)
-	if err != nil {
-		return nil, err
-	}
-	if len(list) != 1 {
-		return nil, fmt.Errorf("%s is no file, and the cloud has %d images of that name or id", name, len(list))
-	}
-	return &list[0], nil
+	return image, nil
 }
 
 // download writes an image to a new file.

@@ -72,9 +72,9 @@ func importOne(up uploader, img imagedir.Image, out io.Writer) error {
 	return err
 }
 
-// there finds an image of a name and an architecture with the bytes of a file; "" for none.
+// there finds an image of the project of a name and an architecture with the bytes of a file; "" for none.
 func (u uploader) there(name, arch, path string) (string, error) {
-	pages, err := images.List(u.glance, images.ListOpts{Name: name, Status: images.ImageStatusActive}).AllPages(u.ctx)
+	pages, err := images.List(u.glance, images.ListOpts{Name: name, Owner: u.own(), Status: images.ImageStatusActive}).AllPages(u.ctx)
 	if err != nil {
 		return "", refusal(err)
 	}

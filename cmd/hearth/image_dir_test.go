@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"hearth/internal/disk/imagedir"
 )
@@ -27,8 +29,10 @@ func (s *memoryGlance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && len(parts) == 2:
 		found := slices.Clone(s.images)
-		if name := r.URL.Query().Get("name"); name != "" {
-			found = slices.DeleteFunc(found, func(i map[string]any) bool { return i["name"] != name })
+		for _, key := range []string{"name", "owner"} {
+			if word := r.URL.Query().Get(key); word != "" {
+				found = slices.DeleteFunc(found, func(i map[string]any) bool { return i[key] != word })
+			}
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"images": found})
 	case r.Method == http.MethodPost:
@@ -91,4 +95,56 @@ func TestImportDirAgain(t *testing.T) {
 			t.Errorf("round %d: %d images, %d there:\n%s", round, len(cloud.images), again, out.String())
 		}
 	}
+}
+
+// TestImportDirOfOthers takes no image of another project for its own, whole or begun, as an admin sees
+// them.
+func TestImportDirOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "debian-12-x86_64.tar.gz"), []byte("\x1f\x8b"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := imagedir.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud := &memoryGlance{}
+	server := httptest.NewServer(cloud)
+	defer server.Close()
+	for n, project := range []string{"theirs", "ours", "ours"} {
+		provider := &gophercloud.ProviderClient{}
+		login := tokens.CreateResult{}
+		login.Body = map[string]any{"token": map[string]any{"project": map[string]any{"id": project}}}
+		if err := provider.SetTokenAndAuthResult(login); err != nil {
+			t.Fatal(err)
+		}
+		up := uploader{ctx: t.Context(), glance: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: server.URL + "/v2/"}, progress: io.Discard}
+		if err := importOne(up, list[0], io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if len(cloud.images) != min(n+1, 2) {
+			t.Fatalf("after that of %s there are %d images", project, len(cloud.images))
+		}
+		cloud.images[len(cloud.images)-1]["owner"] = project
+		if project == "theirs" {
+			half := maps.Clone(cloud.images[0])
+			mark := markOfFile(t, list[0].Path)
+			half["status"], half[uploadMark], half["name"] = "queued", mark, "half"
+			cloud.images[0] = half
+			if id := up.begun("half", mark); id == "" {
+				t.Error("an upload that was begun is not gone on with")
+			}
+			cloud.images[0]["name"] = "debian-12"
+		}
+	}
+}
+
+func markOfFile(t *testing.T, path string) string {
+	t.Helper()
+	f, size, err := openUpload(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return markOf(content{size: size, at: f})
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
-	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
@@ -24,8 +23,8 @@ import (
 func newDownload(cfg *config.Config) *cobra.Command {
 	c := conversion{run: imageRunner(24 * time.Hour), limit: inGiB(64 << 30), provider: ova.Libvirt}
 	cmd := &cobra.Command{
-		Use: "download ID --to " + strings.Join(conversions, "|") + " --out FILE|-", Short: "Download an image, in any form", Args: cobra.ExactArgs(1),
-		Long: "Download an image of the cloud of the OS_… variables, or of this machine. It is made one\n" +
+		Use: "download IMAGE --to " + strings.Join(conversions, "|") + " --out FILE|-", Short: "Download an image, in any form", Args: cobra.ExactArgs(1),
+		Long: "Download an image, by its id or name, of the cloud of the OS_… variables, or of this machine. It is made one\n" +
 			"of the form on the way, on this machine, as 'hearth image convert' does, with the same names of files:\n" +
 			"what holds files, an archive or a dump, goes into a file in the folder for temporary files (TMPDIR)\n" +
 			"first. 'openstack image save' gives an image as it was uploaded.",
@@ -52,11 +51,12 @@ func newDownload(cfg *config.Config) *cobra.Command {
 	return cmd
 }
 
-// download makes what was settled of an image of a cloud, which is given up when it is silent for longer than patience.
-func (c *conversion) download(cmd *cobra.Command, from *gophercloud.ServiceClient, id string, patience time.Duration) error {
-	image, err := images.Get(cmd.Context(), from, id).Extract()
+// download makes what was settled of an image of a cloud, by its id or name, which is given up when it is
+// silent for longer than patience.
+func (c *conversion) download(cmd *cobra.Command, from *gophercloud.ServiceClient, name string, patience time.Duration) error {
+	image, err := imageNamed(cmd.Context(), from, name)
 	if err != nil {
-		return refusal(err)
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)

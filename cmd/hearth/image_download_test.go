@@ -26,7 +26,13 @@ func glanceOf(t *testing.T, data []byte, sent int) *gophercloud.ServiceClient {
 	sum := sha512.Sum512(data)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v2/images/1/file" {
-			_ = json.NewEncoder(w).Encode(map[string]any{"id": "1", "name": "a tree", "size": len(data), "status": "active", "os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(sum[:])})
+			image := map[string]any{"id": "1", "name": "a tree", "size": len(data), "status": "active", "os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(sum[:])}
+			found := []any{}
+			w.Header().Set("Content-Type", "application/json")
+			if r.URL.Query().Get("name") == image["name"] {
+				found = append(found, image)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"images": found})
 			return
 		}
 		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
@@ -58,7 +64,7 @@ func TestDownloadOfAnArchive(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "a.tar")
 	c := conversion{run: imageRunner(time.Minute), to: "tar", out: out, limit: inGiB(1 << 30)}
 	source := tarOf(t, "etc/motd", "welcome\n")
-	if err := c.download(quiet(t), glanceOf(t, source, len(source)), "1", time.Minute); err != nil {
+	if err := c.download(quiet(t), glanceOf(t, source, len(source)), "a tree", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(out)
@@ -80,7 +86,7 @@ func TestDownloadThatStalls(t *testing.T) {
 	for to, data := range map[string][]byte{"tar": tarOf(t, "etc/motd", strings.Repeat("welcome\n", 1<<17)), "raw": make([]byte, 1<<20)} {
 		dir := t.TempDir()
 		c := conversion{run: imageRunner(time.Minute), to: to, out: filepath.Join(dir, "made")}
-		err := c.download(quiet(t), glanceOf(t, data, 1<<19), "1", 20*time.Millisecond)
+		err := c.download(quiet(t), glanceOf(t, data, 1<<19), "a tree", 20*time.Millisecond)
 		if err == nil || !strings.Contains(err.Error(), "no byte came for 20ms") {
 			t.Errorf("%s: %v", to, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -152,7 +151,7 @@ func (w webImport) request() (map[string]any, error) {
 		method["hearth_mirrors"] = w.mirrors
 	}
 	if w.keyring != "" {
-		b, err := os.ReadFile(w.keyring)
+		b, err := disk.ReadText(w.keyring, verify.Most)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +166,7 @@ func (w webImport) request() (map[string]any, error) {
 	if w.signature != "" {
 		method[image.WordSignature] = w.signature
 		if !strings.Contains(w.signature, "://") {
-			b, err := os.ReadFile(w.signature)
+			b, err := disk.ReadText(w.signature, verify.Most)
 			if err != nil {
 				return nil, err
 			}

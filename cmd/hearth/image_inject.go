@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/guestfs"
 	"hearth/internal/disk/inject"
 	"hearth/internal/disk/netconf"
@@ -97,11 +98,14 @@ func injectOptions(opt *inject.Options, keys, files []string, network string) er
 	return nil
 }
 
+// maxInjectText is how much of a file with keys or a network is read, in bytes.
+const maxInjectText = 1 << 20
+
 // publicKeys reads the keys in a file, or the key itself.
 func publicKeys(arg string) (list []string, err error) {
 	text := arg
 	if _, err := os.Stat(arg); err == nil || !strings.ContainsAny(strings.TrimSpace(arg), " \t") {
-		b, err := os.ReadFile(arg)
+		b, err := disk.ReadText(arg, maxInjectText)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +146,7 @@ func injectNetwork(name, hostname string) (*netconf.Network, error) {
 		}
 		return &n, nil
 	}
-	b, err := os.ReadFile(name)
+	b, err := disk.ReadText(name, maxInjectText)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +177,6 @@ func injectFile(arg string) (inject.File, error) {
 	if len(part) > 3 {
 		who = part[3]
 	}
-	b, err := os.ReadFile(part[0])
+	b, err := disk.ReadText(part[0], 1<<30)
 	return inject.File{Path: part[1], Data: b, Who: who, Owner: guestfs.Owner{Mode: uint32(mode)}}, err
 }

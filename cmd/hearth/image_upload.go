@@ -99,9 +99,9 @@ func markOf(c content) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// begun is the image that waits for the rest of a file; "" for none.
+// begun is the image of the project that waits for the rest of a file; "" for none.
 func (u uploader) begun(name, mark string) string {
-	pages, err := images.List(u.glance, images.ListOpts{Name: name}).AllPages(u.ctx)
+	pages, err := images.List(u.glance, images.ListOpts{Name: name, Owner: u.own()}).AllPages(u.ctx)
 	if err != nil {
 		return ""
 	}

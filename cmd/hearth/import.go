@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/members"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 	"github.com/spf13/cobra"
 
 	"hearth/internal/config"
@@ -79,6 +80,7 @@ func newImportOpenNebula(cfg *config.Config) *cobra.Command {
 type nebula struct {
 	uploader
 	nova, neutron *gophercloud.ServiceClient
+	project       string // that it is made in, by its id
 	plan          *opennebula.Plan
 	network       string
 	dirs          []string // where files of images may lie, beside their own place
@@ -100,6 +102,9 @@ func newNebula(cmd *cobra.Command, cfg *config.Config, plan *opennebula.Plan) (*
 		return nil, err
 	}
 	in := &nebula{uploader: up, plan: plan, out: cmd.OutOrStdout()}
+	if in.project, err = projectOf(up.glance); err != nil {
+		return nil, err
+	}
 	endpoint := gophercloud.EndpointOpts{Region: regionOf(cfg)}
 	if in.nova, err = openstack.NewComputeV2(up.glance.ProviderClient, endpoint); err != nil {
 		return nil, err
@@ -171,18 +176,42 @@ func (in *nebula) findImage(i opennebula.Image) (found nebulaImage, err error) {
 	return found, nil
 }
 
-// inCloud is the newest active image of a name; none has no id.
+// inCloud is the newest active image of a name, the project's own before others that it may use; none has
+// no id.
 func (in *nebula) inCloud(name string) (found nebulaImage, err error) {
 	pages, err := images.List(in.glance, images.ListOpts{Name: name, Status: images.ImageStatusActive, Sort: "created_at:desc"}).AllPages(in.ctx)
 	if err != nil {
 		return found, refusal(err)
 	}
 	list, err := images.ExtractImages(pages)
-	if len(list) == 0 || err != nil {
+	if err != nil {
 		return found, err
 	}
-	return nebulaImage{id: list[0].ID, format: list[0].DiskFormat, size: max(list[0].SizeBytes, list[0].VirtualSize)}, nil
+	at := slices.IndexFunc(list, func(i images.Image) bool { return i.Owner == in.project })
+	if at < 0 {
+		at = slices.IndexFunc(list, in.offered)
+	}
+	if at < 0 {
+		return found, nil
+	}
+	return nebulaImage{id: list[at].ID, format: list[at].DiskFormat, size: sizeInCloud(list[at])}, nil
 }
+
+// offered tells whether an image of another project is for all, or for this one: an admin sees the others
+// too.
+func (in *nebula) offered(i images.Image) bool {
+	switch i.Visibility {
+	case images.ImageVisibilityPublic, images.ImageVisibilityCommunity:
+		return true
+	case images.ImageVisibilityShared:
+		member, err := members.Get(in.ctx, in.glance, i.ID, in.project).Extract()
+		return err == nil && member.Status == "accepted"
+	}
+	return false
+}
+
+// sizeInCloud is how large the disk in an image is, in bytes.
+func sizeInCloud(i images.Image) int64 { return cmp.Or(i.VirtualSize, i.SizeBytes) }
 
 // check refuses a machine that cannot be made as it is described.
 func (in *nebula) check(m opennebula.Machine) error {
@@ -222,48 +251,6 @@ func (in *nebula) imageOf(m opennebula.Machine) (nebulaImage, error) {
 	return in.inCloud(m.Image.Name)
 }
 
-// networkOf finds the network of a NIC.
-func (in *nebula) networkOf(n opennebula.NIC) (string, error) {
-	word := n.Network
-	if n.Bridge || word == "" {
-		word = in.network
-	}
-	var found []networks.Network
-	for _, w := range in.networks {
-		if w.ID == word || w.Name == word || word == "" && w.AdminStateUp && len(w.Subnets) > 0 {
-			found = append(found, w)
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return found[0].ID, nil
-	case word == "" && len(found) > 1:
-		return "", fmt.Errorf("a NIC on %q could be on any of %d networks: say by --network which", n.Network, len(found))
-	}
-	return "", fmt.Errorf("%d networks are called %q, for a NIC on %q", len(found), word, n.Network)
-}
-
-// portOf looks for the holder of a NIC's MAC: the port of an import that broke off is
-// taken again, all others are in its way. An empty one is none.
-func (in *nebula) portOf(m opennebula.Machine, n opennebula.NIC) (string, error) {
-	if n.MAC == "" {
-		return "", nil
-	}
-	pages, err := ports.List(in.neutron, ports.ListOpts{MACAddress: n.MAC}).AllPages(in.ctx)
-	if err != nil {
-		return "", refusal(err)
-	}
-	list, err := ports.ExtractPorts(pages)
-	if err != nil || len(list) == 0 {
-		return "", err
-	}
-	p := list[0]
-	if network, err := in.networkOf(n); err == nil && len(list) == 1 && p.DeviceID == "" && p.Name == m.Name && p.NetworkID == network {
-		return p.ID, nil
-	}
-	return "", fmt.Errorf("its MAC %s is that of port %s (%s) on network %s, of device %q: delete one, or take MAC out of the template", n.MAC, p.ID, p.Name, p.NetworkID, p.DeviceID)
-}
-
 func (in *nebula) makeImage(n int, i opennebula.Image) error {
 	at := &in.images[n]
 	if at.id != "" {
@@ -274,6 +261,11 @@ func (in *nebula) makeImage(n int, i opennebula.Image) error {
 	if at.id, err = in.put(i.Name, at.format, at.path, i.Properties); err != nil {
 		return err
 	}
+	made, err := images.Get(in.ctx, in.glance, at.id).Extract()
+	if err != nil {
+		return refusal(err)
+	}
+	at.size = sizeInCloud(*made) // as an import that is repeated finds it, so that it finds the flavor too
 	if i.Public {
 		if _, err := images.Update(in.ctx, in.glance, at.id, images.UpdateOpts{images.UpdateVisibility{Visibility: images.ImageVisibilityPublic}}).Extract(); err != nil {
 			fmt.Fprintf(in.progress, "note: PUBLIC: image %s stays the project's own: %v\n", at.id, refusal(err))
@@ -294,11 +286,11 @@ func (in *nebula) makeServer(m opennebula.Machine) error {
 	}
 	opts := servers.CreateOpts{Name: m.Name, ImageRef: image.id, FlavorRef: flavor, Metadata: m.Metadata, Networks: "none"}
 	var nics []servers.Network
-	for _, n := range m.NICs {
-		id, err := in.port(m, n)
-		if err != nil {
-			return fmt.Errorf("port: %w", err)
-		}
+	ids, err := in.ports(m)
+	if err != nil {
+		return fmt.Errorf("port: %w", err)
+	}
+	for _, id := range ids {
 		nics = append(nics, servers.Network{Port: id})
 	}
 	if len(nics) > 0 {
@@ -337,24 +329,4 @@ func (in *nebula) flavor(m opennebula.Machine, size int64) (string, error) {
 	}
 	fmt.Fprintf(in.out, "flavor %s %s\n", f.ID, f.Name)
 	return f.ID, nil
-}
-
-func (in *nebula) port(m opennebula.Machine, n opennebula.NIC) (string, error) {
-	network, err := in.networkOf(n)
-	if err != nil {
-		return "", err
-	}
-	if id, err := in.portOf(m, n); err != nil || id != "" {
-		return id, err
-	}
-	opts := ports.CreateOpts{NetworkID: network, Name: m.Name, MACAddress: n.MAC}
-	if n.Address.IsValid() {
-		opts.FixedIPs = []ports.IP{{IPAddress: n.Address.String()}}
-	}
-	p, err := ports.Create(in.ctx, in.neutron, opts).Extract()
-	if err != nil {
-		return "", refusal(err)
-	}
-	fmt.Fprintf(in.out, "port %s %s\n", p.ID, p.MACAddress)
-	return p.ID, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,20 +71,12 @@ func imageOfJob(ctx context.Context, glance *gophercloud.ServiceClient, name str
 		}
 		return "", "", nil
 	}
-	for _, hidden := range []bool{false, true} {
-		pages, err := images.List(glance, images.ListOpts{Name: name, Hidden: hidden}).AllPages(ctx)
-		if err != nil {
-			return "", "", refusal(err)
-		}
-		all, err := images.ExtractImages(pages)
-		switch {
-		case err != nil:
-			return "", "", err
-		case len(all) > 1:
-			return "", "", fmt.Errorf("%d images are named %s: give the id of one", len(all), name)
-		case len(all) == 1:
-			return all[0].ID, "", nil
-		}
+	image, err := imageNamed(ctx, glance, name)
+	if none := (noneError{}); errors.As(err, &none) {
+		return "", "", nil
 	}
-	return "", "", nil
+	if err != nil {
+		return "", "", err
+	}
+	return image.ID, "", nil
 }

@@ -31,7 +31,8 @@ func newNetwork(cfg *config.Config) *cobra.Command {
 		Use: "import-dir DIR", Short: "Make networks, subnets and ports of a networks/ folder of ganeti-instance-image", Args: cobra.ExactArgs(1),
 		Long: "Reads DIR/subnets/NAME and DIR/instances/FQDN as ganeti-instance-image has them below\n" +
 			"/etc/ganeti/instance-image/networks. A subnet becomes a network and a subnet of its name, an instance\n" +
-			"a port of its name with its fixed address. What is there already stays: the import can be repeated.\n" +
+			"a port of its name with its fixed address. What the project has already stays: the import can be\n" +
+			"repeated. What other projects have is left alone, whoever imports.\n" +
 			"DNS_DOMAIN and DNS_SEARCH go with the port, as options of DHCP. A server of a port's name gets the\n" +
 			"port, when it is made on the network, again and again:\n\n" +
 			"  openstack server create --network vlan42 … myinstance.example.org",
@@ -50,7 +51,11 @@ func newNetwork(cfg *config.Config) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return importNetworks(cmd.Context(), client, dir, cmd.OutOrStdout())
+			project, err := projectOf(client)
+			if err != nil {
+				return err
+			}
+			return importNetworks(cmd.Context(), client, project, dir, cmd.OutOrStdout())
 		},
 	})
 	return cmd
@@ -64,8 +69,8 @@ func networkClient(ctx context.Context, cfg *config.Config) (*gophercloud.Servic
 	return openstack.NewNetworkV2(client, gophercloud.EndpointOpts{Region: regionOf(cfg)})
 }
 
-// importNetworks makes what is not there yet, and tells of each.
-func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir *netconf.Dir, out io.Writer) error {
+// importNetworks makes what the client's project, of that id, does not have yet, and tells of each.
+func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, project string, dir *netconf.Dir, out io.Writer) error {
 	if err := addressesOnce(dir); err != nil {
 		return err
 	}
@@ -76,11 +81,11 @@ func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir 
 			fmt.Fprintf(out, "subnet %s left out: it has neither a gateway nor an instance that tells its addresses\n", name)
 			continue
 		}
-		network, err := importNetwork(ctx, client, name)
+		network, err := importNetwork(ctx, client, project, name)
 		if err != nil {
 			return fmt.Errorf("network %s: %w", name, err)
 		}
-		subnet, err := importSubnet(ctx, client, network, name, s)
+		subnet, err := importSubnet(ctx, client, subnets.ListOpts{Name: name, NetworkID: network, ProjectID: project}, s)
 		if err != nil {
 			return fmt.Errorf("subnet %s: %w", name, err)
 		}
@@ -89,7 +94,7 @@ func importNetworks(ctx context.Context, client *gophercloud.ServiceClient, dir 
 	}
 	for _, name := range slices.Sorted(maps.Keys(dir.Instances)) {
 		i := dir.Instances[name]
-		port, err := importPort(ctx, client, made[i.Subnet], name, i.Address, options(dir.Subnets[i.Subnet], i.Address))
+		port, err := importPort(ctx, client, ports.ListOpts{Name: name, NetworkID: made[i.Subnet][0], ProjectID: project}, made[i.Subnet][1], i.Address, options(dir.Subnets[i.Subnet], i.Address))
 		if err != nil {
 			return fmt.Errorf("port %s: %w", name, err)
 		}
@@ -111,8 +116,8 @@ func addressesOnce(dir *netconf.Dir) error {
 	return nil
 }
 
-func importNetwork(ctx context.Context, client *gophercloud.ServiceClient, name string) (string, error) {
-	pages, err := networks.List(client, networks.ListOpts{Name: name}).AllPages(ctx)
+func importNetwork(ctx context.Context, client *gophercloud.ServiceClient, project, name string) (string, error) {
+	pages, err := networks.List(client, networks.ListOpts{Name: name, ProjectID: project}).AllPages(ctx)
 	if err != nil {
 		return "", refusal(err)
 	}
@@ -139,8 +144,9 @@ func first[T any](list []T, id func(T) string) string {
 	return id(list[0])
 }
 
-func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, network, name string, s netconf.Subnet) (string, error) {
-	pages, err := subnets.List(client, subnets.ListOpts{Name: name, NetworkID: network}).AllPages(ctx)
+// importSubnet gives the subnet that is asked for, or makes it.
+func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, of subnets.ListOpts, s netconf.Subnet) (string, error) {
+	pages, err := subnets.List(client, of).AllPages(ctx)
 	if err != nil {
 		return "", refusal(err)
 	}
@@ -159,7 +165,7 @@ func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, networ
 	if s.CIDR.Addr().Is6() {
 		version = gophercloud.IPv6
 	}
-	opts := subnets.CreateOpts{NetworkID: network, Name: name, CIDR: s.CIDR.String(), IPVersion: version, GatewayIP: &gateway}
+	opts := subnets.CreateOpts{NetworkID: of.NetworkID, Name: of.Name, CIDR: s.CIDR.String(), IPVersion: version, GatewayIP: &gateway}
 	for _, a := range s.DNS {
 		opts.DNSNameservers = append(opts.DNSNameservers, a.String())
 	}
@@ -170,9 +176,10 @@ func importSubnet(ctx context.Context, client *gophercloud.ServiceClient, networ
 	return made.ID, nil
 }
 
-// importPort makes a port that waits for the server of its name.
-func importPort(ctx context.Context, client *gophercloud.ServiceClient, in [2]string, name string, address netip.Addr, with []extradhcpopts.CreateExtraDHCPOpt) (string, error) {
-	pages, err := ports.List(client, ports.ListOpts{Name: name, NetworkID: in[0]}).AllPages(ctx)
+// importPort gives the port that is asked for, or makes it, on a subnet: it waits for the server of
+// its name.
+func importPort(ctx context.Context, client *gophercloud.ServiceClient, of ports.ListOpts, subnet string, address netip.Addr, with []extradhcpopts.CreateExtraDHCPOpt) (string, error) {
+	pages, err := ports.List(client, of).AllPages(ctx)
 	if err != nil {
 		return "", refusal(err)
 	}
@@ -182,7 +189,7 @@ func importPort(ctx context.Context, client *gophercloud.ServiceClient, in [2]st
 	}
 	id := first(have, func(p ports.Port) string { return p.ID })
 	if id == "" {
-		var opts ports.CreateOptsBuilder = ports.CreateOpts{NetworkID: in[0], Name: name, FixedIPs: []ports.IP{{SubnetID: in[1], IPAddress: address.String()}}}
+		var opts ports.CreateOptsBuilder = ports.CreateOpts{NetworkID: of.NetworkID, Name: of.Name, FixedIPs: []ports.IP{{SubnetID: subnet, IPAddress: address.String()}}}
 		if len(with) > 0 {
 			opts = extradhcpopts.CreateOptsExt{CreateOptsBuilder: opts, ExtraDHCPOpts: with}
 		}

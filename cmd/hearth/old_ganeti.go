@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 
+	"hearth/internal/disk"
 	"hearth/internal/service/operate"
 )
 
@@ -77,7 +77,7 @@ func (o *oldCall) fromCD(name, iso string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(iso)
+	file, err := disk.Open(iso)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/osdef"
 )
 
@@ -29,7 +30,7 @@ type imageWish struct{ server, to, out, compress string }
 
 func ganetiImage(o *oldCall) ([]string, error) {
 	defaults := map[string]string{}
-	text, err := os.ReadFile(ganetiSettings)
+	text, err := disk.ReadText(ganetiSettings, 1<<20)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"hearth/internal/disk"
 )
 
 func oldGlance() oldTool {
@@ -133,13 +135,17 @@ func glanceCreate(o *oldCall) ([]string, error) {
 		want.Properties[p[0]] = p[1]
 		today = append(today, "--property", p[0]+"="+p[1])
 	}
-	in := o.in
+	in := interface {
+		io.Reader
+		Stat() (os.FileInfo, error)
+	}(o.in)
 	if file := line.first("file"); file != "" {
-		if in, err = os.Open(file); err != nil {
+		f, err := disk.OpenStream(file)
+		if err != nil {
 			return nil, err
 		}
-		defer in.Close()
-		today = append(today, "--file", file)
+		defer f.Close()
+		in, today = f, append(today, "--file", file)
 	}
 	info, err := in.Stat()
 	if err != nil {

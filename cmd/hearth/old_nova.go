@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+
+	"hearth/internal/disk"
 )
 
 func oldNova() oldTool {
@@ -79,7 +80,7 @@ func novaOptions(line oldLine, want map[string]any) (today []string, err error) 
 		want["security_groups"] = groups
 	}
 	if file := line.first("user-data"); file != "" {
-		body, err := os.ReadFile(file)
+		body, err := disk.ReadText(file, 1<<20)
 		if err != nil {
 			return nil, err
 		}

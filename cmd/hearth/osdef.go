@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"hearth/internal/config"
+	"hearth/internal/disk"
 	"hearth/internal/disk/osdef"
 )
 
@@ -138,14 +139,9 @@ func newOSDefImport(in within) *cobra.Command {
 	return cmd
 }
 
-// readSettings reads a small text file.
+// readSettings reads a small text file, or what comes from a pipe.
 func readSettings(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	b, err := disk.ReadText(path, 1<<20)
 	return string(b), err
 }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"hearth/internal/cloud"
 	"hearth/internal/config"
 	"hearth/internal/service/compute"
 )
@@ -106,9 +107,11 @@ func serverSSH(cmd *cobra.Command, cfg *config.Config, name, user, identity stri
 
 // serverNamed finds a server of any project by its id or its name.
 func serverNamed(ctx context.Context, compute *gophercloud.ServiceClient, name string) (*servers.Server, error) {
-	server, err := servers.Get(ctx, compute, name).Extract()
-	if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
-		return server, err
+	if cloud.IsID(name) {
+		server, err := servers.Get(ctx, compute, name).Extract()
+		if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			return server, err
+		}
 	}
 	only := servers.ListOpts{Name: "^" + regexp.QuoteMeta(name) + "$", AllTenants: true}
 	pages, err := servers.List(compute, only).AllPages(ctx)
@@ -120,15 +123,10 @@ func serverNamed(ctx context.Context, compute *gophercloud.ServiceClient, name s
 		return nil, err
 	}
 	found, err := servers.ExtractServers(pages)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(found) == 0:
-		return nil, fmt.Errorf("there is no server %s: 'openstack server list --all-projects' shows those that are", name)
-	case len(found) > 1:
-		return nil, fmt.Errorf("%d servers are called %s: give the id of one", len(found), name)
 	}
-	return &found[0], nil
+	return the(found, "server", name, func(s servers.Server) string { return s.ID })
 }
 
 // floatingOf is a floating IP of a server; "" for none.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/spf13/cobra"
 
@@ -48,10 +49,10 @@ func newServerCreate(cfg *config.Config) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&in.iso, "iso", "", "image to install from: its id")
+	cmd.Flags().StringVar(&in.iso, "iso", "", "image to install from, by its id or name")
 	cmd.Flags().IntVar(&in.size, "disk", 10, "GB of the volume that it is installed on")
-	cmd.Flags().StringVar(&in.flavor, "flavor", "", "id of the flavor; its root disk counts nothing")
-	cmd.Flags().StringVar(&in.network, "network", "", "id of the network; empty: what nova chooses")
+	cmd.Flags().StringVar(&in.flavor, "flavor", "", "flavor, by its id or name; its root disk counts nothing")
+	cmd.Flags().StringVar(&in.network, "network", "", "network, by its id or name; empty: what nova chooses")
 	cmd.Flags().StringVar(&in.key, "key-name", "", "key pair")
 	cmd.Flags().StringVar(&in.group, "security-group", "", "security group; empty: default")
 	cmd.Flags().StringVar(&in.kind, "type", "", "volume type; empty for the default")
@@ -68,6 +69,9 @@ func newServerCreate(cfg *config.Config) *cobra.Command {
 func (in install) create(ctx context.Context, cfg *config.Config, name string) (string, error) {
 	nova, err := computeClient(ctx, cfg)
 	if err != nil {
+		return "", err
+	}
+	if err := in.resolve(ctx, cfg, nova); err != nil {
 		return "", err
 	}
 	cd := map[string]any{"source_type": "image", "destination_type": "local", "uuid": in.iso, "device_type": "cdrom", "boot_index": 1, "delete_on_termination": true}
@@ -108,6 +112,28 @@ func (in install) create(ctx context.Context, cfg *config.Config, name string) (
 		err = awaitServer(ctx, nova, answer.Server.ID, "ACTIVE")
 	}
 	return answer.Server.ID, err
+}
+
+// resolve puts ids where names were given.
+func (in *install) resolve(ctx context.Context, cfg *config.Config, nova *gophercloud.ServiceClient) error {
+	where := gophercloud.EndpointOpts{Region: cfg.Region}
+	glance, err := openstack.NewImageV2(nova.ProviderClient, where)
+	if err != nil {
+		return err
+	}
+	image, err := imageNamed(ctx, glance, in.iso)
+	if err != nil {
+		return err
+	}
+	in.iso = image.ID
+	if in.flavor, err = flavorNamed(ctx, nova, in.flavor); err != nil || in.network == "" {
+		return err
+	}
+	neutron, err := openstack.NewNetworkV2(nova.ProviderClient, where)
+	if err == nil {
+		in.network, err = networkNamed(ctx, neutron, in.network)
+	}
+	return err
 }
 
 // isoSize is how many GB a volume needs for the image.

@@ -13,6 +13,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/spf13/cobra"
 
+	"hearth/internal/cloud"
 	"hearth/internal/config"
 	"hearth/internal/service/volume"
 )
@@ -65,24 +66,21 @@ func newSnapshotSchedule(cfg *config.Config) *cobra.Command {
 
 // volumeNamed finds a volume of any project by its id or its name.
 func volumeNamed(ctx context.Context, cinder *gophercloud.ServiceClient, name string) (*volumes.Volume, error) {
-	v, err := volumes.Get(ctx, cinder, name).Extract()
-	if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
-		return v, err
+	if cloud.IsID(name) {
+		v, err := volumes.Get(ctx, cinder, name).Extract()
+		if err == nil || !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			return v, err
+		}
 	}
 	pages, err := volumes.List(cinder, volumes.ListOpts{Name: name, AllTenants: true}).AllPages(ctx)
 	if err != nil {
 		return nil, err
 	}
 	found, err := volumes.ExtractVolumes(pages)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(found) == 0:
-		return nil, fmt.Errorf("there is no volume %s: 'openstack volume list --all-projects' shows those that are", name)
-	case len(found) > 1:
-		return nil, fmt.Errorf("%d volumes are called %s: give the id of one", len(found), name)
 	}
-	return &found[0], nil
+	return the(found, "volume", name, func(v volumes.Volume) string { return v.ID })
 }
 
 // listSchedules shows each volume that has a schedule or scheduled snapshots: how many

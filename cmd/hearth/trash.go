@@ -113,14 +113,14 @@ func namedTrash(list []trashed, names []string) (out []trashed, err error) {
 	}
 	for _, name := range names {
 		found := slices.DeleteFunc(slices.Clone(list), func(s trashed) bool { return s.ID != name && s.Name != name })
-		switch len(found) {
-		case 0:
+		if len(found) == 0 {
 			return nil, fmt.Errorf("there is no server %s in the trash: 'hearth trash list' shows what is", name)
-		case 1:
-			out = append(out, found[0])
-		default:
-			return nil, fmt.Errorf("%d servers in the trash are called %s: give the id of one", len(found), name)
 		}
+		one, err := the(found, "server", name, func(s trashed) string { return s.ID })
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *one)
 	}
 	return out, nil
 }

@@ -154,7 +154,7 @@ func (i importer) prepare(path, tmp string) (p prepared, err error) {
 
 // detected reads what a file is, strictly.
 func detected(path string) (disk.Info, error) {
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return disk.Info{}, err
 	}

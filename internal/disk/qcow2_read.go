@@ -139,30 +139,8 @@ func (q *QCOW2Reader) Own(off int64) (bool, int64, error) {
 }
 
 // Whole tells by the tables whether all that is stored begins within the file: Refused of one
-// that was cut short. It reads the tables, and nothing of the disk.
-func (q *QCOW2Reader) Whole() error {
-	for off := int64(0); off < q.Size(); {
-		from, to, err := q.Next(off)
-		if err != nil {
-			return err
-		}
-		if off = to; from >= q.Size() {
-			return nil
-		}
-		entry, err := q.entry(from / q.cluster())
-		if err != nil {
-			return err
-		}
-		place := int64(entry & qcow2Offset)
-		if entry&qcow2Packed != 0 {
-			place = int64(entry & (1<<(62-(q.h.ClusterBits-8)) - 1))
-		}
-		if place >= q.size {
-			return refuse("the file is cut short: it has %d bytes, and what is at byte %d of the disk lies at byte %d of it", q.size, from, place)
-		}
-	}
-	return nil
-}
+// that was cut short. It reads the tables, each once, and nothing of the disk.
+func (q *QCOW2Reader) Whole() error { return wholeQCOW2(q.r, q.size, q.h) }
 
 // entry is what the L2 table says of a cluster.
 func (q *QCOW2Reader) entry(cluster int64) (uint64, error) {

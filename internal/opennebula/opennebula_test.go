@@ -160,3 +160,47 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestContextVariables: what the files tell is put in for a variable, what they do not tell stays, with
+// a note.
+func TestContextVariables(t *testing.T) {
+	vm := `NAME = web
+MEMORY = 1024
+CPU = 0.5
+COLOUR = "dark blue"
+DISK = [ IMAGE_ID = 0, DRIVER = qcow2 ]
+NIC = [ NETWORK = "Private", IP = 192.168.0.5 ]
+NIC = [ NETWORK = "Public net", IP = 10.0.0.5, MAC = "02:00:0a:00:00:05" ]
+CONTEXT = [ A = $NAME, B = "$NAME.example $NAME-$MEMORY$CPU", C = "$NIC[IP]", D = "$NIC[ IP, NETWORK=\"Public net\" ]", E = "$IMAGE[ROOT_PASS, IMAGE_ID=0]",
+  F = "$IMAGE[description,IMAGE=\"the image\"]", G = "$COLOUR", H = "\\$NAME $(date) $", I = "$Disk[DRIVER]$VMID",
+  J = "$UNAME", K = "$NIC[MAC]", L = "$NETWORK[DNS, NETWORK_ID=0]", M = "$USER[SSH_PUBLIC_KEY]", N = "$NIC[IP, NETWORK=other]", O = "$HOME", P = "$NIC" ]`
+	image := "NAME = \"the image\"\nPATH = /x\nROOT_PASS = secret\nDESCRIPTION = \"of $NAME\""
+	for _, files := range [][]File{{{"i", image}, {"v", vm}}, {{"v", vm}, {"i", image}}} {
+		p, err := Read(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{
+			"a": "web", "b": "web.example web-10240.5", "c": "192.168.0.5", "d": "10.0.0.5", "e": "secret", "f": "of $NAME", "g": "dark blue", "h": `\$NAME $(date) $`, "i": "qcow2$VMID",
+			"j": "$UNAME", "k": "$NIC[MAC]", "l": "$NETWORK[DNS, NETWORK_ID=0]", "m": "$USER[SSH_PUBLIC_KEY]", "n": "$NIC[IP, NETWORK=other]", "o": "$HOME", "p": "$NIC",
+		}
+		if got := p.Machines[0].Metadata; !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\nwant %v", got, want)
+		}
+		notes := strings.Join(p.Notes, "\n")
+		for _, kept := range []string{"I: $VMID", "J: $UNAME", "K: $NIC[MAC]", "L: $NETWORK[DNS, NETWORK_ID=0]", "M: $USER[SSH_PUBLIC_KEY]", "N: $NIC[IP, NETWORK=other]", "O: $HOME", "P: $NIC "} {
+			if !strings.Contains(notes, "v: CONTEXT "+kept) {
+				t.Errorf("no note of %s in\n%s", kept, notes)
+			}
+		}
+		for _, known := range []string{"CONTEXT A", "CONTEXT H"} {
+			if strings.Contains(notes, known) {
+				t.Errorf("a needless note of %s", known)
+			}
+		}
+	}
+	long := "NAME = v\nMEMORY = 64\nBIG = \"" + strings.Repeat("é", 200) + "\"\nDISK = [ IMAGE_ID = 0 ]\nCONTEXT = [ X = \"$BIG$BIG\" ]"
+	if _, err := Read([]File{{"i", image}, {"v", long}}); err == nil || !strings.Contains(err.Error(), "v: CONTEXT X has 400 characters") {
+		t.Error(err)
+	}
+}

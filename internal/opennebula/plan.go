@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // File is a template with the name of its file.
@@ -20,6 +19,8 @@ type Plan struct {
 	Images   []Image   `json:"images"`
 	Machines []Machine `json:"machines"`
 	Notes    []string  `json:"notes"` // what has no meaning here, and why
+
+	images, machines []source // what they are made of
 }
 
 // Image is an image of the cloud. Its format is what the bytes of its file say.
@@ -75,7 +76,10 @@ func Read(files []File) (*Plan, error) {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	return p, p.check()
+	if err := p.check(); err != nil {
+		return p, err
+	}
+	return p, p.contexts()
 }
 
 func (p *Plan) add(file string, t Template) error {
@@ -128,7 +132,7 @@ func (p *Plan) image(file string, t Template) error {
 		p.note(file, "PERSISTENT: servers do not write to their image here; 'openstack server create --boot-from-volume' has a disk that stays")
 	}
 	p.rest(file, "", t, "NAME", "PATH", "PUBLIC", "TYPE", "DESCRIPTION", "DEV_PREFIX", "PERSISTENT", "DRIVER")
-	p.Images = append(p.Images, i)
+	p.Images, p.images = append(p.Images, i), append(p.images, source{file, t})
 	return nil
 }
 
@@ -159,14 +163,6 @@ func (p *Plan) machine(file string, t Template) (err error) {
 		}
 		m.NICs = append(m.NICs, nic)
 	}
-	for _, c := range t.Vectors("CONTEXT") {
-		for _, a := range c {
-			if n := utf8.RuneCountInString(a.Value); n > maxMetadata {
-				return fmt.Errorf("CONTEXT %s has %d characters, and metadata of a server at most %d: take it out of the template; a key for ssh is given to the server by 'openstack server rebuild --key-name', other texts by --user-data", a.Name, n, maxMetadata)
-			}
-			m.Metadata[strings.ToLower(a.Name)] = a.Value
-		}
-	}
 	if err := p.boot(file, t); err != nil {
 		return err
 	}
@@ -174,7 +170,7 @@ func (p *Plan) machine(file string, t Template) (err error) {
 		p.note(file, "GRAPHICS: each server has a screen, 'openstack console url show %s'; its port %s is not one of a node's", m.Name, g[0].Get("PORT"))
 	}
 	p.rest(file, "", t, "NAME", "MEMORY", "CPU", "VCPU", "DISK", "NIC", "OS", "GRAPHICS", "CONTEXT")
-	p.Machines = append(p.Machines, m)
+	p.Machines, p.machines = append(p.Machines, m), append(p.machines, source{file, t})
 	return nil
 }
 

@@ -183,11 +183,7 @@ func (p *parser) plain(vector bool) string {
 
 // Get is the last value of a name; "" for none.
 func (t Template) Get(name string) (value string) {
-	for _, a := range t {
-		if a.Name == name && a.Vector == nil {
-			value = a.Value
-		}
-	}
+	value, _ = t.single(name)
 	return value
 }
 

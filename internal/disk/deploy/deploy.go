@@ -213,9 +213,12 @@ func (b *build) check(ctx context.Context) (err error) {
 
 // typeOf tells the type of an image by its bytes.
 func typeOf(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	f, err := disk.Open(path)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return "", refuse("the image is not there: %v", err)
+	}
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
 	in, err := tarball.Unpack(f)

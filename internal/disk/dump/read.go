@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ type source struct {
 // File is the tree in the dump of a file. It is read twice: extended attributes
 // come after what they belong to.
 func File(name string) tree.Source {
-	return &source{func() (io.ReadCloser, error) { return os.Open(name) }}
+	return &source{func() (io.ReadCloser, error) { return disk.OpenStream(name) }}
 }
 
 // inode is one file of a dump.

@@ -48,7 +48,7 @@ func IsExport(dir string) bool {
 
 // ReadExport reads the config.ini of a folder of gnt-backup's.
 func ReadExport(dir string) (*Export, error) {
-	f, err := os.Open(filepath.Join(dir, configFile))
+	f, err := disk.Open(filepath.Join(dir, configFile))
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (e *Export) Unpack(ctx context.Context, index int, dir string) (string, err
 	if index >= len(e.Disks) {
 		return "", fmt.Errorf("the export has %d disks", len(e.Disks))
 	}
-	f, err := os.Open(filepath.Join(e.Dir, e.Disks[index].Dump))
+	f, err := disk.Open(filepath.Join(e.Dir, e.Disks[index].Dump))
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/hooks"
 )
 
@@ -181,8 +182,8 @@ func (f *Foreign) api() (string, error) {
 
 // words are the lines of a small file, without comments.
 func words(path string) (list []string, err error) {
-	b, err := os.ReadFile(path)
-	for line := range strings.Lines(string(b[:min(len(b), maxValue)])) {
+	b, err := disk.ReadText(path, maxValue)
+	for line := range strings.Lines(string(b)) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			list = append(list, line)
 		}

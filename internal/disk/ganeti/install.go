@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hearth/internal/disk"
 	"hearth/internal/disk/osdef"
 )
 
@@ -99,7 +100,7 @@ func (p Places) Definition(variant string) (*osdef.Definition, error) {
 	}
 	var texts []string
 	read := func(path string) error {
-		b, err := os.ReadFile(path)
+		b, err := disk.ReadText(path, maxValue)
 		if err == nil {
 			texts = append(texts, string(b))
 		}

@@ -2,6 +2,7 @@ package guestfs
 
 import (
 	"fmt"
+	"io"
 
 	"hearth/internal/disk"
 )
@@ -13,7 +14,7 @@ func Whole(layer disk.Layer, info disk.Info) error {
 	if info.VirtualSize == 0 {
 		return &disk.Error{Kind: disk.Refused, Op: "open image", Reason: fmt.Sprintf("%s is empty: a download or a conversion of it may have failed", layer.Path)}
 	}
-	if layer.Format != disk.QCOW2 {
+	if info.QCOW2 == nil {
 		return nil
 	}
 	f, err := disk.Open(layer.Path)
@@ -21,16 +22,12 @@ func Whole(layer disk.Layer, info disk.Info) error {
 		return err
 	}
 	defer f.Close()
-	source, err := disk.OpenSource(f, layer.Format)
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = disk.Whole(f, size, info)
+	}
 	if err != nil {
-		return err
-	}
-	q, ok := source.(*disk.QCOW2Reader)
-	if !ok {
-		return nil
-	}
-	if err := q.Whole(); err != nil {
-		return fmt.Errorf("%s: fetch or make it again: %w", layer.Path, err)
+		return fmt.Errorf("%s: %w", layer.Path, err)
 	}
 	return nil
 }

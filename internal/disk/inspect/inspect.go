@@ -135,7 +135,7 @@ func image(ctx context.Context, run *disk.Runner, path string) (*Report, error) 
 	defer d.Close()
 	if q, ok := d.Reader().(*disk.QCOW2Reader); ok {
 		if err := q.Whole(); err != nil {
-			r.Checks = append(r.Checks, Check{"image", Problem, "fetch or make it again: " + err.Error()})
+			r.Checks = append(r.Checks, Check{"image", Problem, err.Error()})
 		}
 	}
 	return r, r.look(d)

@@ -143,6 +143,11 @@ func each(dir fs.FS, folder string, do func(name string, v map[string]string) er
 
 // variables reads what a file assigns.
 func variables(dir fs.FS, name string) (map[string]string, error) {
+	if st, err := fs.Stat(dir, name); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() { // a pipe would be waited for
+		return nil, refuse("%s is not a file; take it out of the folder", name)
+	}
 	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err

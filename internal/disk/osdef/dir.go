@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"hearth/internal/disk"
 )
 
 // Dir is a folder of definitions: NAME/VERSION.yaml each, of which none is ever
@@ -147,12 +149,7 @@ func (dir Dir) Get(ref string) (*Definition, error) {
 // Read reads a definition from a file: YAML or JSON, or settings of
 // ganeti-instance-image, which then have the file's name.
 func Read(path string) (*Definition, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	b, err := disk.ReadText(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

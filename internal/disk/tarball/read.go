@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -24,14 +23,14 @@ type source struct {
 // File is the tree in the archive of a file, packed or not. It can be walked more
 // than once.
 func File(name string) tree.Source {
-	return &source{func() (io.ReadCloser, error) { return os.Open(name) }}
+	return &source{func() (io.ReadCloser, error) { return disk.OpenStream(name) }}
 }
 
 // Told is File, and tells at the beginning of each walk how many bytes the file has, and
 // what that gives, as it is read, how many were.
 func Told(name string, begin func(total int64) (tell func(done int64))) tree.Source {
 	return &source{func() (io.ReadCloser, error) {
-		f, err := os.Open(name)
+		f, err := disk.OpenStream(name)
 		if err != nil {
 			return nil, err
 		}

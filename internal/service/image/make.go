@@ -105,7 +105,7 @@ func (s *Service) remade(ctx context.Context, as cloud.Image, path string) (stag
 	}
 	defer f.Close()
 	if got, err = s.receive(ctx, cloud.Image{}, stage, f); err == nil {
-		found, err = s.judge(as, stage, got.size)
+		found, err = s.judge(as, stage, got.size, true)
 	}
 	return stage, got, found, err
 }

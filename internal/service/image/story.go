@@ -147,7 +147,7 @@ func (s *Service) received(ctx context.Context, img cloud.Image, stage Stage, bo
 // judged is judge, told.
 func (s *Service) judged(ctx context.Context, img cloud.Image, r io.ReaderAt, size int64) (found verdict, err error) {
 	err = storyOf(ctx).step("check", func(note noter) error {
-		found, err = s.judge(img, r, size)
+		found, err = s.judge(img, r, size, true)
 		if err == nil {
 			note("%s as it was said to be, a disk of %d bytes", cmp.Or(img.DiskFormat, "no format"), found.virtual)
 		}

@@ -39,7 +39,8 @@ func (v verdict) note(img *cloud.Image) {
 // judge holds bytes against the formats that the image claims, and gives the size
 // of the disk in them. size is math.MaxInt64 while it is not known. Invalid,
 // with the reason.
-func (s *Service) judge(img cloud.Image, r io.ReaderAt, size int64) (found verdict, err error) {
+// whole is whether r has all of them.
+func (s *Service) judge(img cloud.Image, r io.ReaderAt, size int64, whole bool) (found verdict, err error) {
 	switch is := ova.Is(r); {
 	case img.Packaged():
 		return s.judgePackage(img.DiskFormat, r, size)
@@ -51,6 +52,9 @@ func (s *Service) judge(img cloud.Image, r io.ReaderAt, size int64) (found verdi
 		err = mismatch // tells more than what is wrong with a header
 	}
 	found.virtual = info.VirtualSize
+	if err == nil && whole {
+		err = disk.Whole(r, size, info)
+	}
 	return s.bounded(found, size, err)
 }
 
@@ -81,6 +85,9 @@ func (s *Service) judgePackage(format string, r io.ReaderAt, size int64) (found 
 		err = mismatch
 	}
 	if err == nil {
+		err = disk.Whole(inner, length, info)
+	}
+	if err == nil {
 		err = p.Verify()
 	}
 	found.virtual, found.properties = info.VirtualSize, p.Machine.Properties()
@@ -102,7 +109,7 @@ func (s *Service) judgeHead(img cloud.Image, prefix []byte, length int64) error 
 		}
 		return nil // the rest tells
 	case disk.HeadSuffices(format):
-		_, err := s.judge(img, bytes.NewReader(prefix), length)
+		_, err := s.judge(img, bytes.NewReader(prefix), length, false)
 		return err
 	case format == disk.VHD:
 		return nil
